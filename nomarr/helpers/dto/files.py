@@ -1,0 +1,174 @@
+"""Files as the disk shows them and as the database knows them."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from nomarr.helpers.dto.tags import AudioTags
+
+__all__ = [
+    "STAT_FIELDS",
+    "FileRecord",
+    "FileStat",
+    "FolderListing",
+    "FolderRecord",
+    "KnownFile",
+    "KnownFolder",
+    "KnownSidecar",
+    "Playlist",
+    "PlaylistEntry",
+]
+
+STAT_FIELDS = 4
+
+
+class FileStat(NamedTuple):
+    """What one `stat` tells; equality decides whether a file has changed."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+
+@dataclass(slots=True)
+class FolderListing:
+    """One folder as one look at the disk found it.
+
+    The numbers of all files stand in one array, four for each name: a scan of a million new files
+    keeps all of them in memory, and an object for each would cost three times as much.
+    """
+
+    path: str
+    device: int
+    names: list[str] = field(default_factory=list)
+    """Audio files, playlists and images, sorted."""
+    stats: array[int] = field(default_factory=lambda: array("q"))
+    digest: str = ""
+    subfolders: list[str] = field(default_factory=list)
+    ignored_files: dict[str, str] = field(default_factory=dict)
+    """Name to the rule that hides it."""
+    ignored_folders: dict[str, str] = field(default_factory=dict)
+    unknown: dict[str, str] = field(default_factory=dict)
+    """Name to the reason why it could not be looked at."""
+    error: str | None = None
+    """Why the folder itself could not be listed; everything in it is unknown then."""
+    ignored_by: str | None = None
+    """The rule that hides the whole folder, e.g. its `.nomedia`."""
+    is_empty: bool = False
+    """True if the folder holds nothing at all, of no kind."""
+
+    def stat_at(self, index: int) -> FileStat:
+        """The numbers of `names[index]`."""
+        start = index * STAT_FIELDS
+        return FileStat(*self.stats[start : start + STAT_FIELDS])
+
+    def inode_at(self, index: int) -> int:
+        """The inode of `names[index]`."""
+        return self.stats[index * STAT_FIELDS + 3]
+
+    def __iter__(self) -> Iterator[tuple[str, FileStat]]:
+        return ((name, self.stat_at(index)) for index, name in enumerate(self.names))
+
+    @property
+    def youngest_ns(self) -> int:
+        """The latest change of any of its files, in nanoseconds since 1970; 0 without files."""
+        return max(max(self.stats[1::STAT_FIELDS], default=0), max(self.stats[2::STAT_FIELDS], default=0))
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFile:
+    """What the database knows of a file, as much as comparing needs."""
+
+    file_id: str
+    library_id: str
+    path: str
+    stat: FileStat
+    device: int
+    read_at: float
+    """When its tags were last read; 0 = never."""
+    missing_since: float | None = None
+    ignored_by: str | None = None
+    displaced: bool = False
+    """Another file stands at its path now, and this one was not found anywhere yet."""
+
+    @property
+    def is_present(self) -> bool:
+        """True if it is part of the library now."""
+        return self.missing_since is None and self.ignored_by is None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSidecar:
+    """A playlist or folder image that the database knows."""
+
+    path: str
+    stat: FileStat
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFolder:
+    """A folder that was looked at before."""
+
+    path: str
+    digest: str
+    """Empty if its files were not all settled or written when it was last looked at."""
+    scanned_at: float
+    on_other_device: bool = False
+    """True if it lay on another device than the library's root: a disk mounted inside the library."""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderRecord:
+    """What is stored for a folder once its rows are written."""
+
+    path: str
+    digest: str
+    on_other_device: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """One file of a library as everybody outside sees it."""
+
+    file_id: str
+    library_id: str
+    path: str
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    device: int
+    inode: int
+    tags: AudioTags
+    processing_status: str
+    first_seen_at: float
+    updated_at: float
+    last_error: str | None = None
+    missing_since: float | None = None
+    ignored_by: str | None = None
+    has_cover: bool = False
+    audio_hash: str | None = None
+    fingerprint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlaylistEntry:
+    """One line of a playlist."""
+
+    text: str
+    """As the playlist has it."""
+    file_id: str | None
+    """The file it means; None if no library knows such a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Playlist:
+    """A playlist file inside a library."""
+
+    library_id: str
+    path: str
+    entries: tuple[PlaylistEntry, ...]
+    error: str | None = None

@@ -1,0 +1,140 @@
+"""Every error of Nomarr: one tree, each with its facts as attributes and a `str()` that says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nomarr.helpers.paths_helper import strip_control
+
+__all__ = [
+    "ConfigurationError",
+    "DatabaseError",
+    "DatabaseNotReachable",
+    "DatabaseSchemaTooNew",
+    "InvalidPath",
+    "LeaseLost",
+    "LibraryAlreadyExists",
+    "LibraryAlreadyScanning",
+    "LibraryNotFound",
+    "LibraryOffline",
+    "NomarrError",
+    "StorageFull",
+    "TaskAlreadyRunning",
+]
+
+
+class NomarrError(Exception):
+    """Base of everything that Nomarr raises on purpose."""
+
+
+class ConfigurationError(NomarrError, ValueError):
+    """A setting that can't be used; `source` says where it was set."""
+
+    def __init__(self, problem: str, *, source: str = "the configuration") -> None:
+        super().__init__(f"{source}: {problem}")
+        self.problem = problem
+        self.source = source
+
+
+class InvalidPath(NomarrError, ValueError):
+    """A path that can't be a folder of a library."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"'{strip_control(path)}' is not a folder inside a library: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class LibraryNotFound(NomarrError, LookupError):
+    """No library has this name, id or folder."""
+
+    def __init__(self, wanted: str, known: Sequence[str] = ()) -> None:
+        names = f" (there are: {', '.join(known)})" if known else ""
+        super().__init__(
+            f"no library is called '{strip_control(wanted)}'{names}; "
+            "'nomarr library list' shows them, 'nomarr library add NAME PATH' adds one"
+        )
+        self.wanted = wanted
+
+
+class LibraryAlreadyExists(NomarrError, ValueError):
+    """Another library has this name, or this folder, or one inside the other."""
+
+    def __init__(self, name: str, root_path: str, conflict: str) -> None:
+        super().__init__(f"library '{strip_control(name)}' at {strip_control(root_path)} can't be added: {conflict}")
+        self.name = name
+        self.root_path = root_path
+
+
+class LibraryOffline(NomarrError):
+    """The library's root is away, empty or another disk: nothing was judged and no row was changed."""
+
+    def __init__(self, name: str, root_path: str, reason: str) -> None:
+        super().__init__(
+            f"library '{strip_control(name)}' is offline: {reason}. Nothing was changed. "
+            f"Connect or mount {strip_control(root_path)} and scan again, "
+            "or tell Nomarr its new place: nomarr library relocate"
+        )
+        self.name = name
+        self.root_path = root_path
+        self.reason = reason
+
+
+class LibraryAlreadyScanning(NomarrError):
+    """Another process holds the library's lease."""
+
+    def __init__(self, name: str, owner: str, expires_at: float) -> None:
+        super().__init__(
+            f"library '{strip_control(name)}' is being scanned by another process ({owner}); "
+            "wait for it (--wait) or stop it"
+        )
+        self.name = name
+        self.owner = owner
+        self.expires_at = expires_at
+
+
+class LeaseLost(NomarrError):
+    """The lease ran out or was taken over while scanning; from then on this scan writes nothing."""
+
+    def __init__(self, library_id: str) -> None:
+        super().__init__(
+            "this scan was paused for longer than its lease and another one may have started; "
+            "it stopped without writing anything more. Scan again"
+        )
+        self.library_id = library_id
+
+
+class TaskAlreadyRunning(NomarrError):
+    """A background task of this name is still running."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the task '{name}' is still running; wait for it or cancel it first")
+        self.name = name
+
+
+class DatabaseError(NomarrError):
+    """The database refused or failed."""
+
+
+class DatabaseNotReachable(DatabaseError):
+    """The database can't be opened, or stayed locked for longer than we are ready to wait."""
+
+
+class DatabaseSchemaTooNew(DatabaseError):
+    """The database was written by a newer Nomarr."""
+
+    def __init__(self, location: str, found: int, known: int) -> None:
+        super().__init__(
+            f"{location} was written by a newer Nomarr (schema {found}, this one knows {known}); "
+            "update Nomarr, or use another database with --db"
+        )
+        self.found = found
+        self.known = known
+
+
+class StorageFull(DatabaseError):
+    """The disk that holds the database is full."""
+
+    def __init__(self, location: str) -> None:
+        super().__init__(f"the disk that holds {location} is full; free some space and scan again, nothing is lost")
+        self.location = location

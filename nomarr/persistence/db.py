@@ -1,0 +1,82 @@
+"""`Database`: one door to the stored library, whatever it is stored in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+
+from nomarr.helpers.exceptions import ConfigurationError
+from nomarr.persistence.ports import (
+    Backend,
+    EventStore,
+    FileStore,
+    FolderStore,
+    LibraryStore,
+    ScanRunStore,
+    SettingStore,
+    SidecarStore,
+)
+
+__all__ = ["Database"]
+
+
+class Database:
+    """An open database; a context manager that closes it. Synchronous: call it from worker threads."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self.location: str = backend.location
+        self.library: LibraryStore = backend.library
+        self.library_files: FileStore = backend.library_files
+        self.library_folders: FolderStore = backend.library_folders
+        self.library_sidecars: SidecarStore = backend.library_sidecars
+        self.scan_runs: ScanRunStore = backend.scan_runs
+        self.events: EventStore = backend.events
+        self.settings: SettingStore = backend.settings
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """Open the database behind `sqlite:///relative/path` or `sqlite:////absolute/path`; the file is created if needed.
+
+        Raises:
+            ConfigurationError: if the URL names no backend of this version.
+            DatabaseNotReachable: if it can't be opened.
+            DatabaseSchemaTooNew: if a newer Nomarr wrote it.
+        """
+        return cls(_open_backend(url))
+
+    def schema_version(self) -> int:
+        """The version of the stored schema."""
+        return self._backend.schema_version()
+
+    def check_integrity(self) -> list[str]:
+        """What is wrong with the stored data; empty if nothing is."""
+        return self._backend.check_integrity()
+
+    def close(self) -> None:
+        """Give everything back."""
+        self._backend.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _open_backend(url: str) -> Backend:
+    scheme = urlsplit(url).scheme
+    if scheme != "sqlite":
+        # Never the whole URL: it may hold a password.
+        raise ConfigurationError(
+            f"a database URL starting with '{scheme or url[:20]}' is not supported; use sqlite:///path/to/nomarr.db",
+            source="database URL",
+        )
+    path = url.removeprefix("sqlite:").removeprefix("//").removeprefix("/")
+    if not path or path == ":memory:":
+        raise ConfigurationError("it names no file; use sqlite:///path/to/nomarr.db", source="database URL")
+    # The backend is imported where it is used: nobody pays for the other one.
+    from nomarr.persistence.embedded.database import SqliteDatabase
+
+    return SqliteDatabase(Path(path).expanduser())

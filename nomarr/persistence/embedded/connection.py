@@ -1,0 +1,198 @@
+"""One SQLite file: one writer connection behind a lock, readers beside it, errors in Nomarr's words."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from importlib import resources
+from pathlib import Path
+from typing import TypeVar
+
+import stamina
+
+from nomarr.helpers.exceptions import DatabaseError, DatabaseNotReachable, DatabaseSchemaTooNew, StorageFull
+
+__all__ = ["SqliteConnections"]
+
+logger = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
+
+_BUSY_TIMEOUT_MS = 5000
+_LOCKED_PATIENCE = timedelta(seconds=60)
+_CACHE_KIB = 16 * 1024
+_MIGRATION_NAME = re.compile(r"(\d{3})_\w+\.sql")
+
+
+class SqliteConnections:
+    """Opens the file, brings its schema up to date, and lends connections.
+
+    Raises:
+        DatabaseNotReachable: if the file can't be opened or created, is locked for good, or is no SQLite database.
+        DatabaseSchemaTooNew: if a newer Nomarr wrote it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._write_lock = threading.Lock()
+        self._idle_readers: list[sqlite3.Connection] = []
+        self._readers_lock = threading.Lock()
+        self._closed = False
+        with self._errors_in_our_words():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = self._connect()
+            try:
+                self._writer.execute("PRAGMA journal_mode=WAL")
+                self._migrate()
+            except BaseException:
+                self._writer.close()
+                raise
+
+    def write(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
+        """Run `work` in one transaction, again from the start if another process holds the file."""
+        with self._errors_in_our_words(), self._write_lock:
+            for attempt in stamina.retry_context(
+                on=_is_locked, attempts=None, timeout=_LOCKED_PATIENCE, wait_initial=0.02, wait_max=1.0, wait_jitter=0.2
+            ):
+                with attempt, self._transaction():
+                    answer = work(self._writer)
+        return answer
+
+    def read(self, query: str, parameters: tuple[object, ...] = ()) -> list[sqlite3.Row]:
+        """Every row of one query."""
+        with self._errors_in_our_words(), self._reader() as connection:
+            return connection.execute(query, parameters).fetchall()
+
+    def schema_version(self) -> int:
+        """The number of the newest migration that was applied."""
+        return int(self.read("PRAGMA user_version")[0][0])
+
+    def close(self) -> None:
+        """Close every connection; what is written is on the disk."""
+        with self._readers_lock:
+            self._closed = True
+            for reader in self._idle_readers:
+                reader.close()
+            self._idle_readers.clear()
+        with self._write_lock:
+            self._writer.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            os.fspath(self.path), timeout=_BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False
+        )
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+        return connection
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._writer.execute("COMMIT")
+        except BaseException:
+            # SQLite has already rolled back after some errors, a full disk for one.
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+            raise
+
+    @contextlib.contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        with self._readers_lock:
+            if self._closed:
+                raise DatabaseNotReachable(f"{self.path} was closed")
+            connection = self._idle_readers.pop() if self._idle_readers else None
+        connection = connection or self._connect()
+        try:
+            yield connection
+        finally:
+            with self._readers_lock:
+                if self._closed:
+                    connection.close()
+                else:
+                    self._idle_readers.append(connection)
+
+    def _migrate(self) -> None:
+        migrations = _migrations()
+        newest = max(migrations)
+        found = int(self._writer.execute("PRAGMA user_version").fetchone()[0])
+        if found > newest:
+            raise DatabaseSchemaTooNew(str(self.path), found, newest)
+        if 0 < found < newest:
+            self._back_up(found)
+        for version in range(found + 1, newest + 1):
+            with self._transaction():
+                # A second process may have been faster between the look above and the lock.
+                if int(self._writer.execute("PRAGMA user_version").fetchone()[0]) >= version:
+                    continue
+                for statement in _statements(migrations[version]):
+                    self._writer.execute(statement)
+                self._writer.execute(f"PRAGMA user_version={version}")
+            logger.debug("schema of %s is at version %d", self.path, version)
+
+    def _back_up(self, version: int) -> None:
+        copy = self.path.with_name(f"{self.path.name}.schema-{version}.backup")
+        with contextlib.closing(sqlite3.connect(os.fspath(copy))) as target:
+            self._writer.backup(target)
+        logger.info("kept a copy of the database as %s before updating its schema", copy)
+
+    @contextlib.contextmanager
+    def _errors_in_our_words(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise self._translated(error) from error
+
+    def _translated(self, error: sqlite3.Error | OSError) -> DatabaseError:
+        text = str(error)
+        if "disk is full" in text:
+            return StorageFull(str(self.path))
+        if _is_locked(error):
+            return DatabaseNotReachable(
+                f"{self.path} is locked by another program for too long; close that program and try again"
+            )
+        if isinstance(error, OSError) or "unable to open" in text or "readonly" in text:
+            return DatabaseNotReachable(
+                f"the database {self.path} can't be opened or written ({text}); "
+                "check the folder's rights, or choose another place with --db"
+            )
+        if "not a database" in text or "malformed" in text:
+            return DatabaseNotReachable(
+                f"{self.path} is not a usable SQLite database ({text}); restore a backup, or choose another with --db"
+            )
+        return DatabaseError(f"the database {self.path} failed: {text}")
+
+
+def _is_locked(error: Exception) -> bool:
+    if not isinstance(error, sqlite3.OperationalError):
+        return False
+    return "locked" in str(error) or "busy" in str(error)
+
+
+def _migrations() -> dict[int, str]:
+    """Schema version to the SQL that leads to it from the version before."""
+    folder = resources.files("nomarr.persistence.embedded") / "schema"
+    found = {}
+    for entry in folder.iterdir():
+        if match := _MIGRATION_NAME.fullmatch(entry.name):
+            found[int(match.group(1))] = entry.read_text(encoding="utf-8")
+    return found
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The single statements of a script: `executescript` would commit in between."""
+    statement = ""
+    for line in script.splitlines():
+        statement += line + "\n"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

@@ -1,0 +1,42 @@
+"""The SQLite backend, opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nomarr.persistence.embedded.connection import SqliteConnections
+from nomarr.persistence.embedded.events_operations import SqliteEvents
+from nomarr.persistence.embedded.library_files_operations import SqliteFiles
+from nomarr.persistence.embedded.library_folders_operations import SqliteFolders
+from nomarr.persistence.embedded.library_operations import SqliteLibraries
+from nomarr.persistence.embedded.library_sidecars_operations import SqliteSidecars
+from nomarr.persistence.embedded.scan_runs_operations import SqliteScanRuns
+from nomarr.persistence.embedded.settings_operations import SqliteSettings
+
+__all__ = ["SqliteDatabase"]
+
+
+class SqliteDatabase:
+    """`Backend` on one SQLite file, created if it is not there."""
+
+    def __init__(self, path: Path) -> None:
+        self._connections = SqliteConnections(path)
+        self.location = f"sqlite:///{path}"
+        self.library = SqliteLibraries(self._connections)
+        self.library_files = SqliteFiles(self._connections)
+        self.library_folders = SqliteFolders(self._connections)
+        self.library_sidecars = SqliteSidecars(self._connections)
+        self.scan_runs = SqliteScanRuns(self._connections)
+        self.events = SqliteEvents(self._connections)
+        self.settings = SqliteSettings(self._connections)
+
+    def schema_version(self) -> int:
+        return self._connections.schema_version()
+
+    def check_integrity(self) -> list[str]:
+        found = [str(row[0]) for row in self._connections.read("PRAGMA integrity_check")]
+        broken_links = self._connections.read("PRAGMA foreign_key_check")
+        return [text for text in found if text != "ok"] + [f"a row of {row[0]} belongs to nothing" for row in broken_links]
+
+    def close(self) -> None:
+        self._connections.close()

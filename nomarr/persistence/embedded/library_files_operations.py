@@ -1,0 +1,391 @@
+"""Files in SQLite: what is read of them, and the one transaction that writes a batch."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from nomarr.helpers.dto.batches import BatchResult, FileMove, FileSeen, FileUpsert, RowOutcome, ScanBatch
+from nomarr.helpers.dto.events import EventType
+from nomarr.helpers.dto.files import FileRecord, FolderRecord, KnownFile
+from nomarr.helpers.dto.scan import Lease
+from nomarr.helpers.paths_helper import escaped, folder_of, path_key
+from nomarr.persistence.embedded.connection import SqliteConnections
+from nomarr.persistence.embedded.library_operations import require_lease
+from nomarr.persistence.embedded.library_sidecars_operations import write_sidecars
+from nomarr.persistence.embedded.rows_operations import (
+    KNOWN_FILE_COLUMNS,
+    chunks,
+    displaced_key,
+    file_record,
+    known_file,
+    placeholders,
+    subtree_bounds,
+    tags_json,
+)
+
+__all__ = ["SqliteFiles"]
+
+_PAGE: Final = 2000
+_HAS_IMAGE: Final = (
+    "EXISTS (SELECT 1 FROM library_sidecars s WHERE s.library_id = f.library_id AND s.folder = f.folder"
+    " AND s.kind = 'image') AS has_image"
+)
+_EVENT_OF: Final = {
+    RowOutcome.INSERTED: EventType.CREATED,
+    RowOutcome.UPDATED: EventType.MODIFIED,
+    RowOutcome.RESTORED: EventType.RESTORED,
+}
+
+
+class SqliteFiles:
+    """`FileStore` on SQLite."""
+
+    def __init__(self, connections: SqliteConnections) -> None:
+        self._connections = connections
+
+    def upsert_batch(self, lease: Lease, batch: ScanBatch, *, now: float) -> BatchResult:
+        if not batch:
+            return BatchResult()
+
+        def work(db: sqlite3.Connection) -> BatchResult:
+            require_lease(db, lease, now)
+            return _BatchWriter(db, lease.library_id, now).write(batch)
+
+        return self._connections.write(work)
+
+    def any_files(self) -> bool:
+        return bool(self._connections.read("SELECT 1 FROM library_files LIMIT 1"))
+
+    def in_folders(self, library_id: str, folders: Sequence[str]) -> list[KnownFile]:
+        found = []
+        for chunk in chunks([escaped(folder) for folder in folders]):
+            rows = self._connections.read(
+                f"SELECT {KNOWN_FILE_COLUMNS} FROM library_files"
+                f" WHERE library_id = ? AND folder IN ({placeholders(len(chunk))})",
+                (library_id, *chunk),
+            )
+            found += [known_file(row) for row in rows]
+        return found
+
+    def below(self, library_id: str, folder: str) -> Iterator[list[KnownFile]]:
+        scope, values = _scope(folder)
+        last = 0
+        while True:
+            rows = self._connections.read(
+                f"SELECT {KNOWN_FILE_COLUMNS}, row_id FROM library_files"
+                f" WHERE library_id = ? AND {scope} AND row_id > ? ORDER BY row_id LIMIT ?",
+                (library_id, *values, last, _PAGE),
+            )
+            if not rows:
+                return
+            last = rows[-1]["row_id"]
+            yield [known_file(row[:-1]) for row in rows]
+
+    def with_inodes(self, inodes: Sequence[int]) -> list[KnownFile]:
+        found = []
+        for chunk in chunks(inodes):
+            rows = self._connections.read(
+                f"SELECT {KNOWN_FILE_COLUMNS} FROM library_files WHERE inode IN ({placeholders(len(chunk))})",
+                tuple(chunk),
+            )
+            found += [known_file(row) for row in rows]
+        return found
+
+    def sample(self, library_id: str, limit: int) -> list[KnownFile]:
+        # Path keys are hashes: the first ones by key are a random but stable choice, found through the index.
+        rows = self._connections.read(
+            f"SELECT {KNOWN_FILE_COLUMNS} FROM library_files WHERE library_id = ? AND missing_since IS NULL"
+            " AND ignored_by IS NULL ORDER BY path_key LIMIT ?",
+            (library_id, limit),
+        )
+        return [known_file(row) for row in rows]
+
+    def count_present(self, library_id: str) -> int:
+        rows = self._connections.read(
+            "SELECT COUNT(*) FROM library_files WHERE library_id = ?"
+            " AND missing_since IS NULL AND ignored_by IS NULL",
+            (library_id,),
+        )
+        return int(rows[0][0])
+
+    def find(self, library_id: str, path: str) -> FileRecord | None:
+        # A displaced file is found only when nothing stands at its path any more.
+        rows = self._connections.read(
+            f"SELECT f.*, {_HAS_IMAGE} FROM library_files f WHERE f.library_id = ? AND f.folder = ? AND f.path = ?"
+            " ORDER BY f.path_key = ? DESC, f.updated_at DESC LIMIT 1",
+            (library_id, escaped(folder_of(path)), escaped(path), path_key(path)),
+        )
+        return file_record(rows[0]) if rows else None
+
+    def records(
+        self, library_id: str, *, folder: str = "", missing: bool = False, query: str | None = None
+    ) -> Iterator[FileRecord]:
+        scope, values = _scope(folder)
+        conditions = f"f.library_id = ? AND {scope} AND f.ignored_by IS NULL"
+        conditions += " AND f.missing_since IS NOT NULL" if missing else " AND f.missing_since IS NULL"
+        after = ("", "")
+        while True:
+            rows = self._connections.read(
+                f"SELECT f.*, {_HAS_IMAGE} FROM library_files f WHERE {conditions}"
+                " AND (f.path, f.file_id) > (?, ?) ORDER BY f.path, f.file_id LIMIT ?",
+                (library_id, *values, *after, _PAGE),
+            )
+            if not rows:
+                return
+            after = (rows[-1]["path"], rows[-1]["file_id"])
+            found = (file_record(row) for row in rows)
+            yield from found if query is None else (record for record in found if _matches(record, query))
+
+
+def _scope(folder: str) -> tuple[str, tuple[str, ...]]:
+    """The condition for everything in `folder` and below it."""
+    if not folder:
+        return "1", ()
+    return "(folder = ? OR (folder >= ? AND folder < ?))", (escaped(folder), *subtree_bounds(folder))
+
+
+def _matches(record: FileRecord, query: str) -> bool:
+    # Not LIKE: SQLite folds the case of ASCII letters only.
+    wanted = query.casefold()
+    texts = (record.path, record.tags.title, record.tags.artist, record.tags.album, record.tags.albumartist)
+    return any(wanted in text.casefold() for text in texts if text)
+
+
+class _BatchWriter:
+    """Writes one batch inside a transaction that somebody else began."""
+
+    def __init__(self, db: sqlite3.Connection, library_id: str, now: float) -> None:
+        self._db = db
+        self._library_id = library_id
+        self._now = now
+        self._events: list[tuple[object, ...]] = []
+
+    def write(self, batch: ScanBatch) -> BatchResult:
+        moved, displaced = self._move(batch.moves)
+        outcomes = self._upsert(batch.upserts)
+        restored, refreshed = self._see(batch.seen)
+        gone = sum(
+            self._set_absent("missing_since", self._now, file.file_id, file.path, EventType.MISSING, None)
+            for file in batch.gone
+        )
+        hidden = sum(
+            self._set_absent("ignored_by", file.rule, file.file_id, file.path, EventType.REMOVED, file.rule)
+            for file in batch.hidden
+        )
+        playlists, images = write_sidecars(self._db, self._library_id, batch)
+        self._put_folders(batch.folders, batch.gone_folders)
+        self._put_events()
+        return BatchResult(
+            upserts=outcomes,
+            moved=moved,
+            restored=restored,
+            refreshed=refreshed,
+            gone=gone,
+            displaced=displaced,
+            hidden=hidden,
+            playlists=playlists,
+            images=images,
+        )
+
+    def _move(self, moves: Sequence[FileMove]) -> tuple[int, int]:
+        # Two steps, because the new path of one is often the old path of another (swaps, chains).
+        leaving = [move for move in moves if self._leave(move)]
+        displaced = 0
+        for move in leaving:
+            displaced += self._displace(move.to_path)
+            self._db.execute(
+                "UPDATE library_files SET library_id = ?, path = ?, path_key = ?, folder = ?, missing_since = NULL,"
+                " ignored_by = NULL, updated_at = ? WHERE file_id = ?",
+                (
+                    self._library_id,
+                    escaped(move.to_path),
+                    path_key(move.to_path),
+                    escaped(folder_of(move.to_path)),
+                    self._now,
+                    move.file_id,
+                ),
+            )
+            self._note(_kind_of_move(move, self._library_id), move.file_id, move.to_path, move.from_path, move.evidence)
+        return len(leaving), displaced
+
+    def _leave(self, move: FileMove) -> bool:
+        found = self._db.execute(
+            "UPDATE library_files SET path_key = ? WHERE file_id = ? AND library_id = ? AND path = ?",
+            (displaced_key(move.file_id), move.file_id, move.from_library_id, escaped(move.from_path)),
+        )
+        return found.rowcount == 1
+
+    def _displace(self, path: str) -> int:
+        """Make room at `path`; 1 if a file that was there is missing from now on."""
+        row = self._db.execute(
+            "SELECT file_id, missing_since FROM library_files WHERE library_id = ? AND path_key = ?",
+            (self._library_id, path_key(path)),
+        ).fetchone()
+        if row is None:
+            return 0
+        self._db.execute(
+            "UPDATE library_files SET path_key = ?, missing_since = COALESCE(missing_since, ?), updated_at = ?"
+            " WHERE file_id = ?",
+            (displaced_key(row["file_id"]), self._now, self._now, row["file_id"]),
+        )
+        if row["missing_since"] is not None:
+            return 0
+        self._note(EventType.MISSING, row["file_id"], path, evidence="overwritten by a moved file")
+        return 1
+
+    def _upsert(self, upserts: Sequence[FileUpsert]) -> tuple[RowOutcome, ...]:
+        known = self._known_rows(upserts)
+        new = []
+        outcomes = []
+        for upsert in upserts:
+            row = known.get(path_key(upsert.path))
+            if row is None:
+                new.append(self._new_row(upsert))
+                outcome, file_id = RowOutcome.INSERTED, upsert.file_id
+            else:
+                outcome, file_id = self._update(row, upsert), row["file_id"]
+            outcomes.append(outcome)
+            if event := _EVENT_OF.get(outcome):
+                self._note(event, file_id, upsert.path)
+        self._db.executemany(
+            "INSERT INTO library_files (file_id, library_id, path, path_key, folder, size, mtime_ns, ctime_ns, inode,"
+            " device, tags, read_at, processing_status, last_error, first_seen_at, updated_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            new,
+        )
+        return tuple(outcomes)
+
+    def _known_rows(self, upserts: Sequence[FileUpsert]) -> dict[str, sqlite3.Row]:
+        known = {}
+        for chunk in chunks([path_key(upsert.path) for upsert in upserts]):
+            rows = self._db.execute(
+                "SELECT file_id, path_key, size, mtime_ns, inode, tags, last_error, processing_status, missing_since,"
+                f" ignored_by FROM library_files WHERE library_id = ? AND path_key IN ({placeholders(len(chunk))})",
+                (self._library_id, *chunk),
+            )
+            known |= {row["path_key"]: row for row in rows}
+        return known
+
+    def _new_row(self, upsert: FileUpsert) -> tuple[object, ...]:
+        error = upsert.tags.error
+        return (
+            upsert.file_id,
+            self._library_id,
+            escaped(upsert.path),
+            path_key(upsert.path),
+            escaped(folder_of(upsert.path)),
+            *upsert.stat,
+            upsert.device,
+            "{}" if upsert.tags.tags is None else tags_json(upsert.tags.tags),
+            upsert.read_at,
+            _status("pending", error),
+            error,
+            self._now,
+            self._now,
+        )
+
+    def _update(self, row: sqlite3.Row, upsert: FileUpsert) -> RowOutcome:
+        error = upsert.tags.error
+        # A file that can't be read any more keeps what it last said.
+        tags = row["tags"] if upsert.tags.tags is None else tags_json(upsert.tags.tags)
+        before = (row["size"], row["mtime_ns"], row["inode"], row["tags"], row["last_error"])
+        after = (upsert.stat.size, upsert.stat.mtime_ns, upsert.stat.inode, tags, error)
+        if row["missing_since"] is not None or row["ignored_by"] is not None:
+            outcome = RowOutcome.RESTORED
+        else:
+            outcome = RowOutcome.UNCHANGED if before == after else RowOutcome.UPDATED
+        self._db.execute(
+            "UPDATE library_files SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ?, device = ?, tags = ?,"
+            " read_at = ?, processing_status = ?, last_error = ?, missing_since = NULL, ignored_by = NULL,"
+            " updated_at = CASE WHEN ? THEN updated_at ELSE ? END WHERE file_id = ?",
+            (
+                *upsert.stat,
+                upsert.device,
+                tags,
+                upsert.read_at,
+                _status(row["processing_status"], error),
+                error,
+                outcome is RowOutcome.UNCHANGED,
+                self._now,
+                row["file_id"],
+            ),
+        )
+        return outcome
+
+    def _see(self, seen: Sequence[FileSeen]) -> tuple[int, int]:
+        restored = 0
+        for file in seen:
+            came_back = self._db.execute(
+                "UPDATE library_files SET missing_since = NULL, ignored_by = NULL, updated_at = ?"
+                " WHERE file_id = ? AND path = ? AND (missing_since IS NOT NULL OR ignored_by IS NOT NULL)",
+                (self._now, file.file_id, escaped(file.path)),
+            ).rowcount
+            self._db.execute(
+                "UPDATE library_files SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ?, device = ?"
+                " WHERE file_id = ? AND path = ?",
+                (*file.stat, file.device, file.file_id, escaped(file.path)),
+            )
+            if came_back:
+                restored += 1
+                self._note(EventType.RESTORED, file.file_id, file.path)
+        return restored, len(seen) - restored
+
+    def _set_absent(
+        self, column: str, value: object, file_id: str, path: str, event: EventType, evidence: str | None
+    ) -> int:
+        found = self._db.execute(
+            f"UPDATE library_files SET {column} = ?, updated_at = ?"
+            f" WHERE file_id = ? AND library_id = ? AND path = ? AND {column} IS NULL",
+            (value, self._now, file_id, self._library_id, escaped(path)),
+        )
+        if found.rowcount:
+            self._note(event, file_id, path, evidence=evidence)
+        return found.rowcount
+
+    def _put_folders(self, folders: Sequence[FolderRecord], gone: Sequence[str]) -> None:
+        self._db.executemany(
+            "DELETE FROM library_folders WHERE library_id = ? AND path = ?",
+            ((self._library_id, escaped(path)) for path in gone),
+        )
+        self._db.executemany(
+            "INSERT OR REPLACE INTO library_folders (library_id, path, parent, digest, scanned_at, on_other_device)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                (
+                    self._library_id,
+                    escaped(folder.path),
+                    escaped(folder_of(folder.path)) if folder.path else None,
+                    folder.digest,
+                    self._now,
+                    folder.on_other_device,
+                )
+                for folder in folders
+            ),
+        )
+
+    def _note(
+        self, event: EventType, file_id: str, path: str, old_path: str | None = None, evidence: str | None = None
+    ) -> None:
+        old = None if old_path is None else escaped(old_path)
+        self._events.append((self._now, event, self._library_id, file_id, escaped(path), old, evidence))
+
+    def _put_events(self) -> None:
+        self._db.executemany(
+            "INSERT INTO events (time, type, library_id, file_id, path, old_path, evidence)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            self._events,
+        )
+
+
+def _kind_of_move(move: FileMove, to_library_id: str) -> EventType:
+    stays = move.from_library_id == to_library_id and folder_of(move.from_path) == folder_of(move.to_path)
+    return EventType.RENAMED if stays else EventType.MOVED
+
+
+def _status(before: str, error: str | None) -> str:
+    """The processing status after the tags were read; what enrichment reached is kept."""
+    if error is not None:
+        return "error"
+    return "metadata_done" if before in ("pending", "error") else before

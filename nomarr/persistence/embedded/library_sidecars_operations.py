@@ -1,0 +1,117 @@
+"""Playlists and folder images in SQLite."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from nomarr.helpers.dto.batches import ImageUpsert, PlaylistUpsert, ScanBatch
+from nomarr.helpers.dto.files import FileStat, KnownSidecar, Playlist, PlaylistEntry
+from nomarr.helpers.dto.scan import Lease
+from nomarr.helpers.paths_helper import escaped, folder_of, path_key, unescaped
+from nomarr.persistence.embedded.connection import SqliteConnections
+from nomarr.persistence.embedded.rows_operations import chunks, placeholders, subtree_bounds
+
+__all__ = ["SqliteSidecars", "write_sidecars"]
+
+
+class SqliteSidecars:
+    """`SidecarStore` on SQLite."""
+
+    def __init__(self, connections: SqliteConnections) -> None:
+        self._connections = connections
+
+    def in_folders(self, library_id: str, folders: Sequence[str]) -> list[KnownSidecar]:
+        found = []
+        for chunk in chunks([escaped(folder) for folder in folders]):
+            rows = self._connections.read(
+                "SELECT path, size, mtime_ns, ctime_ns, inode FROM library_sidecars"
+                f" WHERE library_id = ? AND folder IN ({placeholders(len(chunk))})",
+                (library_id, *chunk),
+            )
+            found += [KnownSidecar(unescaped(path), FileStat(*stat)) for path, *stat in rows]
+        return found
+
+    def below(self, library_id: str, folder: str) -> list[str]:
+        bounds = subtree_bounds(folder) if folder else ("", "\U0010ffff")
+        rows = self._connections.read(
+            "SELECT path FROM library_sidecars WHERE library_id = ? AND path >= ? AND path < ?", (library_id, *bounds)
+        )
+        return [unescaped(row["path"]) for row in rows]
+
+    def playlists(self, library_id: str) -> Iterator[Playlist]:
+        listed = self._connections.read(
+            "SELECT path, error FROM library_sidecars WHERE library_id = ? AND kind = 'playlist' ORDER BY path",
+            (library_id,),
+        )
+        for path, error in listed:
+            rows = self._connections.read(
+                "SELECT e.text, f.file_id FROM playlist_entries e LEFT JOIN library_files f ON f.file_id = e.file_id"
+                " WHERE e.library_id = ? AND e.playlist_path = ? ORDER BY e.position",
+                (library_id, path),
+            )
+            entries = tuple(PlaylistEntry(unescaped(text), file_id) for text, file_id in rows)
+            yield Playlist(library_id, unescaped(path), entries, error)
+
+    def resolve_entries(self, lease: Lease) -> int:
+        open_entries = "file_id IS NULL AND target_path_key IS NOT NULL"
+        if not self._connections.read(f"SELECT 1 FROM playlist_entries WHERE {open_entries} LIMIT 1"):
+            return 0
+        found = (
+            "SELECT f.file_id FROM library_files f WHERE f.library_id = playlist_entries.target_library_id"
+            " AND f.path_key = playlist_entries.target_path_key"
+        )
+        return self._connections.write(
+            lambda db: db.execute(
+                f"UPDATE playlist_entries SET file_id = ({found}) WHERE {open_entries} AND EXISTS ({found})"
+            ).rowcount
+        )
+
+
+def write_sidecars(db: sqlite3.Connection, library_id: str, batch: ScanBatch) -> tuple[int, int]:
+    """Write the batch's playlists and images; how many of each changed."""
+    playlists = sum(_removed(db, library_id, "playlist", path) for path in batch.gone_sidecars)
+    images = sum(_removed(db, library_id, "image", path) for path in batch.gone_sidecars)
+    for playlist in batch.playlists:
+        _put(db, library_id, "playlist", playlist)
+        _put_entries(db, library_id, playlist)
+    for image in batch.images:
+        _put(db, library_id, "image", image)
+    return playlists + len(batch.playlists), images + len(batch.images)
+
+
+def _removed(db: sqlite3.Connection, library_id: str, kind: str, path: str) -> int:
+    return db.execute(
+        "DELETE FROM library_sidecars WHERE library_id = ? AND path = ? AND kind = ?", (library_id, escaped(path), kind)
+    ).rowcount
+
+
+def _put(db: sqlite3.Connection, library_id: str, kind: str, sidecar: PlaylistUpsert | ImageUpsert) -> None:
+    error = sidecar.error if isinstance(sidecar, PlaylistUpsert) else None
+    db.execute(
+        "INSERT INTO library_sidecars (library_id, path, folder, kind, size, mtime_ns, ctime_ns, inode, error)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (library_id, path) DO UPDATE SET size = excluded.size,"
+        " mtime_ns = excluded.mtime_ns, ctime_ns = excluded.ctime_ns, inode = excluded.inode, error = excluded.error",
+        (library_id, escaped(sidecar.path), escaped(folder_of(sidecar.path)), kind, *sidecar.stat, error),
+    )
+
+
+def _put_entries(db: sqlite3.Connection, library_id: str, playlist: PlaylistUpsert) -> None:
+    path = escaped(playlist.path)
+    db.execute("DELETE FROM playlist_entries WHERE library_id = ? AND playlist_path = ?", (library_id, path))
+    db.executemany(
+        "INSERT INTO playlist_entries (library_id, playlist_path, position, text, target_library_id, target_path_key)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            (
+                library_id,
+                path,
+                position,
+                escaped(line.text),
+                line.target_library_id,
+                None if line.target_path is None else path_key(line.target_path),
+            )
+            for position, line in enumerate(playlist.lines)
+        ),
+    )

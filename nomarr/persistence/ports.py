@@ -1,0 +1,244 @@
+"""What every storage backend promises. One contract-test suite holds all of them to it.
+
+Everything is synchronous and safe to call from several worker threads. Times are seconds since 1970 and are passed in.
+Failures are `DatabaseError`s: `DatabaseNotReachable` when a retry may help, `StorageFull` when the disk is full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from nomarr.helpers.dto.batches import BatchResult, ScanBatch
+from nomarr.helpers.dto.events import ChangeEvent
+from nomarr.helpers.dto.files import FileRecord, KnownFile, KnownFolder, KnownSidecar, Playlist
+from nomarr.helpers.dto.library import Library, RootIdentity, ScanTarget, WatchMode
+from nomarr.helpers.dto.scan import (
+    HeldBackLosses,
+    InterruptedScan,
+    Lease,
+    LeaseOwner,
+    ScanReport,
+    ScanRun,
+    ScanRunState,
+    ScanState,
+)
+
+__all__ = [
+    "Backend",
+    "EventStore",
+    "FileStore",
+    "FolderStore",
+    "LibraryStore",
+    "ScanRunStore",
+    "SettingStore",
+    "SidecarStore",
+]
+
+
+class LibraryStore(Protocol):
+    """Libraries, and who may scan them."""
+
+    def add_library(self, library: Library) -> None:
+        """Raises `LibraryAlreadyExists` if the id, the name or the root is taken."""
+
+    def get_library(self, library_id: str, now: float) -> Library | None: ...
+
+    def list_libraries(self, now: float) -> list[Library]:
+        """Sorted by name."""
+
+    def update_library(
+        self,
+        library_id: str,
+        *,
+        name: str | None = None,
+        root_path: str | None = None,
+        watch_mode: WatchMode | None = None,
+        enabled: bool | None = None,
+        ignore_patterns: Sequence[str] | None = None,
+    ) -> None:
+        """Change what is not None. A new root forgets the old root's identity; the rows stay."""
+
+    def remove_library(self, library_id: str) -> None:
+        """Forget the library with everything that belongs to it."""
+
+    def set_root_identity(self, lease: Lease, identity: RootIdentity) -> None: ...
+
+    def set_offline(self, library_id: str, reason: str | None) -> None:
+        """None: the library is back."""
+
+    def mark_scan_started(
+        self,
+        library_id: str,
+        scan_id: str,
+        owner: LeaseOwner,
+        targets: Sequence[ScanTarget],
+        *,
+        now: float,
+        lease_seconds: float,
+        full_since: float | None = None,
+        dead_owner: str | None = None,
+    ) -> Lease | None:
+        """Take the lease and mark the scan as running; None if somebody else holds it.
+
+        If nobody calls `mark_scan_completed`, the next start sees that this scan was interrupted. A running scan
+        that is taken over gets the state INTERRUPTED in the history. Queued targets are taken into `targets` by the
+        caller and are cleared here.
+
+        Args:
+            full_since: when the full scan began; folders looked at before have to be read. None for a quick scan.
+            dead_owner: an owner that is known to be dead; its lease may be taken before it expires.
+        """
+
+    def renew_lease(self, lease: Lease, *, now: float, lease_seconds: float) -> None:
+        """Raises `LeaseLost` if the lease ran out or is somebody else's."""
+
+    def mark_scan_completed(
+        self, lease: Lease, state: ScanRunState, *, now: float, report: ScanReport | None, error: str | None = None
+    ) -> None:
+        """Give the lease back and record how the scan ended. Does nothing to the library if the lease is not ours any more."""
+
+    def get_scan_state(self, library_id: str) -> ScanState | None: ...
+
+    def check_interrupted_scan(
+        self, library_id: str, *, now: float, dead_owner: str | None = None
+    ) -> InterruptedScan | None:
+        """The scan that started, did not end, and whose lease has run out or belongs to `dead_owner`."""
+
+    def set_queued_targets(self, library_id: str, targets: Sequence[ScanTarget]) -> None:
+        """What this process wants to scan next, so that a crash does not lose it."""
+
+    def set_held_back(self, lease: Lease, losses: HeldBackLosses | None) -> None: ...
+
+
+class FileStore(Protocol):
+    """The files of all libraries."""
+
+    def upsert_batch(self, lease: Lease, batch: ScanBatch, *, now: float) -> BatchResult:
+        """Write the whole batch in one transaction, or nothing of it. An empty batch makes no request.
+
+        Raises:
+            LeaseLost: if the lease ran out or is somebody else's; nothing is written then.
+        """
+
+    def any_files(self) -> bool:
+        """True if any library has a row."""
+
+    def in_folders(self, library_id: str, folders: Sequence[str]) -> list[KnownFile]:
+        """Every row directly in one of the folders, missing and hidden ones too."""
+
+    def below(self, library_id: str, folder: str) -> Iterator[list[KnownFile]]:
+        """Every row in the folder and below it, in pages."""
+
+    def with_inodes(self, inodes: Sequence[int]) -> list[KnownFile]:
+        """Rows of all libraries with one of these inodes."""
+
+    def sample(self, library_id: str, limit: int) -> list[KnownFile]:
+        """Some files that are there, spread over the library; the same ones each time."""
+
+    def count_present(self, library_id: str) -> int:
+        """How many files are there (not missing, not hidden)."""
+
+    def find(self, library_id: str, path: str) -> FileRecord | None:
+        """The row at exactly this path."""
+
+    def records(
+        self,
+        library_id: str,
+        *,
+        folder: str = "",
+        missing: bool = False,
+        query: str | None = None,
+    ) -> Iterator[FileRecord]:
+        """The files of a folder and everything below it, by path; the missing ones instead if asked.
+
+        `query` is looked for in path, title, artist, album and album artist, in any case.
+        """
+
+
+class FolderStore(Protocol):
+    """What makes an unchanged folder cost one row."""
+
+    def within(self, target: ScanTarget) -> dict[str, KnownFolder]:
+        """Every known folder of a recursive target; of a shallow one the folder itself and its direct children."""
+
+
+class SidecarStore(Protocol):
+    """Playlists and folder images."""
+
+    def in_folders(self, library_id: str, folders: Sequence[str]) -> list[KnownSidecar]: ...
+
+    def below(self, library_id: str, folder: str) -> list[str]:
+        """The paths of every playlist and image in the folder and below it."""
+
+    def playlists(self, library_id: str) -> Iterator[Playlist]:
+        """Every playlist with its entries, by path."""
+
+    def resolve_entries(self, lease: Lease) -> int:
+        """Point entries that mean a file which is known now to that file; how many were."""
+
+
+class ScanRunStore(Protocol):
+    """The history of scans."""
+
+    def list_runs(self, library_id: str | None = None, *, limit: int = 100) -> list[ScanRun]:
+        """Newest first."""
+
+    def prune(self, *, keep_per_library: int) -> None:
+        """Forget the oldest runs."""
+
+
+class EventStore(Protocol):
+    """The change feed."""
+
+    def after(self, seq: int, *, limit: int = 1000) -> list[ChangeEvent]:
+        """The events that follow `seq`, in order."""
+
+    def last_seq(self) -> int: ...
+
+    def prune(self, *, before: float) -> None:
+        """Forget events older than `before`."""
+
+
+class SettingStore(Protocol):
+    """Small named values, JSON text."""
+
+    def get(self, key: str) -> str | None: ...
+
+    def set(self, key: str, value: str) -> None: ...
+
+
+class Backend(Protocol):
+    """One open database."""
+
+    @property
+    def library(self) -> LibraryStore: ...
+
+    @property
+    def library_files(self) -> FileStore: ...
+
+    @property
+    def library_folders(self) -> FolderStore: ...
+
+    @property
+    def library_sidecars(self) -> SidecarStore: ...
+
+    @property
+    def scan_runs(self) -> ScanRunStore: ...
+
+    @property
+    def events(self) -> EventStore: ...
+
+    @property
+    def settings(self) -> SettingStore: ...
+
+    @property
+    def location(self) -> str:
+        """Where it is, for people; without a password."""
+
+    def schema_version(self) -> int: ...
+
+    def check_integrity(self) -> list[str]:
+        """What is wrong with the stored data; empty if nothing is."""
+
+    def close(self) -> None: ...
