@@ -30,6 +30,8 @@ PLAIN = {
     "nomarr/config.py",
     "nomarr/persistence/db.py",
     "nomarr/persistence/ports.py",
+    "nomarr/persistence/embedded/connection.py",
+    "nomarr/persistence/embedded/database.py",
     "nomarr/helpers/exceptions.py",
     "nomarr/helpers/file_kinds.py",
     "nomarr/helpers/protocols.py",
