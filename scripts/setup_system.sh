@@ -65,8 +65,9 @@ install_packages() {
     log=$(mktemp)
     echo "Installing system tools: $*"
     if ! {
-        as_root apt-get update -q &&
-            as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
+        as_root apt-get update -q -o Acquire::Retries=3 &&
+            as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
+                -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120 "$@"
     } >"$log" 2>&1 </dev/null; then
         cat "$log" >&2
         rm -f "$log"
