@@ -7,14 +7,17 @@ import pickle
 import random
 import socket
 import time
+import tracemalloc
 from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
 
+import mutagen
 import pytest
 from audio_factory import COVER, KINDS, AudioFactory, Song, element, fill_id3, named_values, tool_is_there
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mutagen.aac import AAC
 from mutagen.flac import FLAC
 from mutagen.id3 import COMM, ID3, RVA2, TCON, TDAT, TDRC, TPE1, TXXX, TYER, Encoding
 from mutagen.oggopus import OggOpus
@@ -30,6 +33,7 @@ FORMAT_OF = {
 }
 LOSSLESS = {"flac": 16, "wav": 16, "aiff": 16, "oga": 16, "alac.m4a": 16, "wv": 16, "tta": 16, "ape": 16, "dsf": 1}
 SECONDS_AT_MOST = 1.0
+MEMORY_AT_MOST = 160 << 20
 
 
 @pytest.fixture(scope="session")
@@ -120,6 +124,20 @@ def test_a_file_without_tags_has_properties_and_nothing_else(audio: AudioFactory
     tags = tags_of(audio.write(tmp_path / f"a.{kind}", kind))
     assert (tags.title, tags.artists, tags.date, tags.has_cover, tags.has_lyrics) == (None, (), None, False, False)
     assert tags.format == FORMAT_OF[kind]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "mka"])
+def test_properties_agree_with_mutagen(audio: AudioFactory, tmp_path: Path, kind: str) -> None:
+    path = audio.write(tmp_path / f"a.{kind}", kind, Song())
+    # mutagen.File takes raw AAC with an ID3 tag for an MP3.
+    theirs: Any = AAC(path).info if kind == "aac" else mutagen.File(path).info
+    ours = tags_of(path)
+    assert ours.duration_seconds == pytest.approx(theirs.length, rel=0.001)
+    assert ours.sample_rate == getattr(theirs, "sample_rate", 48000)
+    assert ours.channels == getattr(theirs, "channels", 2)
+    # Where the stream itself does not say it, the bitrate is an average over more or less of the file.
+    if kind in ("mp3", "wav", "aiff", "ogg", "m4a", "alac.m4a", "aac", "wma", "dsf"):
+        assert ours.bitrate == theirs.bitrate
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -366,7 +384,9 @@ def test_a_sentence_names_the_expected_format(tmp_path: Path) -> None:
 def test_text_that_begins_like_mpeg_audio_is_not_called_mp3(tmp_path: Path) -> None:
     path = tmp_path / "a.flac"
     path.write_bytes("Words".encode("utf-16"))
-    assert error_of(path).startswith("is not a FLAC file")
+    assert error_of(path) == "is not a FLAC file"
+    path.write_bytes(b"ID3\x03\0\0\0\0\0\x10" + b"\0" * 500)
+    assert error_of(path) == "is not a FLAC file"
 
 
 def test_a_truncated_header_is_called_cut_short(audio: AudioFactory, tmp_path: Path) -> None:
@@ -450,6 +470,12 @@ def test_absurd_lengths_cost_nothing(tmp_path: Path, extension: str, head: bytes
     assert_quick_and_harmless(path)
     os.truncate(path, 1 << 30)
     assert_quick_and_harmless(path)
+    tracemalloc.start()
+    try:
+        read_tags(str(path))
+        assert tracemalloc.get_traced_memory()[1] < MEMORY_AT_MOST
+    finally:
+        tracemalloc.stop()
 
 
 def assert_quick_and_harmless(path: Path) -> None:

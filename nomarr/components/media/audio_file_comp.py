@@ -8,7 +8,7 @@ import stat
 from types import TracebackType
 from typing import Final, Self
 
-__all__ = ["MAX_BLOCK_BYTES", "MAX_TEXT_BYTES", "AudioFile", "UnreadableAudio"]
+__all__ = ["MAX_BLOCK_BYTES", "MAX_TEXT_BYTES", "AudioFile", "NoAudioFound", "UnreadableAudio"]
 
 MAX_BLOCK_BYTES: Final = 64 << 20
 """No tag block is larger than this; whatever claims to be is refused before memory is allocated for it."""
@@ -26,6 +26,10 @@ _OPEN_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0) |
 
 class UnreadableAudio(Exception):
     """A file that can't be read as audio; `str()` continues a sentence that begins with the file's name."""
+
+
+class NoAudioFound(UnreadableAudio):
+    """A search for audio that has no magic bytes found none: the guess what this file is was probably wrong."""
 
 
 class AudioFile:

@@ -104,7 +104,8 @@ def read_aiff(audio: AudioFile) -> FoundTags:
         if chunk.name == b"COMM":
             _read_aiff_common(audio.read_at(chunk.start, 18), found)
         elif chunk.name == b"SSND":
-            found.audio_bytes = min(chunk.end, audio.size) - chunk.start
+            # Offset and block size come before the samples.
+            found.audio_bytes = max(0, min(chunk.end, audio.size) - chunk.start - 8)
         elif chunk.name in (b"ID3 ", b"id3 "):
             read_id3_at(audio, chunk.start, found)
         elif chunk.name in _AIFF_FIELDS:

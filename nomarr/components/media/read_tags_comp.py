@@ -17,7 +17,7 @@ from nomarr.helpers.dto.tags import TagReadResult
 from nomarr.helpers.file_kinds import AUDIO_FORMATS
 
 from .asf_comp import read_asf
-from .audio_file_comp import AudioFile, UnreadableAudio
+from .audio_file_comp import AudioFile, NoAudioFound, UnreadableAudio
 from .found_tags_comp import FoundTags
 from .id3_comp import end_of_id3
 from .iff_comp import read_aiff, read_wav
@@ -83,7 +83,6 @@ _MAGIC: Final = (
     (b"\x1a\x45\xdf\xa3", "matroska"),
     (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c", "asf"),
 )
-_SYNC_BYTE: Final = b"\xff"
 _MP4_FIRST_ATOMS: Final = frozenset((b"ftyp", b"moov", b"mdat", b"wide"))
 _WITHOUT_MAGIC: Final = frozenset(("mp3", "aac"))
 """Streams that are found by searching: their files may begin with anything."""
@@ -139,7 +138,7 @@ def read_tags(path: str) -> TagReadResult:
         return TagReadResult(None, "is damaged: it claims more than fits into memory")
     except Exception as problem:
         # Parsers meet every damage there is: a scan goes on, whatever one file makes of them.
-        return TagReadResult(None, f"is damaged ({type(problem).__name__} while reading it)")
+        return TagReadResult(None, f"is damaged: its header makes no sense ({type(problem).__name__})")
 
 
 def _read(audio: AudioFile, path: str) -> FoundTags:
@@ -152,11 +151,9 @@ def _read(audio: AudioFile, path: str) -> FoundTags:
         raise UnreadableAudio(_what_it_is_not(expected, head))
     try:
         return _READERS[actual or expected or "mp3"](audio)
-    except (UnreadableAudio, MutagenError):
-        if actual is None or (head[:1] == _SYNC_BYTE and actual != expected):
-            # One byte of ones is weak evidence: if no audio follows, the name says better what this should be.
-            raise UnreadableAudio(_what_it_is_not(expected, head)) from None
-        raise
+    except NoAudioFound:
+        # The evidence was weak, so the name says better what this file should have been.
+        raise UnreadableAudio(_what_it_is_not(expected, head)) from None
 
 
 def _format_of(head: bytes, audio: AudioFile, expected: str | None) -> str | None:
@@ -169,7 +166,7 @@ def _format_of(head: bytes, audio: AudioFile, expected: str | None) -> str | Non
 
 
 def _magic_of(head: bytes) -> str | None:
-    if head[:1] == _SYNC_BYTE and len(head) > 3:
+    if head[:1] == b"\xff" and len(head) > 3:
         return _format_of_sync(head)
     for magic, format_name in _MAGIC:
         if head.startswith(magic):

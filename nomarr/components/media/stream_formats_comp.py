@@ -5,14 +5,14 @@ from __future__ import annotations
 import struct
 from typing import Any, Final
 
-from mutagen.aac import AACInfo
+from mutagen.aac import AACError, AACInfo
 from mutagen.monkeysaudio import MonkeysAudioInfo
 from mutagen.mp3 import HeaderNotFoundError, MPEGInfo
 from mutagen.musepack import MusepackInfo
 from mutagen.wavpack import WavPackInfo
 
 from .apev2_comp import read_trailing_tags
-from .audio_file_comp import AudioFile, UnreadableAudio
+from .audio_file_comp import AudioFile, NoAudioFound, UnreadableAudio
 from .found_tags_comp import FoundTags
 from .id3_comp import end_of_id3, read_id3_at
 
@@ -23,7 +23,7 @@ _WAVPACK_INFO: Final[Any] = WavPackInfo
 
 
 def read_mp3(audio: AudioFile) -> FoundTags:
-    """Read an MP3 (or MP2) file: ID3v2 first, then what APEv2 and ID3v1 add."""
+    """Read an MP3 (or MP2) file: ID3v2 first, then what APEv2 and ID3v1 add. Raises NoAudioFound."""
     found = FoundTags("mp3")
     audio_start = _read_leading_id3(audio, found)
     if audio_start >= audio.size:
@@ -31,7 +31,7 @@ def read_mp3(audio: AudioFile) -> FoundTags:
     try:
         mpeg = MPEGInfo(audio.as_stream(), audio_start)
     except HeaderNotFoundError:
-        raise UnreadableAudio("is not an MP3 file") from None
+        raise NoAudioFound("holds no MPEG audio") from None
     found.duration_seconds, found.bitrate = mpeg.length, mpeg.bitrate
     found.sample_rate, found.channels = mpeg.sample_rate, mpeg.channels
     read_trailing_tags(audio, found)
@@ -39,10 +39,13 @@ def read_mp3(audio: AudioFile) -> FoundTags:
 
 
 def read_aac(audio: AudioFile) -> FoundTags:
-    """Read an ADTS or ADIF file; the length is an estimate."""
+    """Read an ADTS or ADIF file; the length is an estimate. Raises NoAudioFound."""
     found = FoundTags("aac")
     _read_leading_id3(audio, found)
-    aac = AACInfo(audio.as_stream())
+    try:
+        aac = AACInfo(audio.as_stream())
+    except AACError:
+        raise NoAudioFound("holds no AAC audio") from None
     found.duration_seconds, found.bitrate = aac.length, aac.bitrate
     found.sample_rate, found.channels = aac.sample_rate, aac.channels
     read_trailing_tags(audio, found)

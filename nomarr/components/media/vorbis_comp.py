@@ -199,7 +199,7 @@ def _second_packet(audio: AudioFile, first: _Page) -> bytes:
         size += length
         if size > MAX_BLOCK_BYTES:
             raise UnreadableAudio("claims more tags than any file needs")
-    raise UnreadableAudio("is cut short inside its tags")
+    raise UnreadableAudio("is cut short or damaged inside its tags")
 
 
 def _last_position(audio: AudioFile, serial: int) -> int | None:
