@@ -45,22 +45,18 @@ def touch(library: Path, percent: float, seed: int) -> list[str]:
     return chosen
 
 
-def retag(library: Path, percent: float, seed: int) -> list[str]:
-    """Give files another title that ends with `retag_mark(seed)`."""
+def retag(library: Path, percent: float, seed: int, take: str = "") -> list[str]:
+    """Give files another title, which ends with "(take …)"; the seed is the take when none is named."""
     chosen = chosen_files(library, percent, seed)
-    retag_files(library, chosen, retag_mark(seed))
+    retag_files(library, chosen, take or str(seed))
     return chosen
 
 
-def retag_mark(seed: int) -> str:
-    return f"(take {seed})"
-
-
-def retag_files(library: Path, paths: Iterable[str], mark: str) -> None:
+def retag_files(library: Path, paths: Iterable[str], take: str) -> None:
     for path in paths:
         file = mutagen.File(library / path, easy=True)
         title = file["title"][0].partition(" (take ")[0]
-        file["title"] = [f"{title} {mark}"]
+        file["title"] = [f"{title} (take {take})"]
         file.save()
 
 

@@ -125,11 +125,16 @@ class LibrarySummary:
 
 # --- Names ------------------------------------------------------------------------------------------------------------
 
-_ADJECTIVES = "Blue Silent Electric Broken Golden Hollow Northern Velvet Wild Distant Burning Little Paper".split()
-_NOUNS = "River Engine Garden Mirror Satellite Harbour Winter Machine Horses Lantern Ocean Signal Orchard".split()
-_PLACES = "Berlin Kyoto Lisbon Montréal Reykjavík Kraków Nowhere Memphis Málaga Tromsø Odessa Bogotá Valparaíso".split()
-_FIRST = "Ada Björn Chloé Dmitri Elif Femi Grace Håkan Inês José Kenji Lucía Miles Nina Otis Petra Søren Thelma".split()
-_LAST = "Abe Baker Castillo Dvořák Eriksen Fontaine García Holloway Ito Jansen Kovač Lindqvist Moreau Okafor".split()
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+_ADJECTIVES = _words("Blue Silent Electric Broken Golden Hollow Northern Velvet Wild Distant Burning Little Paper")
+_NOUNS = _words("River Engine Garden Mirror Satellite Harbour Winter Machine Horses Lantern Ocean Signal Orchard")
+_PLACES = _words("Berlin Kyoto Lisbon Montréal Reykjavík Kraków Nowhere Memphis Málaga Tromsø Odessa Bogotá Valparaíso")
+_FIRST = _words("Ada Björn Chloé Dmitri Elif Femi Grace Håkan Inês José Kenji Lucía Miles Nina Otis Petra Søren Thelma")
+_LAST = _words("Abe Baker Castillo Dvořák Eriksen Fontaine García Holloway Ito Jansen Kovač Lindqvist Moreau Okafor")
 _FOREIGN = ("東京事変", "Кино", "Σωκράτης", "이랑", "محمد", "Đặng Thái Sơn", "שלמה", "ไทย")
 _GENRES = ("Rock", "Jazz", "Electronic", "Classical", "Folk", "Hip-Hop", "Metal", "Ambient", "Soul", "Soundtrack")
 _ENDINGS = ("", "", "", "", " (Live)", " (Remaster)", " [Demo]", ", Pt. 2", " \u2013 Single Edit", " (feat. Nina Ito)")
@@ -360,7 +365,7 @@ _FFMPEG_OPTIONS: dict[str, tuple[tuple[float, str], ...]] = {
     "opus": ((3.2, "-c:a libopus -b:a 128k"), (3.8, "-c:a libopus -b:a 96k")),
 }
 _CONTAINERS = {"mp3": "mp3", "flac": "flac", "m4a": "ipod", "ogg": "ogg", "opus": "opus"}
-_COVER_OPTIONS = "-frames:v 1 -q:v 6 -pix_fmt yuvj420p -fflags +bitexact -flags:v +bitexact".split()
+_COVER_OPTIONS = _words("-frames:v 1 -q:v 6 -pix_fmt yuvj420p -fflags +bitexact -flags:v +bitexact")
 COVERS = 8
 
 
