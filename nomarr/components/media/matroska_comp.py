@@ -25,6 +25,8 @@ _TRACK_ENTRY, _TRACK_TYPE, _AUDIO, _RATE, _OUTPUT_RATE, _CHANNELS, _BIT_DEPTH = 
 )  # fmt: skip
 _TAG, _TARGETS, _TARGET_LEVEL, _SIMPLE_TAG, _TAG_NAME, _TAG_STRING = 0x7373, 0x63C0, 0x68CA, 0x67C8, 0x45A3, 0x4487
 _ATTACHED_FILE, _MEDIA_TYPE = 0x61A7, 0x4660
+_CODEC: Final = 0x86
+_LOSSLESS_CODECS: Final = ("A_FLAC", "A_PCM", "A_ALAC", "A_TTA", "A_WAVPACK")
 _AUDIO_TRACK: Final = 2
 _ALBUM_LEVEL: Final = 50
 _DEFAULT_SCALE_NS: Final = 1_000_000
@@ -221,6 +223,9 @@ def _read_tracks(reader: _Reader, element: _Element, found: FoundTags) -> None:
         parts = {part.id: part for part in reader.children(track.start, track.end)}
         if _TRACK_TYPE in parts and reader.unsigned(parts[_TRACK_TYPE]) == _AUDIO_TRACK and _AUDIO in parts:
             _read_audio(reader, parts[_AUDIO], found)
+            if _CODEC not in parts or not reader.text(parts[_CODEC]).startswith(_LOSSLESS_CODECS):
+                # Writers say 16 or 32 for lossy codecs, too, where it means nothing.
+                found.bit_depth = None
             return
 
 

@@ -158,10 +158,12 @@ def _read_sample_entry(stsd: bytes, found: FoundTags) -> None:
     if codec in _LOSSLESS:
         # For lossy codecs the field says 16 and means nothing.
         found.bit_depth = bits
-    if codec == b"alac" and stsd[48:52] == b"alac":
-        _read_alac(stsd[56:], found)
-    elif codec == b"mp4a" and stsd[48:52] == b"esds":
-        _read_aac(stsd[56:], found)
+    # QuickTime's versions 1 and 2 of the entry have more fields before the codec's own atom.
+    extension = stsd[44 + {1: 16, 2: 36}.get(int.from_bytes(stsd[24:26], "big"), 0) :]
+    if codec == b"alac" and extension[4:8] == b"alac":
+        _read_alac(extension[12:], found)
+    elif codec == b"mp4a" and extension[4:8] == b"esds":
+        _read_aac(extension[12:], found)
 
 
 def _read_alac(cookie: bytes, found: FoundTags) -> None:
