@@ -419,7 +419,8 @@ def _encode(path: Path, seconds: float, options: str, number: int) -> bytes:
 
 def _draw_cover(path: Path, number: int) -> bytes:
     """A picture of COVER_BYTES bytes; what the JPEG lacks is filled with comments."""
-    source = f"-f lavfi -i gradients=s=600x600:n=5:seed={number + 1} -vf noise=alls=18:all_seed={number + 1}".split()
+    looks = f"hue=h={number * 45},noise=alls=12:all_seed={number + 1}"
+    source = f"-f lavfi -i testsrc2=s=600x600 -vf {looks}".split()
     _ffmpeg(source, _COVER_OPTIONS, [str(path)])
     jpeg = path.read_bytes()
     return jpeg[:2] + b"".join(_jpeg_comments(COVER_BYTES - len(jpeg))) + jpeg[2:]
