@@ -42,7 +42,8 @@ class LibraryStore(Protocol):
     def add_library(self, library: Library) -> None:
         """Raises `LibraryAlreadyExists` if the id, the name or the root is taken."""
 
-    def get_library(self, library_id: str, now: float) -> Library | None: ...
+    def get_library(self, library_id: str, now: float, *, counted: bool = True) -> Library | None:
+        """`counted=False` leaves the numbers of files at 0, for those who need to be quick."""
 
     def list_libraries(self, now: float) -> list[Library]:
         """Sorted by name."""
@@ -96,7 +97,7 @@ class LibraryStore(Protocol):
     def mark_scan_completed(
         self, lease: Lease, state: ScanRunState, *, now: float, report: ScanReport | None, error: str | None = None
     ) -> None:
-        """Give the lease back and record how the scan ended. Does nothing to the library if the lease is not ours any more."""
+        """Give the lease back and record how the scan ended; does nothing if the lease is not ours any more."""
 
     def get_scan_state(self, library_id: str) -> ScanState | None: ...
 

@@ -123,6 +123,7 @@ class ScanBatch:
     gone_sidecars: list[str] = field(default_factory=list)
     folders: list[FolderRecord] = field(default_factory=list)
     gone_folders: list[str] = field(default_factory=list)
+    """With everything below them."""
 
     @property
     def file_rows(self) -> int:
@@ -131,12 +132,7 @@ class ScanBatch:
 
     def __bool__(self) -> bool:
         return bool(
-            self.file_rows
-            or self.folders
-            or self.gone_folders
-            or self.playlists
-            or self.images
-            or self.gone_sidecars
+            self.file_rows or self.folders or self.gone_folders or self.playlists or self.images or self.gone_sidecars
         )
 
 

@@ -33,6 +33,11 @@ class FileStat(NamedTuple):
     ctime_ns: int
     inode: int
 
+    @property
+    def changed_at(self) -> float:
+        """When the file last changed, in seconds: by its ctime where the file system keeps one."""
+        return (self.ctime_ns or self.mtime_ns) / 1e9
+
 
 @dataclass(slots=True)
 class FolderListing:
@@ -44,8 +49,12 @@ class FolderListing:
 
     path: str
     device: int
+    mtime_ns: int = 0
+    """The folder's own, before it was listed: another value afterwards means that entries came or went meanwhile."""
     names: list[str] = field(default_factory=list)
     """Audio files, playlists and images, sorted."""
+    audio_files: int = 0
+    """How many of `names` are audio files."""
     stats: array[int] = field(default_factory=lambda: array("q"))
     digest: str = ""
     subfolders: list[str] = field(default_factory=list)
@@ -73,10 +82,16 @@ class FolderListing:
     def __iter__(self) -> Iterator[tuple[str, FileStat]]:
         return ((name, self.stat_at(index)) for index, name in enumerate(self.names))
 
-    @property
-    def youngest_ns(self) -> int:
-        """The latest change of any of its files, in nanoseconds since 1970; 0 without files."""
-        return max(max(self.stats[1::STAT_FIELDS], default=0), max(self.stats[2::STAT_FIELDS], default=0))
+    def was_touched(self, since: float, until: float) -> bool:
+        """True if any of its files changed between the two times (seconds since 1970).
+
+        Judged by the ctime, which nobody can set, and by the mtime where there is no ctime to be had.
+        """
+        changes = self.stats[2::STAT_FIELDS]
+        if not any(changes):
+            changes = self.stats[1::STAT_FIELDS]
+        since_ns, until_ns = int(since * 1e9), int(until * 1e9)
+        return any(since_ns < change < until_ns for change in changes)
 
 
 @dataclass(frozen=True, slots=True)

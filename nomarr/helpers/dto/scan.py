@@ -242,6 +242,8 @@ class ScanOptions:
     lease_seconds: float = 60.0
     file_timeout_seconds: float = 30.0
     """A file whose tags take longer to read gets an error."""
+    root_marker: str = ""
+    """Name of a file that must be in a library's root; without it the library is offline. Empty for none."""
 
 
 @dataclass(frozen=True, slots=True)

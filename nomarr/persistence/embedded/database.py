@@ -35,8 +35,8 @@ class SqliteDatabase:
 
     def check_integrity(self) -> list[str]:
         found = [str(row[0]) for row in self._connections.read("PRAGMA integrity_check")]
-        broken_links = self._connections.read("PRAGMA foreign_key_check")
-        return [text for text in found if text != "ok"] + [f"a row of {row[0]} belongs to nothing" for row in broken_links]
+        orphans = self._connections.read("PRAGMA foreign_key_check")
+        return [text for text in found if text != "ok"] + [f"a row of {row[0]} belongs to nothing" for row in orphans]
 
     def close(self) -> None:
         self._connections.close()

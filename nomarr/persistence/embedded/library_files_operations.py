@@ -74,14 +74,14 @@ class SqliteFiles:
         last = 0
         while True:
             rows = self._connections.read(
-                f"SELECT {KNOWN_FILE_COLUMNS}, row_id FROM library_files"
+                f"SELECT {KNOWN_FILE_COLUMNS} FROM library_files"
                 f" WHERE library_id = ? AND {scope} AND row_id > ? ORDER BY row_id LIMIT ?",
                 (library_id, *values, last, _PAGE),
             )
             if not rows:
                 return
             last = rows[-1]["row_id"]
-            yield [known_file(row[:-1]) for row in rows]
+            yield [known_file(row) for row in rows]
 
     def with_inodes(self, inodes: Sequence[int]) -> list[KnownFile]:
         found = []
@@ -104,8 +104,7 @@ class SqliteFiles:
 
     def count_present(self, library_id: str) -> int:
         rows = self._connections.read(
-            "SELECT COUNT(*) FROM library_files WHERE library_id = ?"
-            " AND missing_since IS NULL AND ignored_by IS NULL",
+            "SELECT COUNT(*) FROM library_files WHERE library_id = ? AND missing_since IS NULL AND ignored_by IS NULL",
             (library_id,),
         )
         return int(rows[0][0])
@@ -258,7 +257,7 @@ class _BatchWriter:
         return tuple(outcomes)
 
     def _known_rows(self, upserts: Sequence[FileUpsert]) -> dict[str, sqlite3.Row]:
-        known = {}
+        known: dict[str, sqlite3.Row] = {}
         for chunk in chunks([path_key(upsert.path) for upsert in upserts]):
             rows = self._db.execute(
                 "SELECT file_id, path_key, size, mtime_ns, inode, tags, last_error, processing_status, missing_since,"
@@ -346,8 +345,8 @@ class _BatchWriter:
 
     def _put_folders(self, folders: Sequence[FolderRecord], gone: Sequence[str]) -> None:
         self._db.executemany(
-            "DELETE FROM library_folders WHERE library_id = ? AND path = ?",
-            ((self._library_id, escaped(path)) for path in gone),
+            "DELETE FROM library_folders WHERE library_id = ? AND (path = ? OR (path >= ? AND path < ?))",
+            ((self._library_id, escaped(path), *subtree_bounds(path)) for path in gone),
         )
         self._db.executemany(
             "INSERT OR REPLACE INTO library_folders (library_id, path, parent, digest, scanned_at, on_other_device)"

@@ -21,13 +21,13 @@ class SqliteFolders:
 
     def within(self, target: ScanTarget) -> dict[str, KnownFolder]:
         folder = escaped(target.folder_path)
+        bounds: tuple[str, ...] = ()
+        query = _COLUMNS
         if not target.recursive:
             query, bounds = f"{_COLUMNS} AND (path = ? OR parent = ?)", (folder, folder)
         elif folder:
             query = f"{_COLUMNS} AND (path = ? OR (path >= ? AND path < ?))"
             bounds = (folder, *subtree_bounds(target.folder_path))
-        else:
-            query, bounds = _COLUMNS, ()
         known = {}
         for path, digest, scanned_at, on_other_device in self._connections.read(query, (target.library_id, *bounds)):
             path = unescaped(path)

@@ -29,7 +29,8 @@ from nomarr.persistence.embedded.rows_operations import (
 
 __all__ = ["SqliteLibraries", "require_lease"]
 
-_LIBRARY = """
+_UNCOUNTED = "SELECT *, 0 AS rows_of_all, 0 AS rows_absent, 0 AS rows_missing FROM libraries"
+_COUNTED = """
     SELECT l.*,
         (SELECT COUNT(*) FROM library_files f WHERE f.library_id = l.library_id) AS rows_of_all,
         (SELECT COUNT(*) FROM library_files f WHERE f.library_id = l.library_id
@@ -68,12 +69,13 @@ class SqliteLibraries:
 
         self._connections.write(work)
 
-    def get_library(self, library_id: str, now: float) -> Library | None:
-        rows = self._connections.read(f"{_LIBRARY} WHERE library_id = ?", (library_id,))
+    def get_library(self, library_id: str, now: float, *, counted: bool = True) -> Library | None:
+        query = _COUNTED if counted else _UNCOUNTED
+        rows = self._connections.read(f"{query} WHERE library_id = ?", (library_id,))
         return _library(rows[0], now) if rows else None
 
     def list_libraries(self, now: float) -> list[Library]:
-        return [_library(row, now) for row in self._connections.read(f"{_LIBRARY} ORDER BY name")]
+        return [_library(row, now) for row in self._connections.read(f"{_COUNTED} ORDER BY name")]
 
     def update_library(
         self,
@@ -124,9 +126,7 @@ class SqliteLibraries:
 
     def set_offline(self, library_id: str, reason: str | None) -> None:
         self._connections.write(
-            lambda db: db.execute(
-                "UPDATE libraries SET offline_reason = ? WHERE library_id = ?", (reason, library_id)
-            )
+            lambda db: db.execute("UPDATE libraries SET offline_reason = ? WHERE library_id = ?", (reason, library_id))
         )
 
     def mark_scan_started(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 
 from nomarr.helpers.dto.batches import ImageUpsert, PlaylistUpsert, ScanBatch
 from nomarr.helpers.dto.files import FileStat, KnownSidecar, Playlist, PlaylistEntry
@@ -63,9 +62,11 @@ class SqliteSidecars:
             " AND f.path_key = playlist_entries.target_path_key"
         )
         return self._connections.write(
-            lambda db: db.execute(
-                f"UPDATE playlist_entries SET file_id = ({found}) WHERE {open_entries} AND EXISTS ({found})"
-            ).rowcount
+            lambda db: (
+                db.execute(
+                    f"UPDATE playlist_entries SET file_id = ({found}) WHERE {open_entries} AND EXISTS ({found})"
+                ).rowcount
+            )
         )
 
 

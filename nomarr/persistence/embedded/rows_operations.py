@@ -33,7 +33,8 @@ __all__ = [
 ]
 
 KNOWN_FILE_COLUMNS: Final = (
-    "file_id, library_id, path, path_key, size, mtime_ns, ctime_ns, inode, device, read_at, missing_since, ignored_by"
+    "file_id, library_id, path, path_key, size, mtime_ns, ctime_ns, inode, device, read_at, missing_since, ignored_by,"
+    " row_id"
 )
 _DISPLACED: Final = "displaced:"
 _CHUNK: Final = 500
@@ -65,7 +66,9 @@ def subtree_bounds(folder: str) -> tuple[str, str]:
 
 def known_file(row: sqlite3.Row) -> KnownFile:
     """A row with `KNOWN_FILE_COLUMNS`."""
-    (file_id, library_id, path, key, size, mtime_ns, ctime_ns, inode, device, read_at, missing_since, ignored_by) = row
+    (file_id, library_id, path, key, size, mtime_ns, ctime_ns, inode, device, read_at, missing_since, ignored_by, _) = (
+        row
+    )
     return KnownFile(
         file_id=file_id,
         library_id=library_id,
@@ -114,14 +117,12 @@ def tags_json(tags: AudioTags) -> str:
 
 def tags_from_json(text: str) -> AudioTags:
     """The inverse of `tags_json`; names that this version does not know are left out."""
-    said = json.loads(text)
-    return AudioTags(
-        **{
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in said.items()
-            if name in _TAG_DEFAULTS
-        }
-    )
+    said: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in json.loads(text).items()
+        if name in _TAG_DEFAULTS
+    }
+    return AudioTags(**said)
 
 
 def targets_json(targets: Sequence[ScanTarget]) -> str:

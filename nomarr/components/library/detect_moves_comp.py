@@ -1,0 +1,96 @@
+"""Recognize a file that is at another place now, by evidence and never by guess."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from nomarr.helpers.dto.files import FileStat, KnownFile
+
+__all__ = ["SAME_INODE", "Arrival", "FileIdentity", "Move", "detect_moves", "identity_of", "in_safe_order"]
+
+SAME_INODE: Final = "device+inode+size+mtime"
+
+
+class FileIdentity(NamedTuple):
+    """What a rename keeps and no other file has at the same time, hard links apart."""
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A file at a path where it was not before."""
+
+    path: str
+    identity: FileIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A known file and the path where it is now."""
+
+    file: KnownFile
+    to_path: str
+    evidence: str
+
+
+def identity_of(stat: FileStat, device: int) -> FileIdentity:
+    """The identity of a file with these numbers on this device."""
+    return FileIdentity(device, stat.inode, stat.size, stat.mtime_ns)
+
+
+def detect_moves(
+    arrivals: Iterable[Arrival], departed: Iterable[KnownFile], renumbered: Mapping[int, int] | None = None
+) -> list[Move]:
+    """Pair departed files with arrivals of the same identity, one to one.
+
+    Two files of one identity on either side (hard links) are ambiguous, and ambiguous means not a move.
+
+    Args:
+        renumbered: device number of old to that of now, for disks that got another number since (a reboot).
+    """
+    new_number = renumbered or {}
+    gone: dict[FileIdentity, list[KnownFile]] = defaultdict(list)
+    for file in departed:
+        # Inode 0 stands for a file system whose inodes mean nothing.
+        if file.stat.inode:
+            gone[identity_of(file.stat, new_number.get(file.device, file.device))].append(file)
+    came: dict[FileIdentity, list[Arrival]] = defaultdict(list)
+    for arrival in arrivals:
+        if arrival.identity in gone:
+            came[arrival.identity].append(arrival)
+    return [
+        Move(gone[identity][0], found[0].path, SAME_INODE)
+        for identity, found in came.items()
+        if len(found) == 1 and len(gone[identity]) == 1
+    ]
+
+
+def in_safe_order(moves: Iterable[Move], library_id: str) -> list[list[Move]]:
+    """Groups of moves into `library_id` to be written together, in an order in which each new path is free by the time it is taken.
+
+    A chain (a to b, b to c) is written from its end; only a cycle (a swap) has to be one transaction.
+    """
+    by_old_path = {(move.file.library_id, move.file.path): move for move in moves}
+    groups: list[list[Move]] = []
+    done: set[str] = set()
+    for start in by_old_path.values():
+        chain: list[Move] = []
+        on_chain: set[str] = set()
+        move: Move | None = start
+        while move is not None and move.file.file_id not in done and move.file.file_id not in on_chain:
+            chain.append(move)
+            on_chain.add(move.file.file_id)
+            move = by_old_path.get((library_id, move.to_path))
+        done |= on_chain
+        if move is not None and move.file.file_id in on_chain:
+            groups.append(chain)
+        else:
+            groups += [[one] for one in reversed(chain)]
+    return groups

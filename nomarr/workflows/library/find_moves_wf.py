@@ -1,0 +1,95 @@
+"""Which of the files that are new at their path were known at another one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Final
+
+from nomarr.components.library.detect_moves_comp import Arrival, Move, detect_moves, identity_of
+from nomarr.helpers.dto.files import KnownFile
+from nomarr.helpers.dto.library import Library
+from nomarr.helpers.paths_helper import join
+from nomarr.persistence.db import Database
+from nomarr.workflows.library.survey_wf import Survey
+
+__all__ = ["find_moves"]
+
+_INODES_AT_ONCE: Final = 5000
+
+
+def find_moves(
+    db: Database, library: Library, survey: Survey, *, renumbered: tuple[int, int] | None = None
+) -> list[Move]:
+    """Moves into `library`, from anywhere in any library. The cost grows with the new files, not with the library."""
+    inodes = (inode for inode in _arrival_inodes(survey) if inode)
+    first = next(inodes, None)
+    if first is None or not db.library_files.any_files():
+        return []
+    departed = {row.file_id: row for row in survey.departed()}
+    elsewhere = _Elsewhere(db)
+    for chunk in _chunks(_put_back(first, inodes)):
+        for row in db.library_files.with_inodes(chunk):
+            if row.file_id not in departed and (row.missing_since is not None or elsewhere.has_left(row)):
+                departed[row.file_id] = row
+    numbers: Mapping[int, int] = {} if renumbered is None else {renumbered[0]: renumbered[1]}
+    return detect_moves(_arrivals(survey), departed.values(), numbers)
+
+
+class _Elsewhere:
+    """Asks the disk about files outside of what was looked at."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._roots: dict[str, str | None] = {}
+
+    def has_left(self, row: KnownFile) -> bool:
+        """True only if the row's file is certainly not at its path any more: its library is there, the file is not."""
+        root = self._root_of(row.library_id)
+        if root is None:
+            return False
+        try:
+            status = os.stat(join(root, row.path))
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except OSError:
+            return False
+        return status.st_ino != row.stat.inode
+
+    def _root_of(self, library_id: str) -> str | None:
+        """The library's root if it is the one that was scanned; a disk that is away says nothing about its files."""
+        if library_id not in self._roots:
+            self._roots[library_id] = self._checked_root(library_id)
+        return self._roots[library_id]
+
+    def _checked_root(self, library_id: str) -> str | None:
+        known = self._db.library.get_library(library_id, 0.0, counted=False)
+        if known is None or known.root_identity is None:
+            return None
+        try:
+            status = os.stat(known.root_path)
+        except OSError:
+            return None
+        # The inode alone: device numbers change with a reboot.
+        return known.root_path if status.st_ino == known.root_identity.inode else None
+
+
+def _arrivals(survey: Survey) -> Iterator[Arrival]:
+    for diff in survey.diffs:
+        for index in diff.arrivals():
+            yield Arrival(diff.path_at(index), identity_of(diff.listing.stat_at(index), diff.listing.device))
+
+
+def _arrival_inodes(survey: Survey) -> Iterator[int]:
+    return (diff.listing.inode_at(index) for diff in survey.diffs for index in diff.arrivals())
+
+
+def _put_back(first: int, rest: Iterator[int]) -> Iterator[int]:
+    yield first
+    yield from rest
+
+
+def _chunks(inodes: Iterator[int]) -> Iterator[list[int]]:
+    while chunk := list(islice(inodes, _INODES_AT_ONCE)):
+        yield chunk

@@ -1,0 +1,135 @@
+"""Read the tags of many files: in order, in worker processes, and never stopped by one bad file."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Generic, TypeVar
+
+import anyio
+import anyio.to_process
+import anyio.to_thread
+from anyio import CapacityLimiter
+
+from nomarr.components.media.read_tags_comp import read_many_tags
+from nomarr.helpers.dto.files import FileStat
+from nomarr.helpers.dto.tags import TagReadResult
+from nomarr.workflows.library.task_errors_wf import single_error
+
+__all__ = ["READ_CHUNK", "FileReader", "ReadFile", "in_order", "read_here", "read_in_thread"]
+
+logger = logging.getLogger(__name__)
+
+READ_CHUNK: Final = 64
+"""Files handed to a worker at once: enough that handing over costs nothing, few enough to share the work evenly."""
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFile:
+    """Tags, and the file's numbers just after they were read; None if it was gone by then."""
+
+    tags: TagReadResult
+    stat: FileStat | None
+
+
+class FileReader:
+    """Reads chunks of files in worker processes, at most `workers` at a time.
+
+    A worker that dies or takes too long is ended, and its files are read one by one to find the culprit.
+    """
+
+    def __init__(self, workers: int, file_timeout_seconds: float) -> None:
+        self._limiter = anyio.CapacityLimiter(max(1, workers))
+        self._file_timeout = file_timeout_seconds
+
+    async def read(self, paths: Sequence[str]) -> list[ReadFile]:
+        """One answer for each path, in their order."""
+        if not paths:
+            return []
+        patience = self._file_timeout + len(paths)
+        answers = await self._try(list(paths), patience)
+        if answers is not None:
+            return answers
+        logger.warning("a worker process was lost while it read tags; its %d files are read one by one", len(paths))
+        return [await self._read_one(path) for path in paths]
+
+    async def _read_one(self, path: str) -> ReadFile:
+        answers = await self._try([path], self._file_timeout)
+        if answers is not None:
+            return answers[0]
+        reason = f"reading its tags took longer than {self._file_timeout:g} s or ended the reading process"
+        return ReadFile(TagReadResult(None, reason), _stat(path))
+
+    async def _try(self, paths: list[str], patience: float) -> list[ReadFile] | None:
+        try:
+            # The time spent waiting for a free worker does not count.
+            async with self._limiter:
+                with anyio.fail_after(patience):
+                    return await anyio.to_process.run_sync(
+                        read_here, paths, cancellable=True, limiter=anyio.CapacityLimiter(1)
+                    )
+        except (TimeoutError, anyio.BrokenWorkerProcess):
+            return None
+
+
+def read_here(paths: list[str]) -> list[ReadFile]:
+    """Read in this process. A changed file shows by its numbers afterwards."""
+    return [ReadFile(tags, _stat(path)) for path, tags in zip(paths, read_many_tags(paths), strict=True)]
+
+
+async def read_in_thread(paths: Sequence[str], limiter: CapacityLimiter) -> list[ReadFile]:
+    """For a handful of files: no process has to be started."""
+    return await anyio.to_thread.run_sync(read_here, list(paths), limiter=limiter, abandon_on_cancel=True)
+
+
+async def in_order(
+    items: Iterable[Item],
+    work: Callable[[Item], Awaitable[Answer]],
+    deliver: Callable[[Item, Answer], Awaitable[None]],
+    *,
+    ahead: int,
+) -> None:
+    """Run `work` on the items, up to `ahead` of them at a time, and `deliver` the answers in the items' order."""
+    with single_error():
+        async with anyio.create_task_group() as tasks:
+            waiting: deque[_Pending[Item, Answer]] = deque()
+            for item in items:
+                pending = _Pending(item, work)
+                tasks.start_soon(pending.run)
+                waiting.append(pending)
+                if len(waiting) >= ahead:
+                    first = waiting.popleft()
+                    await deliver(first.item, await first.answer())
+            while waiting:
+                first = waiting.popleft()
+                await deliver(first.item, await first.answer())
+
+
+@dataclass(slots=True)
+class _Pending(Generic[Item, Answer]):
+    item: Item
+    work: Callable[[Item], Awaitable[Answer]]
+    _done: anyio.Event = field(default_factory=anyio.Event)
+    _answers: list[Answer] = field(default_factory=list)
+
+    async def run(self) -> None:
+        self._answers.append(await self.work(self.item))
+        self._done.set()
+
+    async def answer(self) -> Answer:
+        await self._done.wait()
+        return self._answers.pop()
+
+
+def _stat(path: str) -> FileStat | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return FileStat(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)

@@ -1,0 +1,482 @@
+"""One scan of one library whose lease is held: look, recognize moves, read what differs, write in batches.
+
+Quick or full, whole or a few folders, real or dry: the same path with other values.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Final, TypeVar
+
+import anyio
+import anyio.to_thread
+from anyio import CapacityLimiter
+
+from nomarr.components.library.detect_moves_comp import Move, in_safe_order
+from nomarr.components.library.diff_folder_comp import FolderDiff
+from nomarr.components.library.file_systems_comp import file_system_of, keeps_identity, timestamp_granularity
+from nomarr.components.library.ignore_rules_comp import IgnoreRules
+from nomarr.components.library.walk_folders_comp import FolderWalker, existing_target
+from nomarr.helpers.dto.batches import (
+    BatchResult,
+    FileGone,
+    FileHidden,
+    FileMove,
+    FileSeen,
+    FileUpsert,
+    RowOutcome,
+    ScanBatch,
+)
+from nomarr.helpers.dto.files import FileStat, FolderRecord, KnownFile
+from nomarr.helpers.dto.library import Library, ScanTarget, without_covered
+from nomarr.helpers.dto.scan import HeldBackLosses, Lease, ScanOptions, ScanPhase, ScanReport, ScanRunState
+from nomarr.helpers.exceptions import LibraryNotFound
+from nomarr.helpers.paths_helper import join
+from nomarr.helpers.time_helper import Clock
+from nomarr.persistence.db import Database
+from nomarr.workflows.library.find_moves_wf import find_moves
+from nomarr.workflows.library.progress_wf import ProgressMeter
+from nomarr.workflows.library.read_files_wf import READ_CHUNK, FileReader, ReadFile, in_order, read_in_thread
+from nomarr.workflows.library.record_sidecars_wf import record_sidecars
+from nomarr.workflows.library.survey_wf import Survey, SurveyRules, survey_targets
+
+__all__ = ["ScanContext", "ScanOutcome", "scan_library_direct_workflow"]
+
+Answer = TypeVar("Answer")
+
+_READ_IN_THREAD: Final = 128
+"""Up to so many files are read in a thread: starting worker processes costs as much as reading these."""
+
+_BRAKE_FILES: Final = 50
+_BRAKE_SHARE: Final = 0.2
+_BRAKE_SIGHTINGS: Final = 3
+_BRAKE_SECONDS: Final = 24 * 3600.0
+"""Losses that at least so many scans saw over at least so long a time are believed without being confirmed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScanContext:
+    """What one scan works with."""
+
+    scan_id: str
+    lease: Lease
+    options: ScanOptions
+    meter: ProgressMeter
+    clock: Clock
+    threads: CapacityLimiter
+    check_root: Callable[[], None]
+    """Raises `LibraryOffline` if the root is not the one that the scan began with."""
+    read_since: float | None = None
+    """Full scan: when it began, perhaps in an earlier process."""
+    renumbered: tuple[int, int] | None = None
+    held_back: HeldBackLosses | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScanOutcome:
+    """A finished scan."""
+
+    report: ScanReport
+    unsettled: tuple[ScanTarget, ...] = ()
+    """Folders that were still changing; scan them again a little later."""
+    held_back: HeldBackLosses | None = None
+    """Losses that wait to be confirmed."""
+
+
+async def scan_library_direct_workflow(
+    db: Database,
+    library_id: str,
+    scan_targets: Sequence[ScanTarget],
+    batch_size: int,
+    *,
+    context: ScanContext,
+) -> ScanOutcome:
+    """Bring the rows inside the targets in line with the disk.
+
+    Args:
+        scan_targets: folders of this library; overlapping ones are merged, those that are gone become their
+            nearest existing parent.
+        batch_size: file rows per write transaction.
+
+    Raises:
+        LeaseLost: if the lease ran out or was taken over; nothing was written after that.
+        DatabaseError: if the database failed for good.
+    """
+    library = await anyio.to_thread.run_sync(
+        partial(db.library.get_library, library_id, context.clock(), counted=False)
+    )
+    if library is None:
+        raise LibraryNotFound(library_id)
+    scan = _Scan(db, library, batch_size, context)
+    unsettled = await scan.look(scan_targets, final_look=False)
+    if unsettled and context.options.look_again:
+        context.meter.phase = ScanPhase.SETTLING
+        await anyio.sleep(context.options.settle_seconds)
+        unsettled = await scan.look([ScanTarget(library_id, folder, False) for folder in unsettled], final_look=True)
+    return await scan.finish(unsettled)
+
+
+@dataclass(slots=True)
+class _Read:
+    """A file to read, and the row it belongs to (a fresh id for a new one)."""
+
+    diff: FolderDiff
+    index: int
+    file_id: str
+    row: KnownFile | None
+
+
+@dataclass(slots=True)
+class _FolderEnd:
+    """Everything of a folder was handed out before this."""
+
+    diff: FolderDiff
+
+
+_Step = _Read | _FolderEnd
+
+
+@dataclass(slots=True)
+class _Placement:
+    """Where moves have put rows, on the way from what was found to what is written."""
+
+    moved_here: dict[str, KnownFile] = field(default_factory=dict)
+    moved_away: set[str] = field(default_factory=set)
+
+    def row_for(self, diff: FolderDiff, index: int) -> KnownFile | None:
+        """The row that stands for a file to be read; None for a new file."""
+        if (moved := self.moved_here.get(diff.path_at(index))) is not None:
+            return moved
+        row = diff.changed.get(index)
+        return None if row is None or row.file_id in self.moved_away else row
+
+
+class _Scan:
+    """The state of one scan, across its looks."""
+
+    def __init__(self, db: Database, library: Library, batch_size: int, context: ScanContext) -> None:
+        self._db = db
+        self._library = library
+        self._batch_size = batch_size
+        self._context = context
+        self._options = context.options
+        file_system = file_system_of(library.root_path)
+        self._stable = keeps_identity(file_system)
+        self._granularity = timestamp_granularity(file_system)
+        self._reader = FileReader(self._options.tag_workers, self._options.file_timeout_seconds)
+        self._report = ScanReport(context.scan_id, library.library_id, ScanRunState.COMPLETED)
+        self._held_back: HeldBackLosses | None = None
+        self._batch = ScanBatch()
+        self._unsettled: set[str] = set()
+
+    async def look(self, targets: Sequence[ScanTarget], *, final_look: bool) -> set[str]:
+        """Look at the targets once and write what differs; the folders that have to be looked at again."""
+        survey = await self._survey(targets, final_look)
+        self._unsettled = set(survey.unsettled)
+        moves = await self._in_thread(
+            partial(find_moves, self._db, self._library, survey, renumbered=self._context.renumbered)
+        )
+        placement = _Placement()
+        for move in moves:
+            placement.moved_here[move.to_path] = move.file
+            placement.moved_away.add(move.file.file_id)
+        held_back = await self._hold_back_losses(survey, placement)
+        if self._options.dry_run:
+            self._count_dry(survey, placement, held_back)
+            return set()
+        await self._write_moves(moves)
+        await self._read_and_write(survey, placement, held_back, final_look)
+        await self._write_absent(survey, placement, held_back)
+        await self._flush()
+        return self._unsettled
+
+    async def finish(self, unsettled: set[str]) -> ScanOutcome:
+        """The last writes, and the outcome."""
+        self._context.meter.phase = ScanPhase.FINISHING
+        if not self._options.dry_run and self._report.changes_detected:
+            await self._in_thread(partial(self._db.library_sidecars.resolve_entries, self._context.lease))
+        report = replace(
+            self._report,
+            duration_seconds=round(self._context.clock() - self._context.lease.started_at, 6),
+            dry_run=self._options.dry_run,
+        )
+        again = tuple(ScanTarget(self._library.library_id, folder, False) for folder in sorted(unsettled))
+        return ScanOutcome(report, again, self._held_back)
+
+    async def _survey(self, targets: Sequence[ScanTarget], final_look: bool) -> Survey:
+        rules = SurveyRules(
+            stable_identity=self._stable,
+            timestamp_granularity=self._granularity,
+            settle_seconds=self._options.settle_seconds,
+            read_since=self._context.read_since,
+            final_look=final_look,
+            accept_losses=self._options.accept_losses,
+        )
+
+        def survey() -> Survey:
+            root = self._library.root_path
+            existing = without_covered(existing_target(root, target) for target in targets)
+            walker = FolderWalker(
+                root, IgnoreRules.for_library(self._library.ignore_patterns), stable_identity=self._stable
+            )
+            return survey_targets(
+                self._db,
+                self._library,
+                existing,
+                walker,
+                rules,
+                now=self._context.clock,
+                on_folder=self._context.meter.folder_done,
+            )
+
+        try:
+            # A file system that hangs must not hold a cancelled scan; the thread ends at its next folder.
+            found = await anyio.to_thread.run_sync(survey, limiter=self._context.threads, abandon_on_cancel=True)
+        except anyio.get_cancelled_exc_class():
+            self._context.meter.stopped = True
+            raise
+        if not final_look:
+            self._add(
+                folders_scanned=found.folders_scanned,
+                folders_unchanged=found.folders_unchanged,
+                files_scanned=found.files_scanned,
+                files_unchanged=found.files_unchanged,
+            )
+        self._warn(found.warnings)
+        # Emptied or unmounted while it was walked: nothing that was seen may be believed then.
+        await self._in_thread(self._context.check_root)
+        return found
+
+    # -- moves ------------------------------------------------------------------------------------------------
+
+    async def _write_moves(self, moves: Sequence[Move]) -> None:
+        self._context.meter.phase = ScanPhase.MOVING
+        for group in in_safe_order(moves, self._library.library_id):
+            self._batch.moves += [
+                FileMove(move.file.file_id, move.file.library_id, move.file.path, move.to_path, move.evidence)
+                for move in group
+            ]
+            await self._flush_if_full()
+        # Before any digest: a folder whose digest is written is not compared again after a crash.
+        await self._flush()
+
+    # -- reading ----------------------------------------------------------------------------------------------
+
+    async def _read_and_write(
+        self, survey: Survey, placement: _Placement, held_back: set[str], final_look: bool
+    ) -> None:
+        total = sum(len(diff.new) + len(diff.changed) for diff in survey.diffs)
+        self._context.meter.start_reading(total)
+        few = total <= _READ_IN_THREAD
+
+        async def read(steps: list[_Step]) -> list[ReadFile]:
+            paths = [join(self._library.root_path, s.diff.path_at(s.index)) for s in steps if isinstance(s, _Read)]
+            if few and paths:
+                return await read_in_thread(paths, self._context.threads)
+            return await self._reader.read(paths)
+
+        async def deliver(steps: list[_Step], files: list[ReadFile]) -> None:
+            answers = iter(files)
+            for step in steps:
+                if isinstance(step, _Read):
+                    self._take_read_file(step, next(answers), final_look)
+                else:
+                    await self._end_folder(step.diff, survey, placement, held_back)
+                await self._flush_if_full()
+            self._context.meter.files_done += len(files)
+
+        await in_order(
+            _in_chunks(self._steps(survey, placement)), read, deliver, ahead=2 * max(1, self._options.tag_workers) + 1
+        )
+
+    def _steps(self, survey: Survey, placement: _Placement) -> Iterator[_Step]:
+        for diff in survey.diffs:
+            for index in sorted((*diff.new, *diff.changed)):
+                row = placement.row_for(diff, index)
+                if row is None or row.file_id not in placement.moved_away or not self._is_as_read(diff, index, row):
+                    yield _Read(diff, index, uuid.uuid4().hex if row is None else row.file_id, row)
+            yield _FolderEnd(diff)
+
+    def _is_as_read(self, diff: FolderDiff, index: int, row: KnownFile) -> bool:
+        """True for a file that came with a folder that was moved: not even its ctime changed."""
+        as_known = row.stat == diff.listing.stat_at(index) and row.device == diff.listing.device
+        return as_known and self._context.read_since is None
+
+    def _take_read_file(self, step: _Read, file: ReadFile, final_look: bool) -> None:
+        listing = step.diff.listing
+        stat = listing.stat_at(step.index)
+        if not _is_same(stat, file.stat):
+            self._unsettled.add(listing.path)
+            if not final_look:
+                return
+        if file.tags.error is not None and not final_look and self._is_young(stat):
+            # Perhaps only half of it is there yet.
+            self._unsettled.add(listing.path)
+            return
+        self._batch.upserts.append(
+            FileUpsert(
+                step.file_id, step.diff.path_at(step.index), stat, listing.device, file.tags, self._context.clock()
+            )
+        )
+
+    def _is_young(self, stat: FileStat) -> bool:
+        return abs(self._context.clock() - stat.changed_at) < self._options.settle_seconds
+
+    async def _end_folder(self, diff: FolderDiff, survey: Survey, placement: _Placement, held_back: set[str]) -> None:
+        listing = diff.listing
+        for index, row in diff.seen.items():
+            self._batch.seen.append(FileSeen(row.file_id, row.path, listing.stat_at(index), listing.device))
+            await self._flush_if_full()
+        lost = [row for row in diff.gone if row.file_id not in placement.moved_away]
+        await self._write_gone(lost, held_back)
+        await self._write_hidden(diff.hidden)
+        if diff.sidecars or diff.gone_sidecars:
+            await self._in_thread(partial(record_sidecars, self._db, self._library, diff, self._batch))
+        is_final = (
+            listing.path not in self._unsettled
+            and not any(row.file_id in held_back for row in lost)
+            and listing.path not in survey.changing
+        )
+        self._batch.folders.append(
+            FolderRecord(listing.path, listing.digest if is_final else "", listing.device != survey.root_device)
+        )
+
+    # -- what is not there any more ---------------------------------------------------------------------------
+
+    async def _hold_back_losses(self, survey: Survey, placement: _Placement) -> set[str]:
+        """The ids of files that are gone but must not be marked missing yet."""
+        lost = {row.file_id for row in survey.gone_files}
+        lost.update(row.file_id for diff in survey.diffs for row in diff.gone)
+        lost -= placement.moved_away
+        if len(lost) <= _BRAKE_FILES or self._options.accept_losses:
+            return set()
+        present = await self._in_thread(partial(self._db.library_files.count_present, self._library.library_id))
+        if len(lost) <= present * _BRAKE_SHARE:
+            return set()
+        now = self._context.clock()
+        before = self._context.held_back
+        sightings = HeldBackLosses(
+            len(lost), now if before is None else before.first_seen_at, 1 if before is None else before.sightings + 1
+        )
+        if sightings.sightings >= _BRAKE_SIGHTINGS and now - sightings.first_seen_at >= _BRAKE_SECONDS:
+            return set()
+        self._held_back = sightings
+        self._add(files_held_back=len(lost))
+        self._warn(
+            [
+                f"{len(lost)} of {present} files are gone at once; they are held back and nothing is marked missing. "
+                "If they were really removed, scan with --accept-losses"
+            ]
+        )
+        return lost
+
+    async def _write_absent(self, survey: Survey, placement: _Placement, held_back: set[str]) -> None:
+        """Files of folders that are gone or hidden as a whole. Their folders are forgotten after them."""
+        lost = [row for row in survey.gone_files if row.file_id not in placement.moved_away]
+        await self._write_gone(lost, held_back)
+        await self._write_hidden(survey.hidden_files)
+        if not any(row.file_id in held_back for row in lost):
+            self._batch.gone_folders += survey.gone_folders
+            self._batch.gone_sidecars += survey.gone_sidecars
+        self._batch.gone_folders += survey.hidden_folders
+
+    async def _write_gone(self, lost: Sequence[KnownFile], held_back: set[str]) -> None:
+        for row in lost:
+            if row.file_id not in held_back:
+                self._batch.gone.append(FileGone(row.file_id, row.path))
+                await self._flush_if_full()
+
+    async def _write_hidden(self, hidden: Sequence[tuple[KnownFile, str]]) -> None:
+        for row, rule in hidden:
+            self._batch.hidden.append(FileHidden(row.file_id, row.path, rule))
+            await self._flush_if_full()
+
+    # -- writing ----------------------------------------------------------------------------------------------
+
+    async def _flush_if_full(self) -> None:
+        if self._batch.file_rows >= self._batch_size:
+            await self._flush()
+
+    async def _flush(self) -> None:
+        batch, self._batch = self._batch, ScanBatch()
+        if not batch:
+            return
+        result = await self._in_thread(
+            partial(self._db.library_files.upsert_batch, self._context.lease, batch, now=self._context.clock())
+        )
+        self._count(batch, result)
+
+    def _count(self, batch: ScanBatch, result: BatchResult) -> None:
+        outcomes = result.upserts
+        self._add(
+            files_processed=len(batch.upserts),
+            files_added=outcomes.count(RowOutcome.INSERTED),
+            files_updated=outcomes.count(RowOutcome.UPDATED),
+            files_unchanged=outcomes.count(RowOutcome.UNCHANGED) + result.refreshed,
+            files_restored=outcomes.count(RowOutcome.RESTORED) + result.restored,
+            files_failed=sum(upsert.tags.error is not None for upsert in batch.upserts),
+            files_moved=result.moved,
+            files_missing=result.gone + result.displaced,
+            files_ignored=result.hidden,
+            playlists_changed=result.playlists,
+            images_changed=result.images,
+            batches_written=1,
+        )
+        if result.changed_rows:
+            self._report = replace(self._report, changes_detected=True)
+
+    def _count_dry(self, survey: Survey, placement: _Placement, held_back: set[str]) -> None:
+        """What would be done, as far as it can be told without reading a file."""
+        rows = [step.row for step in self._steps(survey, placement) if isinstance(step, _Read)]
+        known = [row for row in rows if row is not None and row.file_id not in placement.moved_away]
+        seen = [row for diff in survey.diffs for row in diff.seen.values()]
+        gone = {row.file_id for diff in survey.diffs for row in diff.gone} | {row.file_id for row in survey.gone_files}
+        found = {
+            "files_processed": len(rows),
+            "files_added": rows.count(None),
+            "files_updated": sum(row.is_present for row in known),
+            "files_restored": sum(not row.is_present for row in known + seen),
+            "files_moved": len(placement.moved_away),
+            "files_missing": len(gone - placement.moved_away - held_back),
+            "files_ignored": len(survey.hidden_files) + sum(len(diff.hidden) for diff in survey.diffs),
+        }
+        self._add(**found)
+        self._report = replace(self._report, changes_detected=any(found.values()))
+
+    def _add(self, **counters: int) -> None:
+        self._report = replace(
+            self._report, **{name: getattr(self._report, name) + count for name, count in counters.items()}
+        )
+
+    def _warn(self, warnings: Sequence[str]) -> None:
+        new = [warning for warning in warnings if warning not in self._report.warnings]
+        if new:
+            self._report = replace(self._report, warnings=(*self._report.warnings, *new))
+
+    async def _in_thread(self, work: Callable[[], Answer]) -> Answer:
+        """Run a database step in a worker thread; it is never left half done."""
+        return await anyio.to_thread.run_sync(work, limiter=self._context.threads)
+
+
+def _in_chunks(steps: Iterator[_Step]) -> Iterator[list[_Step]]:
+    """Lists of steps with at most `READ_CHUNK` files to read in each."""
+    chunk: list[_Step] = []
+    files = 0
+    for step in steps:
+        chunk.append(step)
+        files += isinstance(step, _Read)
+        if files >= READ_CHUNK or len(chunk) >= 16 * READ_CHUNK:
+            yield chunk
+            chunk, files = [], 0
+    if chunk:
+        yield chunk
+
+
+def _is_same(listed: FileStat, now: FileStat | None) -> bool:
+    """True if a file's numbers are still those that were listed; zeros stand for numbers that mean nothing there."""
+    if now is None or (listed.size, listed.mtime_ns) != (now.size, now.mtime_ns):
+        return False
+    return listed.ctime_ns in (0, now.ctime_ns)

@@ -1,0 +1,303 @@
+"""A scan from lease to report: everything around the scan itself."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final
+
+import anyio
+import anyio.to_thread
+
+from nomarr.components.library.lease_owner_comp import is_certainly_dead, this_process
+from nomarr.components.library.root_guard_comp import SAMPLE_SIZE, RootVerdict, check_root
+from nomarr.helpers.dto.library import Library, ScanTarget, without_covered
+from nomarr.helpers.dto.scan import (
+    InterruptedScan,
+    Lease,
+    ScanHooks,
+    ScanOptions,
+    ScanReport,
+    ScanRunState,
+    ScanState,
+)
+from nomarr.helpers.exceptions import (
+    LeaseLost,
+    LibraryAlreadyScanning,
+    LibraryNotFound,
+    LibraryOffline,
+)
+from nomarr.helpers.paths_helper import strip_control
+from nomarr.helpers.time_helper import Clock, iso8601
+from nomarr.persistence.db import Database
+from nomarr.workflows.library.progress_wf import ProgressMeter
+from nomarr.workflows.library.scan_library_direct_wf import ScanContext, ScanOutcome, scan_library_direct_workflow
+from nomarr.workflows.library.task_errors_wf import single_error
+
+__all__ = ["start_scan_workflow"]
+
+logger = logging.getLogger(__name__)
+
+_THREADS: Final = 4
+_KEPT_RUNS: Final = 500
+_KEPT_EVENTS_SECONDS: Final = 90 * 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """What is decided before the first look at the disk."""
+
+    library: Library
+    lease: Lease
+    targets: tuple[ScanTarget, ...]
+    state: ScanState
+    resumed: InterruptedScan | None
+    full_since: float | None
+
+
+async def start_scan_workflow(
+    db: Database,
+    library_id: str,
+    targets: Sequence[ScanTarget],
+    options: ScanOptions,
+    hooks: ScanHooks,
+    clock: Clock,
+) -> ScanOutcome:
+    """Scan `targets` and what an interrupted scan left over; record how it ended, whatever happens.
+
+    Raises:
+        LibraryNotFound: if there is no such library.
+        LibraryAlreadyScanning: if another process holds the lease.
+        LibraryOffline: if the root is away, empty or another one; no row was changed.
+        LeaseLost: if this process was paused for longer than its lease.
+        DatabaseError: if the database failed for good.
+    """
+    scan_id = uuid.uuid4().hex
+    if options.dry_run:
+        return await _dry_run(db, library_id, targets, scan_id, options, hooks, clock)
+    start = await anyio.to_thread.run_sync(partial(_begin, db, library_id, targets, scan_id, options, clock))
+    end = partial(_end, db, start, clock=clock)
+    try:
+        outcome = await _guarded(db, start, scan_id, options, hooks, clock)
+    except anyio.get_cancelled_exc_class():
+        with anyio.CancelScope(shield=True):
+            await end(ScanRunState.CANCELLED)
+        raise
+    except LibraryOffline as error:
+        await end(ScanRunState.OFFLINE, error=str(error))
+        raise
+    except LeaseLost:
+        raise
+    except Exception as error:
+        await end(ScanRunState.FAILED, error=str(error))
+        raise
+    await end(ScanRunState.COMPLETED, outcome=outcome)
+    return outcome
+
+
+def _begin(
+    db: Database, library_id: str, targets: Sequence[ScanTarget], scan_id: str, options: ScanOptions, clock: Clock
+) -> _Start:
+    """Take the lease, with the targets that an earlier scan did not finish."""
+    library = db.library.get_library(library_id, clock(), counted=False)
+    state = db.library.get_scan_state(library_id)
+    if library is None or state is None:
+        raise LibraryNotFound(library_id)
+    now = clock()
+    dead = state.owner if state.owner is not None and is_certainly_dead(state.owner) else None
+    resumed = db.library.check_interrupted_scan(library_id, now=now, dead_owner=dead) if options.resume else None
+    wanted = [*targets, *state.queued_targets]
+    if resumed is not None or (options.resume and state.state is ScanRunState.FAILED):
+        # What that scan was asked for is still to be done; a cancelled one is not wanted any more.
+        wanted += state.targets
+    merged = tuple(without_covered(wanted))
+    full_since = now if options.full else None
+    if resumed is not None:
+        full_since = resumed.full_since or full_since
+        began = iso8601(resumed.started_at)
+        logger.info("the scan of %s that began at %s was interrupted; going on", library.name, began)
+    lease = db.library.mark_scan_started(
+        library_id,
+        scan_id,
+        this_process(),
+        merged,
+        now=now,
+        lease_seconds=options.lease_seconds,
+        full_since=full_since,
+        dead_owner=dead,
+    )
+    if lease is None:
+        raise LibraryAlreadyScanning(library.name, state.owner or "unknown", state.expires_at or now)
+    return _Start(library, lease, merged, state, resumed, full_since)
+
+
+async def _guarded(
+    db: Database, start: _Start, scan_id: str, options: ScanOptions, hooks: ScanHooks, clock: Clock
+) -> ScanOutcome:
+    """The scan between its two looks at the root, with the lease kept alive."""
+    meter = ProgressMeter()
+    threads = anyio.CapacityLimiter(_THREADS)
+    verdict = await anyio.to_thread.run_sync(
+        partial(_check_root, db, start.library, options), limiter=threads, abandon_on_cancel=True
+    )
+    await anyio.to_thread.run_sync(partial(_accept_root, db, start, verdict), limiter=threads)
+    context = ScanContext(
+        scan_id=scan_id,
+        lease=start.lease,
+        options=options,
+        meter=meter,
+        clock=clock,
+        threads=threads,
+        read_since=start.full_since,
+        renumbered=verdict.renumbered,
+        held_back=start.state.held_back,
+        check_root=partial(_require_root, db, start.library, options),
+    )
+    with single_error():
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_keep_lease, db, start.lease, options, clock)
+            tasks.start_soon(meter.publish, hooks.on_progress)
+            outcome = await scan_library_direct_workflow(
+                db, start.library.library_id, start.targets, options.batch_size, context=context
+            )
+            tasks.cancel_scope.cancel()
+    hooks.on_progress(meter.snapshot())
+    return _with_warning(outcome, verdict.warning)
+
+
+async def _keep_lease(db: Database, lease: Lease, options: ScanOptions, clock: Clock) -> None:
+    """Renew the lease until cancelled; raises `LeaseLost`, which ends the scan beside it."""
+    while True:
+        await anyio.sleep(options.lease_seconds / 4)
+        await anyio.to_thread.run_sync(
+            partial(db.library.renew_lease, lease, now=clock(), lease_seconds=options.lease_seconds)
+        )
+
+
+def _check_root(db: Database, library: Library, options: ScanOptions) -> RootVerdict:
+    return check_root(
+        library.root_path,
+        library.root_identity,
+        partial(db.library_files.sample, library.library_id, SAMPLE_SIZE),
+        may_be_empty=options.accept_losses,
+        marker=options.root_marker,
+    )
+
+
+def _require_root(db: Database, library: Library, options: ScanOptions) -> None:
+    """Raises `LibraryOffline` if the root went away, was emptied or was replaced since the scan began."""
+    verdict = _check_root(db, library, options)
+    if verdict.offline_reason is not None:
+        if not options.dry_run:
+            db.library.set_offline(library.library_id, verdict.offline_reason)
+        raise LibraryOffline(library.name, library.root_path, verdict.offline_reason)
+
+
+def _accept_root(db: Database, start: _Start, verdict: RootVerdict) -> None:
+    """Store what the root is now; raises `LibraryOffline` if it is not the library's."""
+    library = start.library
+    if verdict.offline_reason is not None or verdict.identity is None:
+        reason = verdict.offline_reason or "its root can't be looked at"
+        db.library.set_offline(library.library_id, reason)
+        raise LibraryOffline(library.name, library.root_path, reason)
+    if library.offline_reason is not None:
+        db.library.set_offline(library.library_id, None)
+    if verdict.identity != library.root_identity:
+        db.library.set_root_identity(start.lease, verdict.identity)
+
+
+async def _dry_run(
+    db: Database,
+    library_id: str,
+    targets: Sequence[ScanTarget],
+    scan_id: str,
+    options: ScanOptions,
+    hooks: ScanHooks,
+    clock: Clock,
+) -> ScanOutcome:
+    """Look and compare without a lease and without a single write."""
+    library = await anyio.to_thread.run_sync(partial(db.library.get_library, library_id, clock(), counted=False))
+    if library is None:
+        raise LibraryNotFound(library_id)
+    now = clock()
+    meter = ProgressMeter()
+    verdict = await anyio.to_thread.run_sync(partial(_check_root, db, library, options), abandon_on_cancel=True)
+    if verdict.offline_reason is not None:
+        raise LibraryOffline(library.name, library.root_path, verdict.offline_reason)
+    context = ScanContext(
+        scan_id=scan_id,
+        lease=Lease(library_id, "dry run", 0, now),
+        options=options,
+        meter=meter,
+        clock=clock,
+        threads=anyio.CapacityLimiter(_THREADS),
+        check_root=partial(_require_root, db, library, options),
+        read_since=now if options.full else None,
+        renumbered=verdict.renumbered,
+    )
+    with single_error():
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(meter.publish, hooks.on_progress)
+            outcome = await scan_library_direct_workflow(
+                db, library_id, without_covered(targets), options.batch_size, context=context
+            )
+            tasks.cancel_scope.cancel()
+    return _with_warning(outcome, verdict.warning)
+
+
+async def _end(
+    db: Database,
+    start: _Start,
+    state: ScanRunState,
+    *,
+    clock: Clock,
+    outcome: ScanOutcome | None = None,
+    error: str | None = None,
+) -> None:
+    """Give the lease back with the truth about how the scan ended."""
+    report = None if outcome is None else outcome.report
+
+    def end() -> None:
+        if outcome is not None and outcome.held_back != start.state.held_back and _judged_all(start, outcome):
+            db.library.set_held_back(start.lease, outcome.held_back)
+        db.library.mark_scan_completed(start.lease, state, now=clock(), report=report, error=error)
+        if report is not None and report.changes_detected:
+            db.scan_runs.prune(keep_per_library=_KEPT_RUNS)
+            db.events.prune(before=clock() - _KEPT_EVENTS_SECONDS)
+
+    await anyio.to_thread.run_sync(end)
+    _log_end(start.library, state, report, error)
+
+
+def _judged_all(start: _Start, outcome: ScanOutcome) -> bool:
+    """True if the scan can tell whether losses are still held back: it found some, or it looked everywhere."""
+    return outcome.held_back is not None or ScanTarget(start.library.library_id) in start.targets
+
+
+def _log_end(library: Library, state: ScanRunState, report: ScanReport | None, error: str | None) -> None:
+    name = strip_control(library.name)
+    if report is None:
+        logger.info("scan of %s: %s%s", name, state.value, f" ({error})" if error else "")
+        return
+    logger.info(
+        "scan of %s: %s in %.2f s; %d files looked at, %d read, %d added, %d updated, %d moved, %d missing, %d failed",
+        name,
+        state.value,
+        report.duration_seconds,
+        report.files_scanned,
+        report.files_processed,
+        report.files_added,
+        report.files_updated,
+        report.files_moved,
+        report.files_missing,
+        report.files_failed,
+    )
+
+
+def _with_warning(outcome: ScanOutcome, warning: str | None) -> ScanOutcome:
+    if warning is None:
+        return outcome
+    return replace(outcome, report=replace(outcome.report, warnings=(warning, *outcome.report.warnings)))
