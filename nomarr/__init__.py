@@ -1,0 +1,111 @@
+"""Nomarr keeps a music library database true to the disk."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nomarr.app import Nomarr
+    from nomarr.config import Config
+    from nomarr.helpers.dto.answers import Explanation, PathState, Verification
+    from nomarr.helpers.dto.events import ChangeEvent, EventType
+    from nomarr.helpers.dto.files import FileRecord, Playlist, PlaylistEntry
+    from nomarr.helpers.dto.library import Library, LibraryState, ScanTarget, WatchMode
+    from nomarr.helpers.dto.scan import ScanProgress, ScanReport, ScanRun, ScanRunState
+    from nomarr.helpers.dto.tags import AudioTags
+    from nomarr.helpers.exceptions import (
+        ConfigurationError,
+        DatabaseError,
+        DatabaseNotReachable,
+        DatabaseSchemaTooNew,
+        InvalidPath,
+        LeaseLost,
+        LibraryAlreadyExists,
+        LibraryAlreadyScanning,
+        LibraryNotFound,
+        LibraryOffline,
+        NomarrError,
+        ScanCancelled,
+        StorageFull,
+    )
+
+__all__ = [
+    "AudioTags",
+    "ChangeEvent",
+    "Config",
+    "ConfigurationError",
+    "DatabaseError",
+    "DatabaseNotReachable",
+    "DatabaseSchemaTooNew",
+    "EventType",
+    "Explanation",
+    "FileRecord",
+    "InvalidPath",
+    "LeaseLost",
+    "Library",
+    "LibraryAlreadyExists",
+    "LibraryAlreadyScanning",
+    "LibraryNotFound",
+    "LibraryOffline",
+    "LibraryState",
+    "Nomarr",
+    "NomarrError",
+    "PathState",
+    "Playlist",
+    "PlaylistEntry",
+    "ScanCancelled",
+    "ScanProgress",
+    "ScanReport",
+    "ScanRun",
+    "ScanRunState",
+    "ScanTarget",
+    "StorageFull",
+    "Verification",
+    "WatchMode",
+]
+
+_HOMES = {
+    "AudioTags": "nomarr.helpers.dto.tags",
+    "ChangeEvent": "nomarr.helpers.dto.events",
+    "Config": "nomarr.config",
+    "ConfigurationError": "nomarr.helpers.exceptions",
+    "DatabaseError": "nomarr.helpers.exceptions",
+    "DatabaseNotReachable": "nomarr.helpers.exceptions",
+    "DatabaseSchemaTooNew": "nomarr.helpers.exceptions",
+    "EventType": "nomarr.helpers.dto.events",
+    "Explanation": "nomarr.helpers.dto.answers",
+    "FileRecord": "nomarr.helpers.dto.files",
+    "InvalidPath": "nomarr.helpers.exceptions",
+    "LeaseLost": "nomarr.helpers.exceptions",
+    "Library": "nomarr.helpers.dto.library",
+    "LibraryAlreadyExists": "nomarr.helpers.exceptions",
+    "LibraryAlreadyScanning": "nomarr.helpers.exceptions",
+    "LibraryNotFound": "nomarr.helpers.exceptions",
+    "LibraryOffline": "nomarr.helpers.exceptions",
+    "LibraryState": "nomarr.helpers.dto.library",
+    "Nomarr": "nomarr.app",
+    "NomarrError": "nomarr.helpers.exceptions",
+    "PathState": "nomarr.helpers.dto.answers",
+    "Playlist": "nomarr.helpers.dto.files",
+    "PlaylistEntry": "nomarr.helpers.dto.files",
+    "ScanCancelled": "nomarr.helpers.exceptions",
+    "ScanProgress": "nomarr.helpers.dto.scan",
+    "ScanReport": "nomarr.helpers.dto.scan",
+    "ScanRun": "nomarr.helpers.dto.scan",
+    "ScanRunState": "nomarr.helpers.dto.scan",
+    "ScanTarget": "nomarr.helpers.dto.library",
+    "StorageFull": "nomarr.helpers.exceptions",
+    "Verification": "nomarr.helpers.dto.answers",
+    "WatchMode": "nomarr.helpers.dto.library",
+}
+
+
+def __getattr__(name: str) -> object:
+    # Loaded when first used: the processes that read tags import modules of this package but none of these names,
+    # and would otherwise each hold the configuration and the database in memory.
+    if name not in _HOMES:
+        raise AttributeError(f"module 'nomarr' has no attribute '{name}'")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -18,6 +18,7 @@ __all__ = [
     "LibraryNotFound",
     "LibraryOffline",
     "NomarrError",
+    "ScanCancelled",
     "StorageFull",
     "TaskAlreadyRunning",
 ]
@@ -58,7 +59,7 @@ class LibraryNotFound(NomarrError, LookupError):
 
 
 class LibraryAlreadyExists(NomarrError, ValueError):
-    """Another library has this name, or this folder, or one inside the other."""
+    """Another library has this name or this folder."""
 
     def __init__(self, name: str, root_path: str, conflict: str) -> None:
         super().__init__(f"library '{strip_control(name)}' at {strip_control(root_path)} can't be added: {conflict}")
@@ -101,6 +102,14 @@ class LeaseLost(NomarrError):
             "this scan was paused for longer than its lease and another one may have started; "
             "it stopped without writing anything more. Scan again"
         )
+        self.library_id = library_id
+
+
+class ScanCancelled(NomarrError):
+    """The scan was cancelled before it was done; what it had written stays."""
+
+    def __init__(self, library_id: str) -> None:
+        super().__init__("the scan was cancelled; scan again to finish it")
         self.library_id = library_id
 
 

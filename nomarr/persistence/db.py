@@ -37,7 +37,7 @@ class Database:
 
     @classmethod
     def open(cls, url: str) -> Self:
-        """Open the database behind `sqlite:///relative/path` or `sqlite:////absolute/path`; the file is created if needed.
+        """Open the database at `sqlite:///relative/path` or `sqlite:////absolute/path`; it is created if needed.
 
         Raises:
             ConfigurationError: if the URL names no backend of this version.

@@ -73,7 +73,7 @@ def detect_moves(
 
 
 def in_safe_order(moves: Iterable[Move], library_id: str) -> list[list[Move]]:
-    """Groups of moves into `library_id` to be written together, in an order in which each new path is free by the time it is taken.
+    """Groups of moves into `library_id` to be written together, each new path free by the time it is taken.
 
     A chain (a to b, b to c) is written from its end; only a cycle (a swap) has to be one transaction.
     """

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from nomarr.helpers.dto.files import FileStat, FolderListing, KnownFile, KnownSidecar
+from nomarr.helpers.dto.files import FileStat, FolderListing, IgnoreRule, KnownFile, KnownSidecar
 from nomarr.helpers.file_kinds import FileKind, kind_of
 from nomarr.helpers.paths_helper import join, name_of
 
@@ -27,9 +27,9 @@ class FolderDiff:
     replaced: dict[int, KnownFile] = field(default_factory=dict)
     """Those of `changed` whose inode is another one: perhaps another file was moved here."""
     seen: dict[int, KnownFile] = field(default_factory=dict)
-    """Files that are there with the numbers that their rows have, but the rows say otherwise (missing, hidden, device)."""
+    """Files that are there with the numbers of their rows, though the rows say missing, hidden, or another disk."""
     gone: list[KnownFile] = field(default_factory=list)
-    hidden: list[tuple[KnownFile, str]] = field(default_factory=list)
+    hidden: list[tuple[KnownFile, IgnoreRule]] = field(default_factory=list)
     """Rows that a rule hides now, with the rule."""
     sidecars: list[int] = field(default_factory=list)
     """Playlists and images to record."""

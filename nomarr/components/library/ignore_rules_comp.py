@@ -11,7 +11,8 @@ from typing import Final
 
 import pathspec
 
-from nomarr.helpers.paths_helper import join, readable
+from nomarr.helpers.dto.files import IgnoreRule
+from nomarr.helpers.paths_helper import join, readable, strip_control
 
 __all__ = [
     "IGNORE_FILES",
@@ -60,20 +61,23 @@ _RULE_FILE_LIMIT: Final = 1 << 20
 @dataclass(frozen=True)
 class _RuleFile:
     folder: str
-    source: str
+    file: str | None
+    """Relative to the library; None for the library's own patterns."""
     lines: tuple[str, ...]
 
     @cached_property
     def spec(self) -> pathspec.GitIgnoreSpec:
         return pathspec.GitIgnoreSpec.from_lines(_valid(self.lines))
 
-    def verdict(self, path: str) -> tuple[bool, str] | None:
+    def verdict(self, path: str) -> tuple[bool, IgnoreRule] | None:
         """Whether `path` (relative to the library) is hidden and by which rule; None if no pattern speaks of it."""
         relative = path[len(self.folder) + 1 :] if self.folder else path
         result = self.spec.check_file(relative)
         if result.include is None or result.index is None:
             return None
-        return result.include, f"pattern '{self.lines[result.index].strip()}' in {self.source}:{result.index + 1}"
+        pattern = strip_control(self.lines[result.index].strip())
+        text = f"pattern '{pattern}' in {readable(self.file) if self.file else 'the library settings'}"
+        return result.include, IgnoreRule(f"{text}, line {result.index + 1}", self.file)
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ class IgnoreRules:
     @classmethod
     def for_library(cls, patterns: Sequence[str]) -> IgnoreRules:
         """The library's own patterns, relative to its root."""
-        return cls((_RuleFile("", "library settings", tuple(patterns)),) if patterns else ())
+        return cls((_RuleFile("", None, tuple(patterns)),) if patterns else ())
 
     def with_file(self, folder: str, name: str, text: str) -> IgnoreRules:
         """These rules and those of the rule file `name` in `folder`.
@@ -95,9 +99,9 @@ class IgnoreRules:
         lines = tuple(text.splitlines())
         if name == ".ndignore" and not text.strip():
             lines = ("*",)
-        return IgnoreRules((*self.files, _RuleFile(folder, readable(join(folder, name)), lines)))
+        return IgnoreRules((*self.files, _RuleFile(folder, join(folder, name), lines)))
 
-    def rule_for(self, path: str, *, is_folder: bool) -> str | None:
+    def rule_for(self, path: str, *, is_folder: bool) -> IgnoreRule | None:
         """The rule that hides `path`, for people; None if it is part of the library."""
         asked = path + "/" if is_folder else path
         for file in reversed(self.files):
@@ -115,13 +119,13 @@ class IgnoreRules:
         return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def junk_rule(name: str, *, is_folder: bool) -> str | None:
+def junk_rule(name: str, *, is_folder: bool) -> IgnoreRule | None:
     """The built-in rule that hides an entry of this name, for people."""
     if is_folder:
         junk = name in JUNK_FOLDERS or name.startswith(JUNK_FOLDER_PREFIXES)
     else:
         junk = name.startswith(JUNK_FILE_PREFIXES)
-    return f"'{name}' is on the built-in list of junk" if junk else None
+    return IgnoreRule(f"'{strip_control(name)}' is on the built-in list of junk") if junk else None
 
 
 def read_rule_file(path: str) -> str:

@@ -19,11 +19,11 @@ from nomarr.components.library.ignore_rules_comp import (
     junk_rule,
     read_rule_file,
 )
-from nomarr.helpers.dto.files import FolderListing
+from nomarr.helpers.dto.files import FolderListing, IgnoreRule
 from nomarr.helpers.dto.library import ScanTarget
 from nomarr.helpers.exceptions import InvalidPath
 from nomarr.helpers.file_kinds import FileKind, kind_of
-from nomarr.helpers.paths_helper import folder_of, join
+from nomarr.helpers.paths_helper import folder_of, join, readable
 
 __all__ = ["FolderWalker", "existing_target", "reason_of"]
 
@@ -39,7 +39,7 @@ _Candidate = tuple[str, "os.DirEntry[str]", FileKind]
 class _Stop:
     """Why a folder is not looked into."""
 
-    ignored_by: str | None = None
+    ignored_by: IgnoreRule | None = None
     error: str | None = None
 
 
@@ -104,7 +104,7 @@ class FolderWalker:
             listing.device, listing.mtime_ns = status.st_dev, status.st_mtime_ns
             identity = (status.st_dev, status.st_ino)
             if identity in self._visited:
-                listing.ignored_by = "this folder is in the library already, under another name"
+                listing.ignored_by = IgnoreRule("this folder is in the library already, under another name")
                 return listing, rules
             candidates, subfolders, rule_files, count = _entries(absolute, listing.unknown)
             rules, skip = self._with_rule_files(folder, rules, rule_files)
@@ -121,12 +121,14 @@ class FolderWalker:
         listing.digest = self._digest(listing, rules)
         return listing, rules
 
-    def _with_rule_files(self, folder: str, rules: IgnoreRules, names: set[str]) -> tuple[IgnoreRules, str | None]:
+    def _with_rule_files(
+        self, folder: str, rules: IgnoreRules, names: set[str]
+    ) -> tuple[IgnoreRules, IgnoreRule | None]:
         """`rules` with those of the folder's rule files, and the rule that hides the folder as a whole."""
         if not names:
             return rules, None
         if SKIP_FILE in names and os.path.lexists(join(self.absolute(folder), SKIP_FILE)):
-            return rules, f"{SKIP_FILE} in this folder"
+            return rules, IgnoreRule(f"{SKIP_FILE} in {readable(folder)}", join(folder, SKIP_FILE))
         for name in IGNORE_FILES:
             if name in names:
                 try:

@@ -46,7 +46,7 @@ class FileUpsert:
 
 @dataclass(frozen=True, slots=True)
 class FileSeen:
-    """A known file that is there and did not have to be read: its numbers are refreshed, missing or hidden it is no more."""
+    """A known file that is there and need not be read: its numbers are refreshed, and it is not missing any more."""
 
     file_id: str
     path: str

@@ -15,6 +15,7 @@ __all__ = [
     "FileStat",
     "FolderListing",
     "FolderRecord",
+    "IgnoreRule",
     "KnownFile",
     "KnownFolder",
     "KnownSidecar",
@@ -39,6 +40,18 @@ class FileStat(NamedTuple):
         return (self.ctime_ns or self.mtime_ns) / 1e9
 
 
+@dataclass(frozen=True, slots=True)
+class IgnoreRule:
+    """Why something on the disk is not part of the library; `str()` is for people."""
+
+    text: str
+    file: str | None = None
+    """The file that holds the rule, relative to the library; None for a built-in rule or a setting."""
+
+    def __str__(self) -> str:
+        return self.text
+
+
 @dataclass(slots=True)
 class FolderListing:
     """One folder as one look at the disk found it.
@@ -58,14 +71,14 @@ class FolderListing:
     stats: array[int] = field(default_factory=lambda: array("q"))
     digest: str = ""
     subfolders: list[str] = field(default_factory=list)
-    ignored_files: dict[str, str] = field(default_factory=dict)
+    ignored_files: dict[str, IgnoreRule] = field(default_factory=dict)
     """Name to the rule that hides it."""
-    ignored_folders: dict[str, str] = field(default_factory=dict)
+    ignored_folders: dict[str, IgnoreRule] = field(default_factory=dict)
     unknown: dict[str, str] = field(default_factory=dict)
     """Name to the reason why it could not be looked at."""
     error: str | None = None
     """Why the folder itself could not be listed; everything in it is unknown then."""
-    ignored_by: str | None = None
+    ignored_by: IgnoreRule | None = None
     """The rule that hides the whole folder, e.g. its `.nomedia`."""
     is_empty: bool = False
     """True if the folder holds nothing at all, of no kind."""

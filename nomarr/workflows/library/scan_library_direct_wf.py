@@ -30,7 +30,7 @@ from nomarr.helpers.dto.batches import (
     RowOutcome,
     ScanBatch,
 )
-from nomarr.helpers.dto.files import FileStat, FolderRecord, KnownFile
+from nomarr.helpers.dto.files import FileStat, FolderRecord, IgnoreRule, KnownFile
 from nomarr.helpers.dto.library import Library, ScanTarget, without_covered
 from nomarr.helpers.dto.scan import HeldBackLosses, Lease, ScanOptions, ScanPhase, ScanReport, ScanRunState
 from nomarr.helpers.exceptions import LibraryNotFound
@@ -389,9 +389,9 @@ class _Scan:
                 self._batch.gone.append(FileGone(row.file_id, row.path))
                 await self._flush_if_full()
 
-    async def _write_hidden(self, hidden: Sequence[tuple[KnownFile, str]]) -> None:
+    async def _write_hidden(self, hidden: Sequence[tuple[KnownFile, IgnoreRule]]) -> None:
         for row, rule in hidden:
-            self._batch.hidden.append(FileHidden(row.file_id, row.path, rule))
+            self._batch.hidden.append(FileHidden(row.file_id, row.path, str(rule)))
             await self._flush_if_full()
 
     # -- writing ----------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from nomarr.components.library.diff_folder_comp import FolderDiff, diff_folder
 from nomarr.components.library.walk_folders_comp import FolderWalker
-from nomarr.helpers.dto.files import FolderListing, KnownFile, KnownFolder, KnownSidecar
+from nomarr.helpers.dto.files import FolderListing, IgnoreRule, KnownFile, KnownFolder, KnownSidecar
 from nomarr.helpers.dto.library import Library, ScanTarget
 from nomarr.helpers.paths_helper import folder_of, is_within, join, readable
 from nomarr.persistence.db import Database
@@ -52,7 +52,7 @@ class Survey:
     """Files of folders that are not there any more; those of other folders are in their diffs."""
     gone_folders: list[str] = field(default_factory=list)
     """The topmost ones; everything below them is gone too."""
-    hidden_files: list[tuple[KnownFile, str]] = field(default_factory=list)
+    hidden_files: list[tuple[KnownFile, IgnoreRule]] = field(default_factory=list)
     """Files below a folder that a rule hides, with the rule."""
     hidden_folders: list[str] = field(default_factory=list)
     gone_sidecars: list[str] = field(default_factory=list)
@@ -79,7 +79,7 @@ class _Trees:
     """Folders into which the walk did not look, and why."""
 
     unknown: set[str] = field(default_factory=set)
-    hidden: dict[str, str] = field(default_factory=dict)
+    hidden: dict[str, IgnoreRule] = field(default_factory=dict)
 
 
 def survey_targets(
@@ -229,7 +229,7 @@ class _Surveyor:
             f"{readable(listing.path)}: {listing.error}; what is known of this folder stays as it is"
         )
 
-    def _hide_tree(self, folder: str, rule: str) -> None:
+    def _hide_tree(self, folder: str, rule: IgnoreRule) -> None:
         if folder in self.survey.hidden_folders:
             return
         for page in self._db.library_files.below(self._library_id, folder):
@@ -243,7 +243,7 @@ class _Surveyor:
         self.survey.gone_folders.append(folder)
         self.survey.gone_sidecars += self._db.library_sidecars.below(self._library_id, folder)
 
-    def _hidden_by(self, folder: str) -> tuple[str, str] | None:
+    def _hidden_by(self, folder: str) -> tuple[str, IgnoreRule] | None:
         for above in _path_and_above(folder):
             if (rule := self._trees.hidden.get(above)) is not None:
                 return above, rule

@@ -1,0 +1,72 @@
+"""The composition root: opens the database, builds the services, and ends all of it together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from nomarr.config import Config, load_config
+from nomarr.helpers.dto.scan import ScanOptions
+from nomarr.persistence.db import Database
+from nomarr.services.domain.library_svc import LibraryService, LibrarySettings
+from nomarr.services.infrastructure.background_task_svc import BackgroundTaskService
+from nomarr.services.infrastructure.event_feed_svc import EventFeed, EventFeedService
+
+__all__ = ["Nomarr"]
+
+
+class Nomarr:
+    """One open library database with everything around it; made by `Nomarr.open`."""
+
+    def __init__(self, config: Config, db: Database, tasks: BackgroundTaskService) -> None:
+        self.config = config
+        self.tasks = tasks
+        self.database = db
+        self.libraries = LibraryService(db, tasks, _library_settings(config))
+        self.event_feed = EventFeedService(db)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, config: Config | str | None = None, **settings: Any) -> AsyncIterator[Nomarr]:
+        """Open a library database: `async with Nomarr.open("sqlite:///music.db") as nomarr:`.
+
+        Args:
+            config: a database URL, a `Config`, or None for the user's configuration.
+            settings: single settings, such as `scan_batch_size=100`; not together with a `Config`.
+
+        Raises:
+            ConfigurationError: if a setting or the URL is wrong.
+            DatabaseError: if the database can't be used.
+        """
+        ready = config if isinstance(config, Config) else load_config(database_url=config, **settings)
+        db = await anyio.to_thread.run_sync(Database.open, ready.database_url)
+        try:
+            async with BackgroundTaskService() as tasks:
+                yield cls(ready, db, tasks)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(db.close)
+
+    def events(self, after: int = 0) -> EventFeed:
+        """The change feed: `async with nomarr.events(after=0) as feed:` and then `async for event in feed:`."""
+        return self.event_feed.follow(after)
+
+
+def _library_settings(config: Config) -> LibrarySettings:
+    return LibrarySettings(
+        scan=ScanOptions(
+            resume=config.resume_policy == "auto",
+            batch_size=config.scan_batch_size,
+            tag_workers=config.tag_workers or os.cpu_count() or 1,
+            settle_seconds=config.settle_seconds,
+            lease_seconds=config.lease_seconds,
+            file_timeout_seconds=config.file_timeout_seconds,
+            root_marker=config.root_marker,
+        ),
+        parallel_libraries=config.parallel_libraries,
+    )

@@ -1,0 +1,122 @@
+"""Configuration: a YAML file, then `NOMARR_*` variables, then arguments; loaded at the edge, passed down as values."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import platformdirs
+import yaml
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from nomarr.helpers.exceptions import ConfigurationError
+
+__all__ = ["Config", "default_config_file", "default_database_url", "load_config"]
+
+_ENVIRONMENT_PREFIX: Final = "NOMARR_"
+
+
+def default_database_url() -> str:
+    """The embedded database in the user's data folder."""
+    return f"sqlite:///{Path(platformdirs.user_data_dir('nomarr', appauthor=False)) / 'nomarr.db'}"
+
+
+def default_config_file() -> Path:
+    """Where the configuration file is looked for when none is named."""
+    return Path(platformdirs.user_config_dir("nomarr", appauthor=False)) / "config.yaml"
+
+
+class Config(BaseSettings):
+    """Every setting with its default. `config/config.yaml` says the same in words."""
+
+    model_config = SettingsConfigDict(env_prefix=_ENVIRONMENT_PREFIX, extra="forbid", frozen=True)
+
+    database_url: str = Field(default_factory=default_database_url)
+    log_level: Literal["debug", "info", "warning", "error"] = "warning"
+    scan_batch_size: int = Field(default=200, ge=50, le=1000)
+    tag_workers: int = Field(default=0, ge=0, le=64)
+    file_timeout_seconds: float = Field(default=30.0, gt=0)
+    settle_seconds: float = Field(default=2.0, ge=0, le=60)
+    lease_seconds: float = Field(default=60.0, ge=1)
+    resume_policy: Literal["auto", "never"] = "auto"
+    parallel_libraries: int = Field(default=2, ge=1, le=32)
+    root_marker: str = Field(default="", pattern="^[^/]*$")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Variables win over what was read from the file, which `load_config` hands over as initial values."""
+        return env_settings, init_settings
+
+
+def load_config(file: str | os.PathLike[str] | None = None, **arguments: Any) -> Config:
+    """Read the configuration.
+
+    Args:
+        file: a YAML file; by default `NOMARR_CONFIG` or the user's configuration file, if there is one.
+        arguments: settings that win over everything else; None is left out.
+
+    Raises:
+        ConfigurationError: if the file can't be read, or a setting is unknown or out of range.
+    """
+    path, stored = _stored_settings(file)
+    given = {name: value for name, value in arguments.items() if value is not None}
+    try:
+        config = Config(**stored)
+        return Config.model_validate(config.model_dump() | given) if given else config
+    except ValidationError as error:
+        raise ConfigurationError(_problem(error), source=_source(error, path, given)) from None
+
+
+def _stored_settings(file: str | os.PathLike[str] | None) -> tuple[str, dict[str, Any]]:
+    named = file if file is not None else os.environ.get(_ENVIRONMENT_PREFIX + "CONFIG")
+    path = Path(named) if named else default_config_file()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        if named:
+            raise ConfigurationError("there is no such file", source=str(path)) from None
+        return str(path), {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"the file can't be read ({error})", source=str(path)) from error
+    try:
+        settings = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" in line {where.line + 1}" if where is not None else ""
+        raise ConfigurationError(f"it is not valid YAML{line}", source=str(path)) from error
+    if not isinstance(settings, dict):
+        raise ConfigurationError("it must hold lines of the form 'name: value'", source=str(path))
+    return str(path), {str(name): value for name, value in settings.items() if value is not None}
+
+
+def _problem(error: ValidationError) -> str:
+    problems = []
+    for detail in error.errors(include_url=False, include_input=False):
+        name = ".".join(str(part) for part in detail["loc"])
+        if detail["type"] == "extra_forbidden":
+            problems.append(f"'{name}' is not a setting; there are: {', '.join(sorted(Config.model_fields))}")
+        else:
+            problems.append(f"'{name}': {detail['msg'][:1].lower()}{detail['msg'][1:]}")
+    return "; ".join(problems)
+
+
+def _source(error: ValidationError, path: str, given: dict[str, Any]) -> str:
+    """Where the first bad setting was set, in the order in which settings win."""
+    name = str(error.errors()[0]["loc"][0])
+    if name in given:
+        return "the command line"
+    variable = _ENVIRONMENT_PREFIX + name.upper()
+    return f"the variable {variable}" if variable in os.environ else path

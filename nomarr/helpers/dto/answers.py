@@ -1,0 +1,63 @@
+"""What questions about a library are answered with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["Explanation", "PathState", "Verification"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Database against disk, path by path. Paths are normalized."""
+
+    library_id: str
+    not_in_database: tuple[str, ...] = ()
+    not_on_disk: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
+    """Known with another size, mtime or inode than the disk has."""
+    warnings: tuple[str, ...] = ()
+    """What could not be looked at, and so was not compared."""
+
+    @property
+    def equal(self) -> bool:
+        """True if nothing differs."""
+        return not (self.not_in_database or self.not_on_disk or self.stale)
+
+
+class PathState(StrEnum):
+    """Where a path stands."""
+
+    IN_LIBRARY = "in_library"
+    STALE = "stale"
+    """In the library, but the file has changed since."""
+    NOT_SCANNED = "not_scanned"
+    IGNORED = "ignored"
+    MISSING = "missing"
+    GONE = "gone"
+    """In the library, but the file is not there any more; the next scan will find out."""
+    NOT_AUDIO = "not_audio"
+    UNREADABLE = "unreadable"
+    OFFLINE = "offline"
+    NOT_FOUND = "not_found"
+    OUTSIDE = "outside"
+    """In no library."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a path is or isn't in a library."""
+
+    path: str
+    """As it was asked, absolute."""
+    state: PathState
+    reason: str
+    """A sentence for people."""
+    library_id: str | None = None
+    library: str | None = None
+    file_id: str | None = None
+    rule: str | None = None
+    rule_file: str | None = None
+    error: str | None = None
+    last_seen: float | None = None

@@ -1,0 +1,436 @@
+"""Libraries: what is known of them, and everything that can be asked of them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import uuid
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import chain, islice, repeat
+from typing import Final, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from nomarr.components.library.lease_owner_comp import is_certainly_dead
+from nomarr.helpers.dto.answers import Explanation, Verification
+from nomarr.helpers.dto.files import FileRecord, Playlist
+from nomarr.helpers.dto.library import Library, LibraryState, ScanTarget, WatchMode
+from nomarr.helpers.dto.scan import ScanHooks, ScanOptions, ScanProgress, ScanReport, ScanRun
+from nomarr.helpers.exceptions import (
+    ConfigurationError,
+    InvalidPath,
+    LibraryAlreadyScanning,
+    LibraryNotFound,
+    NomarrError,
+    ScanCancelled,
+)
+from nomarr.helpers.protocols import TaskRunner
+from nomarr.helpers.time_helper import Clock, system_clock
+from nomarr.persistence.db import Database
+from nomarr.services.domain.scan_queue_svc import ScanHandle, ScanQueue
+from nomarr.workflows.library.explain_path_wf import explain_path_workflow
+from nomarr.workflows.library.start_scan_wf import start_scan_workflow
+from nomarr.workflows.library.verify_library_wf import verify_library_workflow
+
+__all__ = ["LibraryService", "LibrarySettings"]
+
+logger = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
+
+_BUSY_RETRY_SECONDS: Final = 0.5
+_PAGE: Final = 1000
+_FOLLOW_UP_SECONDS: Final = (2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
+
+
+@dataclass(frozen=True, slots=True)
+class LibrarySettings:
+    """How libraries are scanned; values out of the configuration."""
+
+    scan: ScanOptions = field(default_factory=ScanOptions)
+    parallel_libraries: int = 2
+    """How many libraries are scanned at the same time."""
+
+
+class LibraryService:
+    """Keeps libraries, scans them, and answers questions about them."""
+
+    def __init__(
+        self,
+        db: Database,
+        tasks: TaskRunner,
+        settings: LibrarySettings | None = None,
+        clock: Clock = system_clock,
+    ) -> None:
+        self._db = db
+        self._tasks = tasks
+        self._settings = settings or LibrarySettings()
+        self._clock = clock
+        self._unsettled: dict[str, set[ScanTarget]] = {}
+        self._following_up: set[str] = set()
+        self._queue = ScanQueue(
+            tasks,
+            self._scan,
+            self._keep_queued,
+            parallel_libraries=self._settings.parallel_libraries,
+        )
+
+    # -- libraries --------------------------------------------------------------------------------------------
+
+    async def add_library(
+        self,
+        name: str,
+        path: str | os.PathLike[str],
+        *,
+        watch_mode: WatchMode | str = WatchMode.AUTO,
+        ignore_patterns: Sequence[str] = (),
+    ) -> Library:
+        """Add the folder `path` as the library `name`; nothing is scanned yet.
+
+        Raises:
+            InvalidPath: if `path` is not a folder.
+            ConfigurationError: if the name is empty or the watch mode unknown.
+            LibraryAlreadyExists: if the name or the folder is taken.
+        """
+        root = await self._in_thread(partial(_existing_folder, path))
+        library = Library(
+            library_id=uuid.uuid4().hex,
+            name=_checked_name(name),
+            root_path=root,
+            watch_mode=_watch_mode(watch_mode),
+            ignore_patterns=tuple(ignore_patterns),
+        )
+        await self._in_thread(partial(self._db.library.add_library, library))
+        return library
+
+    async def list_libraries(self) -> list[Library]:
+        """Every library, by name."""
+        libraries = await self._in_thread(partial(self._db.library.list_libraries, self._clock()))
+        return [await self._with_true_state(library) for library in libraries]
+
+    async def get_library(self, library_id: str) -> Library:
+        """Raises `LibraryNotFound`."""
+        library = await self._in_thread(partial(self._db.library.get_library, library_id, self._clock()))
+        if library is None:
+            raise LibraryNotFound(library_id)
+        return await self._with_true_state(library)
+
+    async def find_library(self, wanted: str | os.PathLike[str]) -> Library:
+        """The library with this name, id or folder.
+
+        Raises:
+            LibraryNotFound: if there is none.
+        """
+        libraries = await self.list_libraries()
+        found = await self._in_thread(partial(_meant_library, os.fspath(wanted), libraries))
+        if found is None:
+            raise LibraryNotFound(os.fspath(wanted), [library.name for library in libraries])
+        return found
+
+    async def find_or_add_library(self, wanted: str | os.PathLike[str]) -> Library:
+        """As `find_library`; a folder that is no library yet becomes one, named after the folder.
+
+        Raises:
+            LibraryNotFound: if it is neither a library nor a folder.
+        """
+        try:
+            return await self.find_library(wanted)
+        except LibraryNotFound:
+            if not await self._in_thread(partial(os.path.isdir, wanted)):
+                raise
+        root = await self._in_thread(partial(os.path.abspath, wanted))
+        taken = {library.name for library in await self.list_libraries()}
+        name = os.path.basename(root) or "Music"
+        return await self.add_library(name if name not in taken else root, root)
+
+    async def update_library(
+        self,
+        library_id: str,
+        *,
+        name: str | None = None,
+        watch_mode: WatchMode | str | None = None,
+        enabled: bool | None = None,
+        ignore_patterns: Sequence[str] | None = None,
+    ) -> Library:
+        """Change what is given. Patterns take effect with the next scan, for files known already too."""
+        await self.get_library(library_id)
+        await self._in_thread(
+            partial(
+                self._db.library.update_library,
+                library_id,
+                name=None if name is None else _checked_name(name),
+                watch_mode=None if watch_mode is None else _watch_mode(watch_mode),
+                enabled=enabled,
+                ignore_patterns=ignore_patterns,
+            )
+        )
+        return await self.get_library(library_id)
+
+    async def relocate_library(self, library_id: str, new_path: str | os.PathLike[str]) -> Library:
+        """Tell that the library's folder is at `new_path` now; ids and everything else stay.
+
+        Also accepts a new disk at the old path. Raises `LibraryNotFound`, `InvalidPath`, `LibraryAlreadyExists`.
+        """
+        await self.get_library(library_id)
+        root = await self._in_thread(partial(_existing_folder, new_path))
+        await self._in_thread(partial(self._db.library.update_library, library_id, root_path=root))
+        return await self.get_library(library_id)
+
+    async def remove_library(self, library_id: str) -> None:
+        """Forget the library and everything known about its files; nothing on the disk is touched.
+
+        Raises:
+            LibraryNotFound: if there is no such library.
+            LibraryAlreadyScanning: while a scan of it runs.
+        """
+        library = await self.get_library(library_id)
+        if library.state is LibraryState.SCANNING or self._queue.is_busy(library_id):
+            raise LibraryAlreadyScanning(library.name, "a running scan", self._clock())
+        await self._in_thread(partial(self._db.library.remove_library, library_id))
+
+    # -- scans ------------------------------------------------------------------------------------------------
+
+    async def scan_targets(
+        self,
+        targets: Sequence[ScanTarget],
+        *,
+        full: bool = False,
+        wait: bool = True,
+        dry_run: bool = False,
+        accept_losses: bool = False,
+        on_progress: Callable[[ScanProgress], None] | None = None,
+    ) -> ScanReport:
+        """Scan folders, of several libraries if need be, and wait until it is done.
+
+        While this process scans one of the libraries, its targets wait and are scanned right after.
+
+        Args:
+            full: read every file's tags again, not only of files that changed.
+            wait: wait for other processes that scan the library; False raises `LibraryAlreadyScanning`.
+            dry_run: say what would be done and write nothing.
+            accept_losses: believe that files are gone, however many.
+
+        Raises:
+            ValueError: without targets.
+            LibraryNotFound, LibraryOffline, LibraryAlreadyScanning, LeaseLost, DatabaseError: as their names say.
+            ScanCancelled: if somebody else cancelled the scan.
+        """
+        reports = await self.scan_each(
+            targets,
+            full=full,
+            wait=wait,
+            dry_run=dry_run,
+            accept_losses=accept_losses,
+            on_progress=on_progress,
+        )
+        return ScanReport.combined(reports)
+
+    async def scan_each(
+        self,
+        targets: Sequence[ScanTarget],
+        *,
+        full: bool = False,
+        wait: bool = True,
+        dry_run: bool = False,
+        accept_losses: bool = False,
+        on_progress: Callable[[ScanProgress], None] | None = None,
+    ) -> list[ScanReport]:
+        """As `scan_targets`, with one report for each library, in the order of their first targets."""
+        if not targets:
+            raise ValueError("no targets to scan")
+        options = replace(self._settings.scan, full=full, dry_run=dry_run, accept_losses=accept_losses)
+        by_library: dict[str, list[ScanTarget]] = defaultdict(list)
+        for target in targets:
+            by_library[target.library_id].append(target)
+        for library_id in by_library:
+            await self.get_library(library_id)
+        handles = []
+        for library_id, its_targets in by_library.items():
+            handle = await self._queue.ask(library_id, its_targets, options, wait=wait)
+            if on_progress is not None:
+                handle.subscribe(on_progress)
+            handles.append(handle)
+        return await _results(handles)
+
+    async def start_scan_for_library(
+        self,
+        library_id: str,
+        *,
+        full: bool = False,
+        wait: bool = True,
+        dry_run: bool = False,
+        accept_losses: bool = False,
+    ) -> ScanHandle:
+        """Start a scan of the whole library in the background.
+
+        Raises:
+            LibraryNotFound: if there is no such library; everything else comes from the handle's `result`.
+        """
+        await self.get_library(library_id)
+        options = replace(self._settings.scan, full=full, dry_run=dry_run, accept_losses=accept_losses)
+        return await self._queue.ask(library_id, [ScanTarget(library_id)], options, wait=wait)
+
+    def running_scan(self, library_id: str) -> ScanHandle | None:
+        """The scan of this library that runs in this process now."""
+        return self._queue.running(library_id)
+
+    async def list_scans(self, library_id: str | None = None, *, limit: int = 100) -> list[ScanRun]:
+        """Scan runs, newest first."""
+        return await self._in_thread(partial(self._db.scan_runs.list_runs, library_id, limit=limit))
+
+    # -- questions --------------------------------------------------------------------------------------------
+
+    async def list_files(
+        self, library_id: str, *, folder: str = "", missing: bool = False, query: str | None = None
+    ) -> list[FileRecord]:
+        """The files of a folder and everything below it, by path. Raises `LibraryNotFound`, `InvalidPath`."""
+        return [
+            record
+            async for page in self.pages_of_files(library_id, folder=folder, missing=missing, query=query)
+            for record in page
+        ]
+
+    async def pages_of_files(
+        self, library_id: str, *, folder: str = "", missing: bool = False, query: str | None = None
+    ) -> AsyncIterator[list[FileRecord]]:
+        """As `list_files`, a thousand at a time, for libraries of any size."""
+        await self.get_library(library_id)
+        normalized = ScanTarget(library_id, folder).folder_path
+        records = self._db.library_files.records(library_id, folder=normalized, missing=missing, query=query)
+        while page := await self._in_thread(partial(_next_page, records)):
+            yield page
+
+    async def list_playlists(self, library_id: str) -> list[Playlist]:
+        """The library's playlists with their entries. Raises `LibraryNotFound`."""
+        await self.get_library(library_id)
+        return await self._in_thread(lambda: list(self._db.library_sidecars.playlists(library_id)))
+
+    async def verify(self, library_id: str) -> Verification:
+        """Compare rows and disk; nothing is written. Raises `LibraryNotFound`, `LibraryOffline`."""
+        library = await self.get_library(library_id)
+        marker = self._settings.scan.root_marker
+        return await self._in_thread(partial(verify_library_workflow, self._db, library, root_marker=marker))
+
+    async def explain(self, path: str | os.PathLike[str]) -> Explanation:
+        """Why a file or folder is or isn't in a library."""
+        libraries = await self.list_libraries()
+        return await self._in_thread(lambda: explain_path_workflow(self._db, os.path.abspath(path), libraries))
+
+    # -- inside -----------------------------------------------------------------------------------------------
+
+    async def _scan(self, handle: ScanHandle) -> ScanReport:
+        """Do what a handle asks for, after other processes if it may wait for them."""
+        hooks = ScanHooks(on_progress=handle.tell)
+        while True:
+            try:
+                outcome = await start_scan_workflow(
+                    self._db, handle.library_id, handle.targets, handle.options, hooks, self._clock
+                )
+            except LibraryAlreadyScanning:
+                if not handle.wait:
+                    raise
+                await anyio.sleep(_BUSY_RETRY_SECONDS)
+            else:
+                break
+        if outcome.unsettled:
+            self._note_unsettled(handle, outcome.unsettled)
+        return outcome.report
+
+    def _note_unsettled(self, handle: ScanHandle, targets: Sequence[ScanTarget]) -> None:
+        """Something was still being written there: look again later, as long as this process lives."""
+        library_id = handle.library_id
+        self._unsettled.setdefault(library_id, set()).update(targets)
+        if library_id not in self._following_up:
+            self._following_up.add(library_id)
+            self._tasks.start(f"follow up {library_id}", partial(self._follow_up, library_id))
+
+    async def _follow_up(self, library_id: str) -> None:
+        try:
+            for delay in chain(_FOLLOW_UP_SECONDS, repeat(_FOLLOW_UP_SECONDS[-1])):
+                await anyio.sleep(delay)
+                targets = sorted(self._unsettled.pop(library_id, ()))
+                if not targets:
+                    return
+                options = replace(self._settings.scan, look_again=False)
+                handle = await self._queue.ask(library_id, targets, options, wait=True)
+                await handle.result()
+        except NomarrError as error:
+            # The digests of these folders were not stored, so the next scan looks at them in any case.
+            logger.warning("could not look again at folders that were still changing: %s", error)
+        finally:
+            self._following_up.discard(library_id)
+
+    async def _keep_queued(self, library_id: str, targets: Sequence[ScanTarget]) -> None:
+        await self._in_thread(partial(self._db.library.set_queued_targets, library_id, targets))
+
+    async def _with_true_state(self, library: Library) -> Library:
+        """A lease whose owner is dead does not make a scan."""
+        if library.state is not LibraryState.SCANNING:
+            return library
+        state = await self._in_thread(partial(self._db.library.get_scan_state, library.library_id))
+        if state is None or state.owner is None or not is_certainly_dead(state.owner):
+            return library
+        return replace(library, state=LibraryState.INTERRUPTED)
+
+    async def _in_thread(self, work: Callable[[], Answer]) -> Answer:
+        return await anyio.to_thread.run_sync(work)
+
+
+async def _results(handles: Sequence[ScanHandle]) -> list[ScanReport]:
+    """Wait for all of them; if the caller is cancelled or one fails, nobody needs the others' results any more."""
+    reports = []
+    try:
+        for handle in handles:
+            report = await handle.result()
+            if report is None:
+                raise ScanCancelled(handle.library_id)
+            reports.append(report)
+    finally:
+        for handle in handles:
+            if not handle.is_done:
+                handle.cancel()
+    return reports
+
+
+def _next_page(records: Iterator[FileRecord]) -> list[FileRecord]:
+    return list(islice(records, _PAGE))
+
+
+def _meant_library(wanted: str, libraries: Sequence[Library]) -> Library | None:
+    """The library with this name, id or folder, tried in this order."""
+    folder = os.path.abspath(wanted)
+    real = os.path.realpath(folder)
+    for names in (
+        {library.name: library for library in libraries},
+        {library.library_id: library for library in libraries},
+        {library.root_path: library for library in libraries},
+        {os.path.realpath(library.root_path): library for library in libraries},
+    ):
+        for key in (wanted, folder, real):
+            if key in names:
+                return names[key]
+    return None
+
+
+def _existing_folder(path: str | os.PathLike[str]) -> str:
+    root = os.path.abspath(path)
+    if not os.path.isdir(root):
+        raise InvalidPath(root, "there is no such folder; check the spelling, or mount the disk first")
+    return root
+
+
+def _checked_name(name: str) -> str:
+    if not name.strip():
+        raise ConfigurationError("a library needs a name", source="library name")
+    return name
+
+
+def _watch_mode(mode: WatchMode | str) -> WatchMode:
+    try:
+        return WatchMode(mode)
+    except ValueError:
+        raise ConfigurationError(f"'{mode}' is none of {', '.join(WatchMode)}", source="watch mode") from None

@@ -1,0 +1,150 @@
+"""Scans in this process: one at a time for each library, a few libraries side by side, the rest waits and merges."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+import anyio
+
+from nomarr.helpers.dto.library import ScanTarget, without_covered
+from nomarr.helpers.dto.scan import ScanOptions, ScanProgress, ScanReport
+from nomarr.helpers.protocols import TaskRunner
+
+__all__ = ["ScanHandle", "ScanQueue"]
+
+logger = logging.getLogger(__name__)
+
+
+class ScanHandle:
+    """One scan of one library that somebody asked for, waiting or running."""
+
+    def __init__(self, library_id: str, targets: Sequence[ScanTarget], options: ScanOptions, *, wait: bool) -> None:
+        self.library_id = library_id
+        self.targets = without_covered(targets)
+        self.options = options
+        self.wait = wait
+        self.progress = ScanProgress()
+        self._subscribers: list[Callable[[ScanProgress], None]] = []
+        self._scope = anyio.CancelScope()
+        self._done = anyio.Event()
+        self._report: ScanReport | None = None
+        self._error: Exception | None = None
+
+    def subscribe(self, on_progress: Callable[[ScanProgress], None]) -> None:
+        """Call `on_progress` in the event loop whenever the scan got on."""
+        self._subscribers.append(on_progress)
+
+    def cancel(self) -> None:
+        """End the scan within a second in a consistent state; what is written stays."""
+        self._scope.cancel()
+
+    async def result(self) -> ScanReport | None:
+        """Wait for the end; None if the scan was cancelled. Raises whatever made the scan fail."""
+        await self._done.wait()
+        if self._error is not None:
+            raise self._error
+        return self._report
+
+    @property
+    def is_done(self) -> bool:
+        """True once `result` answers without waiting."""
+        return self._done.is_set()
+
+    def tell(self, progress: ScanProgress) -> None:
+        """Pass on how far the scan is."""
+        self.progress = progress
+        for on_progress in self._subscribers:
+            on_progress(progress)
+
+    def takes_along(self, options: ScanOptions, wait: bool) -> bool:
+        """True if a request with these options can be served by this scan, which has not begun yet."""
+        return self.options == options and self.wait == wait
+
+    async def run(self, scan: Callable[[ScanHandle], Awaitable[ScanReport]]) -> None:
+        """Do the scan and keep what came of it."""
+        try:
+            with self._scope:
+                self._report = await scan(self)
+        except Exception as error:
+            # It belongs to whoever asked for the scan; the next scan in the queue has nothing to do with it.
+            logger.debug("scan of library %s failed", self.library_id, exc_info=True)
+            self._error = error
+        finally:
+            self._done.set()
+
+
+class ScanQueue:
+    """Starts scans through background tasks, in the order in which they were asked for."""
+
+    def __init__(
+        self,
+        tasks: TaskRunner,
+        scan: Callable[[ScanHandle], Awaitable[ScanReport]],
+        keep_queued: Callable[[str, Sequence[ScanTarget]], Awaitable[None]],
+        *,
+        parallel_libraries: int,
+    ) -> None:
+        """
+        Args:
+            scan: does the scan of a handle.
+            keep_queued: stores what a library has yet to scan, so that a crash does not lose it.
+            parallel_libraries: how many libraries are scanned at the same time.
+        """
+        self._tasks = tasks
+        self._scan = scan
+        self._keep_queued = keep_queued
+        self._limiter = anyio.CapacityLimiter(max(1, parallel_libraries))
+        self._waiting: dict[str, list[ScanHandle]] = {}
+        self._running: dict[str, ScanHandle | None] = {}
+
+    async def ask(
+        self, library_id: str, targets: Sequence[ScanTarget], options: ScanOptions, *, wait: bool
+    ) -> ScanHandle:
+        """The handle of a scan that will do this: a new one, or one that waits already and takes it along."""
+        waiting = self._waiting.setdefault(library_id, [])
+        for handle in waiting:
+            if handle.takes_along(options, wait):
+                handle.targets = without_covered([*handle.targets, *targets])
+                break
+        else:
+            handle = ScanHandle(library_id, targets, options, wait=wait)
+            waiting.append(handle)
+        if library_id in self._running:
+            await self._keep(library_id)
+        else:
+            self._running[library_id] = None
+            self._tasks.start(f"scan {library_id}", lambda: self._work_off(library_id))
+        return handle
+
+    def running(self, library_id: str) -> ScanHandle | None:
+        """The scan of this library that runs now."""
+        return self._running.get(library_id)
+
+    def is_busy(self, library_id: str) -> bool:
+        """True while a scan of this library runs or waits in this process."""
+        return library_id in self._running
+
+    async def _work_off(self, library_id: str) -> None:
+        waiting = self._waiting[library_id]
+        try:
+            while waiting:
+                async with self._limiter:
+                    self._running[library_id] = handle = waiting.pop(0)
+                    await handle.run(self._scan)
+        finally:
+            # Whoever still waits when everything ends must not wait for ever.
+            for left in self._waiting.pop(library_id, []):
+                left.cancel()
+                with anyio.CancelScope(shield=True):
+                    await left.run(self._scan)
+            self._running.pop(library_id, None)
+
+    async def _keep(self, library_id: str) -> None:
+        targets = [
+            target
+            for handle in self._waiting.get(library_id, [])
+            if not handle.options.dry_run
+            for target in handle.targets
+        ]
+        await self._keep_queued(library_id, without_covered(targets))
