@@ -213,7 +213,9 @@ def reason_of(error: Exception) -> str:
 def _may_be_folder(path: str) -> bool:
     """False only if there is certainly no folder: a folder that can't be looked at is not gone."""
     try:
-        return stat.S_ISDIR(os.lstat(path).st_mode)
+        # A link counts: the walk tells why it does not follow it.
+        mode = os.lstat(path).st_mode
+        return stat.S_ISDIR(mode) or stat.S_ISLNK(mode)
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:

@@ -55,7 +55,11 @@ class ScanHandle:
         """Pass on how far the scan is."""
         self.progress = progress
         for on_progress in self._subscribers:
-            on_progress(progress)
+            try:
+                on_progress(progress)
+            except Exception:
+                # Whoever watches must not be able to end the scan.
+                logger.exception("a subscriber to the progress of a scan failed")
 
     def takes_along(self, options: ScanOptions, wait: bool) -> bool:
         """True if a request with these options can be served by this scan, which has not begun yet."""

@@ -32,6 +32,11 @@ class ProgressMeter:
     stopped: bool = False
     _reading_since: float | None = None
 
+    def folders_known(self, count: int) -> None:
+        """Called by the walking thread before each target; a first scan knows none."""
+        if count:
+            self.folders_total = (self.folders_total or 0) + count
+
     def folder_done(self, folder: str) -> None:
         """Called by the walking thread after each folder."""
         if self.stopped:

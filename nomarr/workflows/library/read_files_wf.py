@@ -12,14 +12,14 @@ from typing import Final, Generic, TypeVar
 import anyio
 import anyio.to_process
 import anyio.to_thread
-from anyio import CapacityLimiter
 
-from nomarr.components.media.read_tags_comp import read_many_tags
+from nomarr.components.media.read_tags_comp import read_tags
 from nomarr.helpers.dto.files import FileStat
 from nomarr.helpers.dto.tags import TagReadResult
+from nomarr.helpers.time_helper import system_clock
 from nomarr.workflows.library.task_errors_wf import single_error
 
-__all__ = ["READ_CHUNK", "FileReader", "ReadFile", "in_order", "read_here", "read_in_thread"]
+__all__ = ["READ_CHUNK", "FileReader", "ReadFile", "in_order", "read_here"]
 
 logger = logging.getLogger(__name__)
 
@@ -32,39 +32,52 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True)
 class ReadFile:
-    """Tags, and the file's numbers just after they were read; None if it was gone by then."""
+    """Tags, and the file's numbers just after they were read (None if it was gone by then)."""
 
     tags: TagReadResult
     stat: FileStat | None
+    read_at: float
+    """Just before it was opened: what was written later than this may not have been seen."""
 
 
 class FileReader:
-    """Reads chunks of files in worker processes, at most `workers` at a time.
+    """Reads chunks of files in worker processes, at most `workers` at a time; a handful of files in a thread.
 
     A worker that dies or takes too long is ended, and its files are read one by one to find the culprit.
     """
 
-    def __init__(self, workers: int, file_timeout_seconds: float) -> None:
+    def __init__(self, workers: int, file_timeout_seconds: float, threads: anyio.CapacityLimiter) -> None:
         self._limiter = anyio.CapacityLimiter(max(1, workers))
         self._file_timeout = file_timeout_seconds
+        self._threads = threads
 
-    async def read(self, paths: Sequence[str]) -> list[ReadFile]:
-        """One answer for each path, in their order."""
+    async def read(self, paths: Sequence[str], *, few: bool) -> list[ReadFile]:
+        """One answer for each path, in their order.
+
+        Args:
+            few: there are only a few files in all, not worth starting a process.
+        """
         if not paths:
             return []
         patience = self._file_timeout + len(paths)
-        answers = await self._try(list(paths), patience)
+        attempt = self._try_in_thread if few else self._try
+        answers = await attempt(list(paths), patience)
         if answers is not None:
             return answers
-        logger.warning("a worker process was lost while it read tags; its %d files are read one by one", len(paths))
+        logger.warning("reading tags got stuck or lost its process; these %d files are read one by one", len(paths))
         return [await self._read_one(path) for path in paths]
+
+    async def _try_in_thread(self, paths: list[str], patience: float) -> list[ReadFile] | None:
+        with anyio.move_on_after(patience):
+            return await anyio.to_thread.run_sync(read_here, paths, limiter=self._threads, abandon_on_cancel=True)
+        return None
 
     async def _read_one(self, path: str) -> ReadFile:
         answers = await self._try([path], self._file_timeout)
         if answers is not None:
             return answers[0]
         reason = f"reading its tags took longer than {self._file_timeout:g} s or ended the reading process"
-        return ReadFile(TagReadResult(None, reason), _stat(path))
+        return ReadFile(TagReadResult(None, reason), _stat(path), system_clock())
 
     async def _try(self, paths: list[str], patience: float) -> list[ReadFile] | None:
         try:
@@ -80,12 +93,13 @@ class FileReader:
 
 def read_here(paths: list[str]) -> list[ReadFile]:
     """Read in this process. A changed file shows by its numbers afterwards."""
-    return [ReadFile(tags, _stat(path)) for path, tags in zip(paths, read_many_tags(paths), strict=True)]
+    return [_read_one_here(path) for path in paths]
 
 
-async def read_in_thread(paths: Sequence[str], limiter: CapacityLimiter) -> list[ReadFile]:
-    """For a handful of files: no process has to be started."""
-    return await anyio.to_thread.run_sync(read_here, list(paths), limiter=limiter, abandon_on_cancel=True)
+def _read_one_here(path: str) -> ReadFile:
+    read_at = system_clock()
+    tags = read_tags(path)
+    return ReadFile(tags, _stat(path), read_at)
 
 
 async def in_order(

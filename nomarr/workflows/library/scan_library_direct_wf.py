@@ -39,7 +39,7 @@ from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.db import Database
 from nomarr.workflows.library.find_moves_wf import find_moves
 from nomarr.workflows.library.progress_wf import ProgressMeter
-from nomarr.workflows.library.read_files_wf import READ_CHUNK, FileReader, ReadFile, in_order, read_in_thread
+from nomarr.workflows.library.read_files_wf import READ_CHUNK, FileReader, ReadFile, in_order
 from nomarr.workflows.library.record_sidecars_wf import record_sidecars
 from nomarr.workflows.library.survey_wf import Survey, SurveyRules, survey_targets
 
@@ -69,6 +69,7 @@ class ScanContext:
     threads: CapacityLimiter
     check_root: Callable[[], None]
     """Raises `LibraryOffline` if the root is not the one that the scan began with."""
+    root_device: int
     read_since: float | None = None
     """Full scan: when it began, perhaps in an earlier process."""
     renumbered: tuple[int, int] | None = None
@@ -110,7 +111,7 @@ async def scan_library_direct_workflow(
     )
     if library is None:
         raise LibraryNotFound(library_id)
-    scan = _Scan(db, library, batch_size, context)
+    scan = _Scan(db, library, batch_size, context, is_whole=ScanTarget(library_id) in scan_targets)
     unsettled = await scan.look(scan_targets, final_look=False)
     if unsettled and context.options.look_again:
         context.meter.phase = ScanPhase.SETTLING
@@ -148,7 +149,7 @@ class _Placement:
 
     def row_for(self, diff: FolderDiff, index: int) -> KnownFile | None:
         """The row that stands for a file to be read; None for a new file."""
-        if (moved := self.moved_here.get(diff.path_at(index))) is not None:
+        if self.moved_here and (moved := self.moved_here.get(diff.path_at(index))) is not None:
             return moved
         row = diff.changed.get(index)
         return None if row is None or row.file_id in self.moved_away else row
@@ -157,16 +158,19 @@ class _Placement:
 class _Scan:
     """The state of one scan, across its looks."""
 
-    def __init__(self, db: Database, library: Library, batch_size: int, context: ScanContext) -> None:
+    def __init__(
+        self, db: Database, library: Library, batch_size: int, context: ScanContext, *, is_whole: bool
+    ) -> None:
         self._db = db
         self._library = library
+        self._is_whole = is_whole
         self._batch_size = batch_size
         self._context = context
         self._options = context.options
         file_system = file_system_of(library.root_path)
         self._stable = keeps_identity(file_system)
         self._granularity = timestamp_granularity(file_system)
-        self._reader = FileReader(self._options.tag_workers, self._options.file_timeout_seconds)
+        self._reader = FileReader(self._options.tag_workers, self._options.file_timeout_seconds, context.threads)
         self._report = ScanReport(context.scan_id, library.library_id, ScanRunState.COMPLETED)
         self._held_back: HeldBackLosses | None = None
         self._batch = ScanBatch()
@@ -208,10 +212,12 @@ class _Scan:
 
     async def _survey(self, targets: Sequence[ScanTarget], final_look: bool) -> Survey:
         rules = SurveyRules(
+            root_device=self._context.root_device,
             stable_identity=self._stable,
             timestamp_granularity=self._granularity,
             settle_seconds=self._options.settle_seconds,
-            read_since=self._context.read_since,
+            # A full scan has read everything in its first look.
+            read_since=None if final_look else self._context.read_since,
             final_look=final_look,
             accept_losses=self._options.accept_losses,
         )
@@ -229,6 +235,7 @@ class _Scan:
                 walker,
                 rules,
                 now=self._context.clock,
+                on_known=self._context.meter.folders_known,
                 on_folder=self._context.meter.folder_done,
             )
 
@@ -274,9 +281,7 @@ class _Scan:
 
         async def read(steps: list[_Step]) -> list[ReadFile]:
             paths = [join(self._library.root_path, s.diff.path_at(s.index)) for s in steps if isinstance(s, _Read)]
-            if few and paths:
-                return await read_in_thread(paths, self._context.threads)
-            return await self._reader.read(paths)
+            return await self._reader.read(paths, few=few)
 
         async def deliver(steps: list[_Step], files: list[ReadFile]) -> None:
             answers = iter(files)
@@ -310,16 +315,14 @@ class _Scan:
         stat = listing.stat_at(step.index)
         if not _is_same(stat, file.stat):
             self._unsettled.add(listing.path)
-            if not final_look:
+            if not final_look or file.stat is None:
                 return
         if file.tags.error is not None and not final_look and self._is_young(stat):
             # Perhaps only half of it is there yet.
             self._unsettled.add(listing.path)
             return
         self._batch.upserts.append(
-            FileUpsert(
-                step.file_id, step.diff.path_at(step.index), stat, listing.device, file.tags, self._context.clock()
-            )
+            FileUpsert(step.file_id, step.diff.path_at(step.index), stat, listing.device, file.tags, file.read_at)
         )
 
     def _is_young(self, stat: FileStat) -> bool:
@@ -351,10 +354,12 @@ class _Scan:
         lost = {row.file_id for row in survey.gone_files}
         lost.update(row.file_id for diff in survey.diffs for row in diff.gone)
         lost -= placement.moved_away
-        if len(lost) <= _BRAKE_FILES or self._options.accept_losses:
+        if not lost or self._options.accept_losses:
             return set()
-        present = await self._in_thread(partial(self._db.library_files.count_present, self._library.library_id))
-        if len(lost) <= present * _BRAKE_SHARE:
+        if self._held_back is not None:
+            # The second look of a scan whose first look braked.
+            return lost
+        if not await self._is_too_much(len(lost)):
             return set()
         now = self._context.clock()
         before = self._context.held_back
@@ -367,11 +372,20 @@ class _Scan:
         self._add(files_held_back=len(lost))
         self._warn(
             [
-                f"{len(lost)} of {present} files are gone at once; they are held back and nothing is marked missing. "
+                f"{len(lost)} files are gone at once; they are held back and nothing is marked missing. "
                 "If they were really removed, scan with --accept-losses"
             ]
         )
         return lost
+
+    async def _is_too_much(self, lost: int) -> bool:
+        """True for losses that look like an accident, and for any loss while such losses wait to be confirmed."""
+        if self._context.held_back is not None and not self._is_whole:
+            return True
+        if lost <= _BRAKE_FILES:
+            return False
+        present = await self._in_thread(partial(self._db.library_files.count_present, self._library.library_id))
+        return lost > present * _BRAKE_SHARE
 
     async def _write_absent(self, survey: Survey, placement: _Placement, held_back: set[str]) -> None:
         """Files of folders that are gone or hidden as a whole. Their folders are forgotten after them."""

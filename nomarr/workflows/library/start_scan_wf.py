@@ -155,6 +155,7 @@ async def _guarded(
         renumbered=verdict.renumbered,
         held_back=start.state.held_back,
         check_root=partial(_require_root, db, start.library, options),
+        root_device=0 if verdict.identity is None else verdict.identity.device,
     )
     with single_error():
         async with anyio.create_task_group() as tasks:
@@ -235,6 +236,7 @@ async def _dry_run(
         clock=clock,
         threads=anyio.CapacityLimiter(_THREADS),
         check_root=partial(_require_root, db, library, options),
+        root_device=0 if verdict.identity is None else verdict.identity.device,
         read_since=now if options.full else None,
         renumbered=verdict.renumbered,
     )
@@ -264,8 +266,8 @@ async def _end(
         if outcome is not None and outcome.held_back != start.state.held_back and _judged_all(start, outcome):
             db.library.set_held_back(start.lease, outcome.held_back)
         db.library.mark_scan_completed(start.lease, state, now=clock(), report=report, error=error)
+        db.scan_runs.prune(keep_per_library=_KEPT_RUNS)
         if report is not None and report.changes_detected:
-            db.scan_runs.prune(keep_per_library=_KEPT_RUNS)
             db.events.prune(before=clock() - _KEPT_EVENTS_SECONDS)
 
     await anyio.to_thread.run_sync(end)

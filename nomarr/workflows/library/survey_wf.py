@@ -31,6 +31,7 @@ Row = TypeVar("Row", KnownFile, KnownSidecar)
 class SurveyRules:
     """How to look."""
 
+    root_device: int
     stable_identity: bool
     timestamp_granularity: float
     settle_seconds: float
@@ -45,7 +46,7 @@ class SurveyRules:
 class Survey:
     """What one look at the disk found."""
 
-    root_device: int = 0
+    root_device: int
     diffs: list[FolderDiff] = field(default_factory=list)
     """The folders that differ from what is stored."""
     gone_files: list[KnownFile] = field(default_factory=list)
@@ -90,16 +91,19 @@ def survey_targets(
     rules: SurveyRules,
     *,
     now: Callable[[], float],
+    on_known: Callable[[int], None],
     on_folder: Callable[[str], None],
 ) -> Survey:
     """Walk the targets and compare every folder whose digest differs with its rows.
 
     Args:
+        on_known: told for each target how many of its folders are known.
         on_folder: told after each folder; may raise to stop the walk.
     """
     surveyor = _Surveyor(db, library, walker, rules, now)
     for target in targets:
         known = db.library_folders.within(target)
+        on_known(len(known))
         for listing in walker.walk(target):
             surveyor.take(listing, known.pop(listing.path, None))
             if not target.recursive:
@@ -115,7 +119,7 @@ class _Surveyor:
     def __init__(
         self, db: Database, library: Library, walker: FolderWalker, rules: SurveyRules, now: Callable[[], float]
     ) -> None:
-        self.survey = Survey(root_device=os.stat(library.root_path).st_dev)
+        self.survey = Survey(rules.root_device)
         self._db = db
         self._library_id = library.library_id
         self._walker = walker
