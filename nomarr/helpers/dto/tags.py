@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nomarr.helpers.dto.quick_pickle import QuickPickle
+
 __all__ = ["AudioTags", "TagReadResult"]
 
 
 @dataclass(frozen=True, slots=True)
-class AudioTags:
+class AudioTags(QuickPickle):
     """Tags and technical properties of one file; None or empty where the file says nothing.
 
     Many values stay many: the plural fields hold every value in the order of the file, and the
@@ -61,7 +63,7 @@ class AudioTags:
 
 
 @dataclass(frozen=True, slots=True)
-class TagReadResult:
+class TagReadResult(QuickPickle):
     """The outcome for one file: tags, or the reason why there are none, as a sentence for people."""
 
     tags: AudioTags | None

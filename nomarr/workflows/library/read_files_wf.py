@@ -15,6 +15,7 @@ import anyio.to_thread
 
 from nomarr.components.media.read_tags_comp import read_tags
 from nomarr.helpers.dto.files import FileStat
+from nomarr.helpers.dto.quick_pickle import QuickPickle
 from nomarr.helpers.dto.tags import TagReadResult
 from nomarr.helpers.time_helper import system_clock
 from nomarr.workflows.library.task_errors_wf import single_error
@@ -31,7 +32,7 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
-class ReadFile:
+class ReadFile(QuickPickle):
     """Tags, and the file's numbers just after they were read (None if it was gone by then)."""
 
     tags: TagReadResult
