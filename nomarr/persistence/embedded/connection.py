@@ -27,6 +27,8 @@ Answer = TypeVar("Answer")
 _BUSY_TIMEOUT_MS = 5000
 _LOCKED_PATIENCE = timedelta(seconds=60)
 _CACHE_KIB = 16 * 1024
+_CHECKPOINT_PAGES = 8000
+"""32 MB of log before it is worked into the file, which waits for the disk; SQLite's 1000 make a first scan wait often."""
 _MIGRATION_NAME = re.compile(r"(\d{3})_\w+\.sql")
 
 
@@ -91,6 +93,7 @@ class SqliteConnections:
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+        connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
         return connection
 
     @contextlib.contextmanager
