@@ -165,8 +165,11 @@ def _clean(text: str, limit: int) -> str:
     return text.strip()
 
 
-def _clean_all(raw: Iterable[str], limit: int) -> list[str]:
+def _clean_all(raw: list[str], limit: int) -> list[str]:
     """Every value once, in order."""
+    if len(raw) == 1:
+        cleaned = _clean(raw[0], limit)
+        return [cleaned] if cleaned else []
     return list(dict.fromkeys(cleaned for text in raw if (cleaned := _clean(text, limit))))[:_MAX_VALUES]
 
 

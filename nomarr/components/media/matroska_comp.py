@@ -10,8 +10,8 @@ import struct
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from .audio_file_comp import MAX_TEXT_BYTES, AudioFile, UnreadableAudio
-from .found_tags_comp import FoundTags
+from nomarr.components.media.audio_file_comp import MAX_TEXT_BYTES, AudioFile, UnreadableAudio
+from nomarr.components.media.found_tags_comp import FoundTags
 
 __all__ = ["read_matroska"]
 

@@ -1,58 +1,27 @@
 """Read the tags and properties of audio files: never an exception, always a sentence.
 
-The formats that libraries are made of have small readers here that look only at what Nomarr
-keeps and step over pictures; the rest is read with mutagen through a bounded file.
+Mutagen reads every format but Matroska, through a file object with limits. Which of its classes is asked says the
+extension, and the first bytes where the two disagree.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 from mutagen import MutagenError
+from mutagen.id3 import BitPaddedInt
 
+from nomarr.components.media.audio_file_comp import AudioFile, NoAudioFound, UnreadableAudio
+from nomarr.components.media.containers_comp import READERS
+from nomarr.components.media.found_tags_comp import FoundTags
 from nomarr.helpers.dto.tags import TagReadResult
 from nomarr.helpers.file_kinds import AUDIO_FORMATS
 
-from .asf_comp import read_asf
-from .audio_file_comp import AudioFile, NoAudioFound, UnreadableAudio
-from .found_tags_comp import FoundTags
-from .id3_comp import end_of_id3
-from .iff_comp import read_aiff, read_wav
-from .matroska_comp import read_matroska
-from .mp4_comp import read_mp4
-from .stream_formats_comp import (
-    read_aac,
-    read_dsf,
-    read_monkeys_audio,
-    read_mp3,
-    read_musepack,
-    read_tta,
-    read_wavpack,
-)
-from .vorbis_comp import read_flac, read_ogg
-
 __all__ = ["read_many_tags", "read_tags"]
 
-_READERS: Final[dict[str, Callable[[AudioFile], FoundTags]]] = {
-    "mp3": read_mp3,
-    "flac": lambda audio: read_flac(audio, end_of_id3(audio)),
-    "wav": read_wav,
-    "aiff": read_aiff,
-    "ogg": read_ogg,
-    "opus": read_ogg,
-    "mp4": read_mp4,
-    "aac": read_aac,
-    "asf": read_asf,
-    "ape": read_monkeys_audio,
-    "wavpack": read_wavpack,
-    "musepack": read_musepack,
-    "dsf": read_dsf,
-    "trueaudio": read_tta,
-    "matroska": read_matroska,
-}
 _NAMES: Final = {
     "mp3": "an MP3",
     "flac": "a FLAC",
@@ -83,6 +52,9 @@ _MAGIC: Final = (
     (b"\x1a\x45\xdf\xa3", "matroska"),
     (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c", "asf"),
 )
+_HEAD_BYTES: Final = 64
+# Mutagen's annotations stop at its constructors.
+_SYNCSAFE: Final[Any] = BitPaddedInt
 _MP4_FIRST_ATOMS: Final = frozenset((b"ftyp", b"moov", b"mdat", b"wide"))
 _WITHOUT_MAGIC: Final = frozenset(("mp3", "aac"))
 """Streams that are found by searching: their files may begin with anything."""
@@ -105,8 +77,7 @@ _ERRORS: Final = {
     errno.ELOOP: "is a symbolic link that leads nowhere",
     errno.EISDIR: "is a folder",
     errno.ENOTDIR: "is no longer there",
-    # What opening a socket gives.
-    errno.ENXIO: "is not a regular file",
+    errno.ENXIO: "is a socket, not an audio file",  # opening one gives this
     errno.EIO: "can't be read: the disk reports an error",
     errno.ESTALE: "can't be read: the network share has lost it",
 }
@@ -125,33 +96,52 @@ def read_tags(path: str) -> TagReadResult:
     """
     try:
         with AudioFile(path) as audio:
-            return TagReadResult(_read(audio, path).to_audio_tags())
+            try:
+                return TagReadResult(_read(audio, path).to_audio_tags())
+            except UnreadableAudio:
+                raise
+            except Exception as problem:
+                # Parsers meet every damage there is: a scan goes on, whatever one file makes of them.
+                return TagReadResult(None, audio.refusal or _damage(audio, problem))
     except UnreadableAudio as problem:
         return TagReadResult(None, str(problem))
     except OSError as problem:
         return TagReadResult(
             None, _ERRORS.get(problem.errno or 0) or f"can't be read: {os.strerror(problem.errno or 0)}"
         )
-    except MutagenError as problem:
-        return TagReadResult(None, f"can't be understood: {_one_line(problem)}")
-    except MemoryError:
-        return TagReadResult(None, "is damaged: it claims more than fits into memory")
-    except Exception as problem:
-        # Parsers meet every damage there is: a scan goes on, whatever one file makes of them.
-        return TagReadResult(None, f"is damaged: its header makes no sense ({type(problem).__name__})")
+    except ValueError:
+        return TagReadResult(None, "has a name that no file can have")
+
+
+def _damage(audio: AudioFile, problem: Exception) -> str:
+    cause: BaseException | None = problem
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in _ERRORS:
+            return _ERRORS[cause.errno]
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(problem, MemoryError):
+        return "is damaged: it claims more than fits into memory"
+    if audio.is_cut_short:
+        return "is cut short or damaged: its header claims more than the file holds"
+    if isinstance(problem, MutagenError):
+        return f"can't be understood: {_one_line(problem)}"
+    return f"is damaged: its header makes no sense ({type(problem).__name__})"
 
 
 def _read(audio: AudioFile, path: str) -> FoundTags:
     if audio.size == 0:
         raise UnreadableAudio("is empty")
     expected = AUDIO_FORMATS.get(path.rpartition(".")[2].lower())
-    head = audio.read_at(0, 64)
+    head = audio.read_at(0, _HEAD_BYTES)
     actual = _format_of(head, audio, expected)
     if actual is None and expected not in _WITHOUT_MAGIC:
         raise UnreadableAudio(_what_it_is_not(expected, head))
+    audio.seek(0)
     try:
-        return _READERS[actual or expected or "mp3"](audio)
+        return READERS[actual or expected or "mp3"](audio)
     except NoAudioFound:
+        if head.startswith(b"ID3") and _end_of_id3(audio) >= audio.size:
+            raise UnreadableAudio("is cut short: it holds a tag and no audio") from None
         # The evidence was weak, so the name says better what this file should have been.
         raise UnreadableAudio(_what_it_is_not(expected, head)) from None
 
@@ -160,9 +150,20 @@ def _format_of(head: bytes, audio: AudioFile, expected: str | None) -> str | Non
     """What the first bytes say; None if they say nothing."""
     if head.startswith(b"ID3"):
         # MP3 is the usual owner of a leading ID3 tag, but others get one, too.
-        behind = audio.read_at(end_of_id3(audio), 64)
+        behind = audio.read_at(_end_of_id3(audio), _HEAD_BYTES)
         return _magic_of(behind) or (expected if expected in _WITHOUT_MAGIC else "mp3")
     return _magic_of(head)
+
+
+def _end_of_id3(audio: AudioFile) -> int:
+    """Where the ID3v2 tags at the beginning end; Windows Media Player stacks several of them."""
+    end = 0
+    for _ in range(8):
+        header = audio.read_at(end, 10)
+        if len(header) < 10 or not header.startswith(b"ID3"):
+            break
+        end += 10 + int(_SYNCSAFE(header[6:]))
+    return end
 
 
 def _magic_of(head: bytes) -> str | None:
