@@ -9,11 +9,7 @@ from typing import Any, Final, Literal
 import platformdirs
 import yaml
 from pydantic import Field, ValidationError
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from nomarr.helpers.exceptions import ConfigurationError
 
@@ -57,8 +53,8 @@ class Config(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Variables win over what was read from the file, which `load_config` hands over as initial values."""
-        return env_settings, init_settings
+        """Values only: `load_config` reads file and variables and decides which of them wins."""
+        return (init_settings,)
 
 
 def load_config(file: str | os.PathLike[str] | None = None, **arguments: Any) -> Config:
@@ -74,8 +70,7 @@ def load_config(file: str | os.PathLike[str] | None = None, **arguments: Any) ->
     path, stored = _stored_settings(file)
     given = {name: value for name, value in arguments.items() if value is not None}
     try:
-        config = Config(**stored)
-        return Config.model_validate(config.model_dump() | given) if given else config
+        return Config(**stored | EnvSettingsSource(Config)() | given)
     except ValidationError as error:
         raise ConfigurationError(_problem(error), source=_source(error, path, given)) from None
 

@@ -72,6 +72,10 @@ class BackgroundTaskService:
         if group is None:
             return None
         group.cancel_scope.cancel()
+        if isinstance(error, Exception):
+            # The caller's own error goes on as it is; the group would wrap it into a group of errors.
+            await group.__aexit__(None, None, None)
+            return None
         return await group.__aexit__(kind, error, trace)
 
     def start(self, name: str, work: Callable[[], Awaitable[None]]) -> None:

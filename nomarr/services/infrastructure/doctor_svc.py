@@ -1,0 +1,33 @@
+"""Checks of everything that Nomarr depends on."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import anyio.to_thread
+
+from nomarr.helpers.time_helper import Clock, system_clock
+from nomarr.persistence.db import Database
+from nomarr.workflows.library.doctor_wf import Check, CheckStatus, check_database_workflow, check_machine_workflow
+
+__all__ = ["Check", "CheckStatus", "DoctorService"]
+
+
+class DoctorService:
+    """Says what is wrong and what to do about it."""
+
+    def __init__(self, db: Database, *, root_marker: str = "", clock: Clock = system_clock) -> None:
+        self._db = db
+        self._root_marker = root_marker
+        self._clock = clock
+
+    async def check_database(self) -> list[Check]:
+        """The database and its libraries."""
+        return await anyio.to_thread.run_sync(
+            partial(check_database_workflow, self._db, self._clock(), root_marker=self._root_marker)
+        )
+
+    @staticmethod
+    async def check_machine() -> list[Check]:
+        """Versions and tools; works without a database, so that it can help when there is none to open."""
+        return await anyio.to_thread.run_sync(check_machine_workflow)

@@ -1,0 +1,96 @@
+"""Settings: where they come from, which one wins, and what is said of wrong ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from nomarr.config import Config, load_config
+from nomarr.helpers.exceptions import ConfigurationError
+
+SHIPPED = Path(__file__).parents[2] / "config" / "config.yaml"
+
+
+def test_the_shipped_file_names_every_setting_with_its_default() -> None:
+    shipped = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
+    assert list(shipped) == list(Config.model_fields)
+    defaults = {name: field.default for name, field in Config.model_fields.items() if name != "database_url"}
+    assert {name: value for name, value in shipped.items() if name != "database_url"} == defaults
+    assert shipped["database_url"] is None
+
+
+def test_the_shipped_file_explains_every_setting() -> None:
+    lines = SHIPPED.read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines):
+        if line and not line.startswith("#"):
+            assert lines[number - 1].startswith("# "), line
+
+
+def test_the_shipped_file_can_be_used_as_it_is() -> None:
+    assert load_config(SHIPPED) == load_config()
+
+
+def test_arguments_win_over_variables_and_variables_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("scan_batch_size: 100\ntag_workers: 3\nlease_seconds: 9\n", encoding="utf-8")
+    monkeypatch.setenv("NOMARR_TAG_WORKERS", "4")
+    monkeypatch.setenv("NOMARR_LEASE_SECONDS", "8")
+    config = load_config(file, lease_seconds=7.0, database_url=None)
+    assert (config.scan_batch_size, config.tag_workers, config.lease_seconds) == (100, 4, 7.0)
+
+
+def test_a_variable_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("scan_batch_size: 77\n", encoding="utf-8")
+    monkeypatch.setenv("NOMARR_CONFIG", str(file))
+    assert load_config().scan_batch_size == 77
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("scan_batch_sise: 100", "'scan_batch_sise' is not a setting"),
+        ("scan_batch_size: 5", "'scan_batch_size': input should be greater than or equal to 50"),
+        ("scan_batch_size: many", "'scan_batch_size': input should be a valid integer"),
+        ("resume_policy: maybe", "'resume_policy'"),
+        ("root_marker: a/b", "'root_marker'"),
+        ("- a list", "lines of the form"),
+        ("scan_batch_size: [", "not valid YAML in line"),
+        ("text: \x01", "not valid YAML"),
+    ],
+)
+def test_a_wrong_file_is_named_with_what_is_wrong(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigurationError) as error:
+        load_config(file)
+    assert said in str(error.value)
+    assert str(file) in str(error.value)
+
+
+def test_a_file_that_is_not_there_is_an_error_only_if_it_was_named(tmp_path: Path) -> None:
+    load_config()
+    with pytest.raises(ConfigurationError, match="no such file"):
+        load_config(tmp_path / "none.yaml")
+
+
+def test_a_file_that_is_no_text_is_an_error(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigurationError, match="can't be read"):
+        load_config(file)
+
+
+def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOMARR_LEASE_SECONDS", "soon")
+    with pytest.raises(ConfigurationError, match="NOMARR_LEASE_SECONDS"):
+        load_config()
+
+
+def test_a_wrong_argument_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="command line"):
+        load_config(log_level="loud")
