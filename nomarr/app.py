@@ -15,6 +15,7 @@ from nomarr.helpers.dto.scan import ScanOptions
 from nomarr.persistence.db import Database
 from nomarr.services.domain.library_svc import LibraryService, LibrarySettings
 from nomarr.services.infrastructure.background_task_svc import BackgroundTaskService
+from nomarr.services.infrastructure.doctor_svc import DoctorService
 from nomarr.services.infrastructure.event_feed_svc import EventFeed, EventFeedService
 
 __all__ = ["Nomarr"]
@@ -29,6 +30,7 @@ class Nomarr:
         self.database = db
         self.libraries = LibraryService(db, tasks, _library_settings(config))
         self.event_feed = EventFeedService(db)
+        self.doctor = DoctorService(db, root_marker=config.root_marker)
 
     @classmethod
     @asynccontextmanager

@@ -1,0 +1,161 @@
+"""Values as JSON objects. The keys are a contract: programs are written against them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+from nomarr.helpers.time_helper import iso8601
+
+if TYPE_CHECKING:
+    from nomarr.helpers.dto.answers import Explanation, Verification
+    from nomarr.helpers.dto.events import ChangeEvent
+    from nomarr.helpers.dto.files import FileRecord, Playlist
+    from nomarr.helpers.dto.library import Library
+    from nomarr.helpers.dto.scan import ScanReport, ScanRun
+
+__all__ = [
+    "JsonObject",
+    "event_object",
+    "explanation_object",
+    "file_object",
+    "library_object",
+    "playlist_object",
+    "report_object",
+    "run_object",
+    "verification_object",
+]
+
+JsonObject = dict[str, Any]
+
+_TAGS: Final = ("title", "artist", "album", "albumartist", "track", "disc", "year", "genre")
+_PROPERTIES: Final = ("duration_seconds", "bitrate", "format")
+_SHOWN_ELSEWHERE: Final = {*_TAGS, *_PROPERTIES, "has_cover"}
+
+
+def library_object(library: Library) -> JsonObject:
+    """A library."""
+    return {
+        "library_id": library.library_id,
+        "name": library.name,
+        "root_path": library.root_path,
+        "watch_mode": library.watch_mode,
+        "state": library.state,
+        "files": library.files,
+        "missing": library.missing,
+        "last_scan_at": iso8601(library.last_scan_at),
+        "last_scan_started_at": iso8601(library.last_scan_started_at),
+        "enabled": library.enabled,
+        "ignore_patterns": library.ignore_patterns,
+        "offline_reason": library.offline_reason,
+    }
+
+
+def report_object(report: ScanReport) -> JsonObject:
+    """What a scan did."""
+    return asdict(report)
+
+
+def run_object(run: ScanRun) -> JsonObject:
+    """One scan of the history."""
+    return {
+        "scan_id": run.scan_id,
+        "library_id": run.library_id,
+        "state": run.state,
+        "started_at": iso8601(run.started_at),
+        "ended_at": iso8601(run.ended_at),
+        "targets": [{"folder_path": target.folder_path, "recursive": target.recursive} for target in run.targets],
+        "full": run.full,
+        "error": run.error,
+        "report": None if run.report is None else report_object(run.report),
+    }
+
+
+def file_object(record: FileRecord, *, wide: bool = False) -> JsonObject:
+    """A file; `wide` adds hashes, times and every other tag."""
+    tags = record.tags
+    shown = {
+        "file_id": record.file_id,
+        "path": record.path,
+        "size": record.size,
+        "mtime_ns": record.mtime_ns,
+        "inode": record.inode,
+        **_picked(tags, _TAGS),
+        **_picked(tags, _PROPERTIES),
+        "processing_status": record.processing_status,
+        "last_error": record.last_error,
+        "missing_since": iso8601(record.missing_since),
+        "has_cover": record.has_cover,
+    }
+    return shown | _wide_part(record) if wide else shown
+
+
+def verification_object(verification: Verification) -> JsonObject:
+    """Database against disk."""
+    return {
+        "equal": verification.equal,
+        "not_in_database": verification.not_in_database,
+        "not_on_disk": verification.not_on_disk,
+        "stale": verification.stale,
+        "warnings": verification.warnings,
+    }
+
+
+def explanation_object(explanation: Explanation) -> JsonObject:
+    """Why a path is or isn't in a library."""
+    return {
+        "path": explanation.path,
+        "state": explanation.state,
+        "reason": explanation.reason,
+        "library": explanation.library,
+        "library_id": explanation.library_id,
+        "file_id": explanation.file_id,
+        "rule": explanation.rule,
+        "rule_file": explanation.rule_file,
+        "error": explanation.error,
+        "last_seen": iso8601(explanation.last_seen),
+    }
+
+
+def event_object(event: ChangeEvent) -> JsonObject:
+    """One change of one file."""
+    return {
+        "seq": event.seq,
+        "time": iso8601(event.time),
+        "type": event.type,
+        "library_id": event.library_id,
+        "file_id": event.file_id,
+        "path": event.path,
+        "old_path": event.old_path,
+        "evidence": event.evidence,
+    }
+
+
+def playlist_object(playlist: Playlist) -> JsonObject:
+    """A playlist with its entries."""
+    return {
+        "library_id": playlist.library_id,
+        "path": playlist.path,
+        "entries": [{"text": entry.text, "file_id": entry.file_id} for entry in playlist.entries],
+        "error": playlist.error,
+    }
+
+
+def _wide_part(record: FileRecord) -> JsonObject:
+    tags = asdict(record.tags)
+    return {
+        "audio_hash": record.audio_hash,
+        "fingerprint": record.fingerprint,
+        **{name: value for name, value in tags.items() if name not in _SHOWN_ELSEWHERE},
+        "library_id": record.library_id,
+        "ctime_ns": record.ctime_ns,
+        "device": record.device,
+        "first_seen_at": iso8601(record.first_seen_at),
+        "updated_at": iso8601(record.updated_at),
+        "ignored_by": record.ignored_by,
+    }
+
+
+def _picked(source: object, names: Iterable[str]) -> JsonObject:
+    return {name: getattr(source, name) for name in names}

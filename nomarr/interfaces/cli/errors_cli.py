@@ -1,0 +1,105 @@
+"""Errors for people: one line on stderr that says what to do, and the exit code that goes with it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from typing import Final
+
+import typer
+
+from nomarr.helpers.exceptions import (
+    ConfigurationError,
+    DatabaseError,
+    InvalidPath,
+    LeaseLost,
+    LibraryAlreadyExists,
+    LibraryAlreadyScanning,
+    LibraryNotFound,
+    LibraryOffline,
+    NomarrError,
+    ScanCancelled,
+    TaskAlreadyRunning,
+)
+from nomarr.helpers.paths_helper import strip_control
+from nomarr.interfaces.cli.exit_codes_cli import ExitCode
+
+__all__ = ["WrongUsage", "exit_code_of", "say", "tell_error", "tell_usage_error", "warn"]
+
+
+class WrongUsage(NomarrError):
+    """The command was written in a way that makes no sense; `str()` says what to write."""
+
+
+_EXIT_CODES: Final[tuple[tuple[type[NomarrError], ExitCode], ...]] = (
+    (WrongUsage, ExitCode.USAGE),
+    (ConfigurationError, ExitCode.USAGE),
+    (InvalidPath, ExitCode.USAGE),
+    (LibraryNotFound, ExitCode.USAGE),
+    (LibraryAlreadyExists, ExitCode.USAGE),
+    (LibraryOffline, ExitCode.UNREACHABLE),
+    (DatabaseError, ExitCode.UNREACHABLE),
+    (LibraryAlreadyScanning, ExitCode.BUSY),
+    (LeaseLost, ExitCode.BUSY),
+    (TaskAlreadyRunning, ExitCode.BUSY),
+    (ScanCancelled, ExitCode.INTERRUPTED),
+)
+_GLOBAL_OPTIONS: Final = ("--db", "--config", "--log-level", "--version")
+
+
+def exit_code_of(error: BaseException) -> ExitCode:
+    """The exit code for an error that ended a command."""
+    error = _single(error)
+    return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), ExitCode.UNEXPECTED)
+
+
+def tell_error(error: BaseException) -> None:
+    """Print one line about `error`; with `--log-level debug` the traceback before it."""
+    error = _single(error)
+    if logging.getLogger("nomarr").isEnabledFor(logging.DEBUG):
+        traceback.print_exception(error)
+    if isinstance(error, NomarrError):
+        _print_error(str(error))
+    else:
+        _print_error(
+            f"unexpected error: {type(error).__name__}: {error}; "
+            "please run again with --log-level debug and report what it prints"
+        )
+
+
+def tell_usage_error(error: typer.TyperException) -> None:
+    """Print one line about a command that was written wrongly."""
+    context = getattr(error, "ctx", None)
+    command = "nomarr" if context is None else context.command_path
+    message = " ".join(error.format_message().split()).rstrip(".")
+    misplaced = getattr(error, "option_name", None)
+    if context is not None and context.parent is not None and misplaced in _GLOBAL_OPTIONS:
+        rest = context.command_path.partition(" ")[2]
+        _print_error(f"{misplaced} goes before the command: nomarr {misplaced} … {rest} …")
+    else:
+        end = "" if message.endswith("?") else ";"
+        _print_error(f"{message[:1].lower()}{message[1:]}{end} '{command} --help' shows how it is used")
+
+
+def warn(text: str) -> None:
+    """Print a warning for people."""
+    typer.secho(strip_control(text), fg=typer.colors.YELLOW, err=True)
+
+
+def say(text: str) -> None:
+    """Print a message for people; it is not the command's answer, so it goes to stderr."""
+    typer.secho(strip_control(text), err=True)
+
+
+def _print_error(text: str) -> None:
+    sys.stdout.flush()
+    typer.secho("error: ", fg=typer.colors.RED, bold=True, err=True, nl=False)
+    typer.echo(strip_control(text), err=True)
+
+
+def _single(error: BaseException) -> BaseException:
+    """The error itself where a task group has wrapped it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

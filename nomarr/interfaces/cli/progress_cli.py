@@ -1,0 +1,130 @@
+"""The progress of scans, drawn on stderr while they run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+from nomarr.helpers.dto.scan import ScanPhase, ScanProgress
+from nomarr.helpers.paths_helper import readable, strip_control
+from nomarr.interfaces.cli.output_cli import duration
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+__all__ = ["NoProgress", "ProgressBars", "progress_display"]
+
+_PHASES: Final = {
+    ScanPhase.WALKING: "looking",
+    ScanPhase.MOVING: "matching moves",
+    ScanPhase.READING: "reading tags",
+    ScanPhase.FINISHING: "finishing",
+    ScanPhase.SETTLING: "waiting for files to settle",
+}
+_NAME_WIDTH: Final = 20
+_REDRAWS_PER_SECOND: Final = 8
+
+
+def progress_display(*, wanted: bool) -> ProgressBars | NoProgress:
+    """Bars if somebody can see them."""
+    return ProgressBars() if wanted and sys.stderr.isatty() else NoProgress()
+
+
+class NoProgress:
+    """Nobody watches."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing was drawn."""
+
+    def bar(self, name: str) -> Callable[[ScanProgress], None] | None:
+        """No one to tell."""
+        return None
+
+
+class ProgressBars:
+    """A bar for each library that is scanned; gone when the block ends."""
+
+    def __init__(self) -> None:
+        self._progress = _progress()
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def bar(self, name: str) -> Callable[[ScanProgress], None]:
+        """A new bar; call the answer with how far the scan is."""
+        task = self._progress.add_task(
+            _shortened(strip_control(name), _NAME_WIDTH), total=None, phase="starting", counts="", speed="", folder=""
+        )
+        return lambda progress: self._update(task, progress)
+
+    def _update(self, task: TaskID, progress: ScanProgress) -> None:
+        done, total = _steps(progress)
+        self._progress.update(
+            task,
+            completed=done,
+            total=total,
+            phase=_PHASES[progress.phase],
+            counts=_counts(progress),
+            speed=_speed(progress),
+            folder=readable(progress.current_folder),
+        )
+
+
+def _progress() -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.table import Column
+
+    def column(field: str, style: str = "none", *, share: int | None = None) -> TextColumn:
+        fitted = Column(no_wrap=True, overflow="ellipsis", ratio=share)
+        return TextColumn(f"{{task.{field}}}", style=style, markup=False, table_column=fitted)
+
+    return Progress(
+        column("description", "bold"),
+        BarColumn(bar_width=16),
+        column("fields[phase]", "cyan"),
+        column("fields[counts]"),
+        column("fields[speed]", "dim"),
+        column("fields[folder]", "dim", share=1),
+        console=Console(stderr=True, highlight=False),
+        refresh_per_second=_REDRAWS_PER_SECOND,
+        transient=True,
+        expand=True,
+    )
+
+
+def _steps(progress: ScanProgress) -> tuple[float, float | None]:
+    """What the bar shows: folders while walking, files while reading."""
+    if progress.files_total:
+        return progress.files_done, progress.files_total
+    total = progress.folders_total
+    return progress.folders_done, None if total is None else max(total, progress.folders_done)
+
+
+def _counts(progress: ScanProgress) -> str:
+    if progress.files_total:
+        return f"{progress.files_done:,}/{progress.files_total:,} files"
+    of_total = f"/{progress.folders_total:,}" if progress.folders_total else ""
+    return f"{progress.folders_done:,}{of_total} folders"
+
+
+def _speed(progress: ScanProgress) -> str:
+    if not progress.files_total or not progress.files_per_second:
+        return ""
+    left = f" {duration(progress.eta_seconds)} left" if progress.eta_seconds else ""
+    return f"{progress.files_per_second:,.0f}/s{left}"
+
+
+def _shortened(name: str, width: int) -> str:
+    return name if len(name) <= width else name[: width - 1] + "…"

@@ -1,0 +1,69 @@
+"""What a scan did, for people."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Final
+
+from nomarr.helpers.paths_helper import strip_control
+from nomarr.interfaces.cli.errors_cli import warn
+from nomarr.interfaces.cli.output_cli import console, counted, text
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from nomarr.helpers.dto.library import Library
+    from nomarr.helpers.dto.scan import ScanReport
+
+__all__ = ["print_report"]
+
+_SHOWN_WARNINGS: Final = 20
+_CHANGES: Final = (
+    ("added", "files_added", "green"),
+    ("updated", "files_updated", "cyan"),
+    ("moved", "files_moved", "cyan"),
+    ("restored", "files_restored", "green"),
+    ("missing", "files_missing", "yellow"),
+    ("ignored", "files_ignored", "yellow"),
+    ("unreadable", "files_failed", "yellow"),
+    ("held back", "files_held_back", "red"),
+)
+
+
+def print_report(library: Library, report: ScanReport) -> None:
+    """A line of counters on stdout; warnings and what to do about losses on stderr."""
+    console().print(_summary(library, report))
+    for warning in report.warnings[:_SHOWN_WARNINGS]:
+        warn(f"  warning: {warning}")
+    if len(report.warnings) > _SHOWN_WARNINGS:
+        warn(f"  … and {counted(len(report.warnings) - _SHOWN_WARNINGS, 'more warning')}; --json shows all of them")
+    if report.files_held_back:
+        warn(_how_to_accept(library, report))
+
+
+def _summary(library: Library, report: ScanReport) -> Text:
+    from rich.text import Text
+
+    changes = [
+        Text.assemble((f"{number:,}", f"bold {style}"), f" {word}")
+        for word, counter, style in _CHANGES
+        if (number := getattr(report, counter))
+    ]
+    found = Text(", ").join(changes) if changes else Text("nothing changed")
+    looked_at = f"{counted(report.files_scanned, 'file')} looked at in {_seconds(report.duration_seconds)}"
+    would = Text("would be: ", style="bold") if report.dry_run and changes else Text("")
+    return Text.assemble(text(library.name, "bold"), ": ", would, found, (f" ({looked_at})", "dim"))
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
+
+
+def _how_to_accept(library: Library, report: ScanReport) -> str:
+    name = strip_control(library.name)
+    quoted = shlex.quote(name)
+    lost = counted(report.files_held_back, "file")
+    return (
+        f"  {lost} can't be found any more. So many at once are not marked as missing. "
+        f"Is a disk or folder away? If they are really gone: nomarr scan {quoted} --accept-losses"
+    )

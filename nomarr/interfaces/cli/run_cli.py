@@ -1,0 +1,86 @@
+"""Runs the work of a command: configuration, logging, an open database, signals, exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import typer
+
+from nomarr.interfaces.cli.errors_cli import say
+from nomarr.interfaces.cli.exit_codes_cli import ExitCode
+from nomarr.interfaces.cli.logging_cli import set_log_level
+from nomarr.interfaces.cli.signals_cli import on_first_signal
+
+if TYPE_CHECKING:
+    import asyncio
+
+    import anyio
+
+    from nomarr.app import Nomarr
+    from nomarr.config import Config
+
+__all__ = ["GlobalOptions", "Work", "run_command", "stored_config"]
+
+Work = Callable[["Nomarr"], Awaitable[int | None]]
+"""What a command does with an open database; answers the exit code, None for 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalOptions:
+    """What stands before the command's name."""
+
+    db: str | None = None
+    config: str | None = None
+    log_level: str | None = None
+
+
+def run_command(context: typer.Context, work: Work, *, gentle: bool = False) -> None:
+    """Open the database, do `work` and leave with its exit code.
+
+    Args:
+        gentle: a first Ctrl-C or SIGTERM cancels the work and lets it clean up, instead of ending the process.
+    """
+    # Imported here: nobody waits for all of this to see a help text.
+    import anyio
+
+    config = stored_config(context.find_object(GlobalOptions) or GlobalOptions())
+    code = anyio.run(partial(_cancellable if gentle else _open_and_work, config, work))
+    if code:
+        raise typer.Exit(code)
+
+
+def stored_config(options: GlobalOptions) -> Config:
+    """The configuration with what the command line says; also sets the log level."""
+    from nomarr.config import load_config
+
+    config = load_config(options.config, database_url=options.db, log_level=options.log_level)
+    set_log_level(config.log_level)
+    return config
+
+
+async def _cancellable(config: Config, work: Work) -> int:
+    import asyncio
+
+    import anyio
+
+    loop = asyncio.get_running_loop()
+    code: int = ExitCode.DONE
+    with anyio.CancelScope() as scope, on_first_signal(lambda: _cancel_soon(loop, scope)) as interruption:
+        code = await _open_and_work(config, work)
+    return interruption.exit_code if scope.cancelled_caught else code
+
+
+def _cancel_soon(loop: asyncio.AbstractEventLoop, scope: anyio.CancelScope) -> None:
+    # A signal comes between any two instructions, so it only leaves a note for the event loop.
+    loop.call_soon_threadsafe(scope.cancel)
+    loop.call_soon_threadsafe(say, "stopping; press Ctrl-C again to leave at once")
+
+
+async def _open_and_work(config: Config, work: Work) -> int:
+    from nomarr.app import Nomarr
+
+    async with Nomarr.open(config) as nomarr:
+        return await work(nomarr) or ExitCode.DONE
