@@ -74,6 +74,12 @@ _MAX_SLICES: Final = 5 * _MAX_FRAMES
 _LITTLE_TAG_BYTES: Final = 16 << 10
 _MAX_STRINGS: Final = 1_000
 _MAX_INFLATED_BYTES: Final = 256 << 10
+_UTF16: Final = b"\x01"
+_UTF8: Final = b"\x03"
+"""First byte of a text frame: its encoding."""
+
+_BYTE_ORDER_MARK: Final = "\ufeff"
+_OTHER_BYTE_ORDER: Final = "\ufffe"
 _COMPRESSED: Final = {3: 0x80, 4: 0x08}
 """The flag of a compressed frame, by the tag's version."""
 
@@ -98,7 +104,24 @@ def _from_little_data(cls: Any, header: Any, flags: int, data: bytes) -> Any:
         # Mutagen copies what remains of a frame for each of its strings.
         if data.count(b"\0\0" if data[0] in (1, 2) else b"\0") > _MAX_STRINGS:
             raise ID3JunkFrameError("too many strings")
+    if not flags and not header.f_unsynch and data[:1] == _UTF16 and issubclass(cls, TextFrame):
+        data = _as_utf8(data)
     return super(cls, cls)._fromData(header, flags, data)
+
+
+def _as_utf8(data: bytes) -> bytes:
+    """A text frame in UTF-16, decoded in one step: mutagen goes byte by byte, half of the time of a usual mp3.
+
+    What can't be decoded, or changes its byte order on the way, is left to mutagen.
+    """
+    try:
+        text = data[1:].decode("utf-16")
+    except UnicodeDecodeError:
+        return data
+    if _OTHER_BYTE_ORDER in text:
+        return data
+    # Each further string of the frame begins with a mark of its own.
+    return _UTF8 + text.replace(_BYTE_ORDER_MARK, "").encode("utf-8")
 
 
 def _frame_class(name: str, base: Any) -> Any:
