@@ -85,7 +85,7 @@ def _explain_file(name: str, listing: FolderListing, record: FileRecord | None, 
         return tell(PathState.STALE, "it has changed since it was scanned; scan the library", error=record.last_error)
     if record.last_error is not None:
         return tell(
-            PathState.IN_LIBRARY, f"it is in the library, but its tags: {record.last_error}", error=record.last_error
+            PathState.IN_LIBRARY, f"it is in the library without tags: it {record.last_error}", error=record.last_error
         )
     return tell(PathState.IN_LIBRARY, "it is in the library and up to date")
 

@@ -77,7 +77,7 @@ class FileReader:
         answers = await self._try([path], self._file_timeout)
         if answers is not None:
             return answers[0]
-        reason = f"reading its tags took longer than {self._file_timeout:g} s or ended the reading process"
+        reason = f"took longer than {self._file_timeout:g} s to read, or ended the process that read it"
         return ReadFile(TagReadResult(None, reason), _stat(path), system_clock())
 
     async def _try(self, paths: list[str], patience: float) -> list[ReadFile] | None:

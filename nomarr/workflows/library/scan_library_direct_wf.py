@@ -290,7 +290,8 @@ class _Scan:
                     self._take_read_file(step, next(answers), final_look)
                 else:
                     await self._end_folder(step.diff, survey, placement, held_back)
-                await self._flush_if_full()
+                if self._batch.file_rows >= self._batch_size:
+                    await self._flush()
             self._context.meter.files_done += len(files)
 
         await in_order(
