@@ -1,0 +1,62 @@
+"""Fixtures for every test: an open Nomarr on a fresh database, and music folders out of literals."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from media.audio_factory import AudioFactory, tool_is_there
+from support.music import Tree, build
+
+from nomarr import Nomarr
+
+settings.register_profile("default", deadline=None, print_blob=True)
+settings.load_profile("default")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_this_user(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    for name in [name for name in os.environ if name.startswith("NOMARR_")]:
+        monkeypatch.delenv(name)
+    empty = tmp_path_factory.getbasetemp() / "no-settings"
+    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+        monkeypatch.setenv(name, str(empty))
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    """Where the `nomarr` fixture keeps its database."""
+    return tmp_path / "database" / "nomarr.db"
+
+
+@pytest.fixture
+async def nomarr(database: Path) -> AsyncIterator[Nomarr]:
+    """An open Nomarr that takes every file as settled; tests about settling open their own."""
+    async with Nomarr.open(f"sqlite:///{database}", settle_seconds=0, tag_workers=1) as opened:
+        yield opened
+
+
+@pytest.fixture
+def music_tree(tmp_path: Path) -> Callable[..., Path]:
+    """`music_tree({"Rock": {"a.wav": tone(440)}})` makes a music folder and says where it is."""
+
+    def make(tree: Tree, folder: str = "music") -> Path:
+        return build(tmp_path / folder, tree)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def encoded(tmp_path_factory: pytest.TempPathFactory) -> AudioFactory:
+    """Real audio of every format."""
+    if not tool_is_there():
+        pytest.skip("ffmpeg is missing: it makes the audio files of these tests")
+    return AudioFactory(tmp_path_factory.mktemp("encoded"))

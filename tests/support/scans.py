@@ -1,0 +1,70 @@
+"""Short words for what tests ask of an open Nomarr."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from nomarr import ChangeEvent, FileRecord, Library, Nomarr, Playlist, ScanReport, ScanTarget
+
+
+async def scan(nomarr: Nomarr, library: Library, *folders: str, recursive: bool = True, **options: Any) -> ScanReport:
+    """Scan these folders, or all of the library."""
+    targets = [ScanTarget(library.library_id, folder, recursive) for folder in folders or ("",)]
+    return await nomarr.libraries.scan_targets(targets, **options)
+
+
+async def present(nomarr: Nomarr, library: Library) -> dict[str, FileRecord]:
+    """The files that are there, by path."""
+    return {record.path: record for record in await nomarr.libraries.list_files(library.library_id)}
+
+
+async def missing(nomarr: Nomarr, library: Library) -> dict[str, FileRecord]:
+    """The missing files, by path."""
+    return {record.path: record for record in await nomarr.libraries.list_files(library.library_id, missing=True)}
+
+
+async def ids(nomarr: Nomarr, library: Library) -> dict[str, str]:
+    """Path to id of the files that are there."""
+    return {path: record.file_id for path, record in (await present(nomarr, library)).items()}
+
+
+async def file_at(nomarr: Nomarr, library: Library, path: str) -> FileRecord:
+    """The file that is there at this path."""
+    return (await present(nomarr, library))[path]
+
+
+async def last_seq(nomarr: Nomarr) -> int:
+    """The number of the newest event."""
+    return await nomarr.event_feed.last_seq()
+
+
+async def events(nomarr: Nomarr, after: int = 0) -> list[ChangeEvent]:
+    """The events so far."""
+    return await nomarr.event_feed.list_events(after, limit=100_000)
+
+
+async def happened(nomarr: Nomarr, after: int = 0) -> list[tuple[str, str]]:
+    """What happened to which path, in order."""
+    return [(event.type.value, event.path) for event in await events(nomarr, after)]
+
+
+async def playlists(nomarr: Nomarr, library: Library) -> dict[str, Playlist]:
+    """The playlists by path."""
+    return {playlist.path: playlist for playlist in await nomarr.libraries.list_playlists(library.library_id)}
+
+
+def dump(
+    database: str | Path, leaving_out: Sequence[str] = ("libraries", "scan_runs")
+) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table; without those that say when a scan was."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {
+            name: sorted(connection.execute(f'SELECT * FROM "{name}"').fetchall(), key=repr)
+            for name in names
+            if name not in leaving_out
+        }
