@@ -84,12 +84,13 @@ def tell_usage_error(error: typer.TyperException) -> None:
 
 def warn(text: str) -> None:
     """Print a warning for people."""
-    typer.secho(strip_control(text), fg=typer.colors.YELLOW, err=True)
+    # Whatever stands at sys.stderr: while a progress bar is drawn, it is an object that prints above the bar.
+    typer.secho(strip_control(text), fg=typer.colors.YELLOW, file=sys.stderr)
 
 
 def say(text: str) -> None:
     """Print a message for people; it is not the command's answer, so it goes to stderr."""
-    typer.secho(strip_control(text), err=True)
+    typer.echo(strip_control(text), file=sys.stderr)
 
 
 def _print_error(text: str) -> None:

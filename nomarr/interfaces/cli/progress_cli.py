@@ -25,6 +25,7 @@ _PHASES: Final = {
 }
 _NAME_WIDTH: Final = 20
 _REDRAWS_PER_SECOND: Final = 8
+_ROOM_FOR_KEYS: Final = 4
 
 
 def progress_display(*, wanted: bool) -> ProgressBars | NoProgress:
@@ -82,22 +83,33 @@ class ProgressBars:
 
 
 def _progress() -> Progress:
-    from rich.console import Console
+    from collections.abc import Iterable
+
+    from rich.console import Console, RenderableType
+    from rich.constrain import Constrain
     from rich.progress import BarColumn, Progress, TextColumn
     from rich.table import Column
+
+    terminal = Console(stderr=True, highlight=False)
+
+    class NarrowProgress(Progress):
+        """Leaves room for the `^C` that a terminal shows: in a full line it would push the bar out of our reach."""
+
+        def get_renderables(self) -> Iterable[RenderableType]:
+            yield Constrain(self.make_tasks_table(self.tasks), terminal.width - _ROOM_FOR_KEYS)
 
     def column(field: str, style: str = "none", *, share: int | None = None) -> TextColumn:
         fitted = Column(no_wrap=True, overflow="ellipsis", ratio=share)
         return TextColumn(f"{{task.{field}}}", style=style, markup=False, table_column=fitted)
 
-    return Progress(
+    return NarrowProgress(
         column("description", "bold"),
         BarColumn(bar_width=16),
         column("fields[phase]", "cyan"),
         column("fields[counts]"),
         column("fields[speed]", "dim"),
         column("fields[folder]", "dim", share=1),
-        console=Console(stderr=True, highlight=False),
+        console=terminal,
         refresh_per_second=_REDRAWS_PER_SECOND,
         transient=True,
         expand=True,

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["explain_command", "playlists_command", "scans_command", "verify_command"]
 
+_SHOWN_PATHS: Final = 50
 _STATE_STYLES: Final = {"completed": "green", "running": "cyan", "failed": "red", "offline": "red"}
 
 
@@ -147,8 +148,10 @@ def _print_verification(name: str, verification: Verification) -> None:
     ):
         if paths:
             print_text(f"{counted(len(paths), 'file')} {heading}:")
-        for path in paths:
+        for path in paths[:_SHOWN_PATHS]:
             print_text(f"  {readable(path)}")
+        if len(paths) > _SHOWN_PATHS:
+            print_text(f"  … and {len(paths) - _SHOWN_PATHS:,} more; --json lists all of them")
     say(f"'nomarr scan' brings '{name}' up to date")
 
 

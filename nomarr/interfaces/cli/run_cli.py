@@ -15,10 +15,6 @@ from nomarr.interfaces.cli.logging_cli import set_log_level
 from nomarr.interfaces.cli.signals_cli import on_first_signal
 
 if TYPE_CHECKING:
-    import asyncio
-
-    import anyio
-
     from nomarr.app import Nomarr
     from nomarr.config import Config
 
@@ -68,15 +64,16 @@ async def _cancellable(config: Config, work: Work) -> int:
 
     loop = asyncio.get_running_loop()
     code: int = ExitCode.DONE
-    with anyio.CancelScope() as scope, on_first_signal(lambda: _cancel_soon(loop, scope)) as interruption:
-        code = await _open_and_work(config, work)
-    return interruption.exit_code if scope.cancelled_caught else code
-
-
-def _cancel_soon(loop: asyncio.AbstractEventLoop, scope: anyio.CancelScope) -> None:
     # A signal comes between any two instructions, so it only leaves a note for the event loop.
-    loop.call_soon_threadsafe(scope.cancel)
-    loop.call_soon_threadsafe(say, "stopping; press Ctrl-C again to leave at once")
+    with (
+        anyio.CancelScope() as scope,
+        on_first_signal(partial(loop.call_soon_threadsafe, scope.cancel)) as interruption,
+    ):
+        code = await _open_and_work(config, work)
+    if scope.cancelled_caught:
+        say("stopped; what was scanned until now is kept")
+        return interruption.exit_code
+    return code
 
 
 async def _open_and_work(config: Config, work: Work) -> int:

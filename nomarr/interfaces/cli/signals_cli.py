@@ -36,7 +36,7 @@ def leave_on_signals() -> None:
 
 
 @contextmanager
-def on_first_signal(react: Callable[[], None]) -> Iterator[Interruption]:
+def on_first_signal(react: Callable[[], object]) -> Iterator[Interruption]:
     """Inside of the block the first signal calls `react`, and only a second one ends the process at once."""
     interruption = Interruption()
 

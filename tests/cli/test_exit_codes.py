@@ -1,0 +1,187 @@
+"""Exit codes, and one line on stderr that says what to do."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from command_line import CommandLine
+from support.music import tones
+
+USAGE, UNREACHABLE, UNEXPECTED = 2, 3, 70
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["scan", "nope"], "no library is called 'nope'"),
+        (["files", "nope"], "'nomarr library list' shows them"),
+        (["scan"], "'nomarr scan FOLDER' adds a folder"),
+        (["scan", "--folder", "Rock"], "--folder needs exactly one LIBRARY"),
+        (["library", "add", "Music", "nowhere"], "there is no such folder"),
+        (["library", "add", "Music", ".", "--watch", "often"], "'often'"),
+        (["fils", "Music"], "Did you mean 'files'?"),
+        (["files"], "missing argument 'LIBRARY'; 'nomarr files --help' shows"),
+        (["scan", "Music", "--db", "x"], "--db goes before the command"),
+        (["library", "edit", "Music"], "nothing to change"),
+        (["events", "--after", "-1"], "--after"),
+    ],
+)
+def test_wrong_usage_is_told_in_one_line(cli: CommandLine, arguments: list[str], told: str) -> None:
+    finished = cli(*arguments)
+    assert told in finished.error
+    assert finished.code == USAGE
+
+
+@pytest.mark.parametrize("folder", ["../x", "/etc", "a//b"])
+def test_a_folder_outside_is_refused(scanned: CommandLine, folder: str) -> None:
+    finished = scanned("scan", "Music", "--folder", folder, "--json")
+    assert "is not a folder inside a library" in finished.error
+    assert finished.code == USAGE
+
+
+def test_a_refused_folder_adds_no_library(cli: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "music").mkdir()
+    assert cli("scan", tmp_path / "music", "--folder", "..").code == USAGE
+    assert cli("library", "list", "--json").json == []
+
+
+@pytest.mark.parametrize("url", ["mysql://user:secret@host/music", "nonsense"])
+def test_a_wrong_database_url_is_told_without_its_password(cli: CommandLine, url: str) -> None:
+    finished = cli("--db", url, "library", "list")
+    assert "use sqlite:///" in finished.error
+    assert "secret" not in finished.error
+    assert finished.code == USAGE
+
+
+def test_a_wrong_configuration_is_told(cli: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "wrong.yaml").write_text("scan_batch_size: many\n")
+    finished = cli("--config", tmp_path / "wrong.yaml", "library", "list")
+    assert "scan_batch_size" in finished.error
+    assert finished.code == USAGE
+
+
+def test_a_database_that_cannot_be_opened(cli: CommandLine) -> None:
+    finished = cli("--db", "sqlite:////proc/nowhere/nomarr.db", "library", "list", "--json")
+    assert "can't be opened" in finished.error
+    assert finished.code == UNREACHABLE
+
+
+def test_doctor_tells_what_it_can_without_a_database(cli: CommandLine) -> None:
+    finished = cli("--db", "sqlite:////proc/nowhere/nomarr.db", "doctor", "--json")
+    statuses = {check["name"]: check["status"] for check in finished.json}
+    assert (statuses["python"], statuses["database"]) == ("ok", "error")
+    assert finished.code == UNREACHABLE
+
+
+def test_an_offline_library(cli: CommandLine, music_tree: Callable[..., Path]) -> None:
+    music = music_tree(tones(2))
+    assert cli("scan", music).code == 0
+    music.rename(music.with_name("away"))
+    for command in ("scan", "verify"):
+        finished = cli(command, "music", "--json")
+        assert "is offline" in finished.error
+        assert finished.code == UNREACHABLE
+    assert cli("library", "show", "music", "--json").json["state"] == "offline"
+    assert cli("doctor", "--json").code == 1
+
+
+def test_one_offline_library_does_not_stop_the_others(cli: CommandLine, music_tree: Callable[..., Path]) -> None:
+    away = music_tree(tones(1), "away")
+    here = music_tree(tones(2), "here")
+    assert cli("scan", away, here).code == 0
+    away.rename(away.with_name("gone"))
+    finished = cli("scan", "--json")
+    assert "'away' is offline" in finished.err
+    assert [report["files_scanned"] for report in finished.json] == [2]
+    assert finished.code == UNREACHABLE
+
+
+def test_drift_is_exit_code_1(cli: CommandLine, music_tree: Callable[..., Path]) -> None:
+    music = music_tree(tones(3))
+    assert cli("scan", music).code == 0
+    (music / "0000.wav").rename(music / "new.wav")
+    (music / "0001.wav").write_bytes(b"other")
+    finished = cli("verify", music, "--json")
+    assert finished.code == 1
+    assert (finished.json["equal"], finished.json["stale"]) == (False, ["0001.wav"])
+    assert (finished.json["not_on_disk"], finished.json["not_in_database"]) == (["0000.wav"], ["new.wav"])
+
+
+def test_losses_held_back_are_exit_code_1_until_they_are_accepted(
+    cli: CommandLine, music_tree: Callable[..., Path]
+) -> None:
+    music = music_tree(tones(70))
+    assert cli("scan", music).code == 0
+    for number in range(60):
+        (music / f"{number:04}.wav").unlink()
+    told = cli("scan", music)
+    assert told.code == 1
+    assert "nomarr scan music --accept-losses" in told.err
+    assert cli("scan", music, "--json").json["files_held_back"] == 60
+    accepted = cli("scan", music, "--accept-losses", "--json")
+    assert (accepted.code, accepted.json["files_missing"]) == (0, 60)
+    assert len(cli("files", music, "--missing", "--json").json) == 60
+
+
+def test_a_dry_run_writes_nothing(cli: CommandLine, music_tree: Callable[..., Path]) -> None:
+    music = music_tree({"a": tones(2)})
+    assert cli("scan", music, "--dry-run").code == USAGE  # adding the library would be a write
+    assert cli("library", "list", "--json").json == []
+    assert cli("library", "add", "Music", music).code == 0
+    before = cli("library", "list", "--json").json
+    finished = cli("scan", "Music", "--dry-run", "--json")
+    assert (finished.json["files_added"], finished.json["dry_run"], finished.code) == (2, True, 0)
+    assert "would be: 2 added" in cli("scan", "Music", "--dry-run").out
+    assert cli("library", "list", "--json").json == before
+    assert [cli(question, "--json").out for question in ("scans", "events")] == ["[]\n", ""]
+    assert cli("files", "Music", "--json").json == []
+
+
+def test_scopes_of_a_scan(cli: CommandLine, music_tree: Callable[..., Path]) -> None:
+    music = music_tree({"a": {**tones(1), "deep": tones(1, first=200)}, "b": tones(1, first=300), "c": tones(1)})
+    shallow = cli("scan", music, "--folder", "a", "--folder", "b", "--shallow", "--json").json
+    assert shallow["files_added"] == 2
+    assert cli("scan", music, "--folder", "a", "--json").json["files_added"] == 1
+    assert cli("scan", music, "--full", "--json").json["files_processed"] == 4
+
+
+def test_removing_asks_first(cli: CommandLine, music_tree: Callable[..., Path]) -> None:
+    music = music_tree(tones(1))
+    assert cli("scan", music).code == 0
+    refused = cli("library", "remove", "music", stdin="y\n")
+    assert "add --yes" in refused.error
+    assert refused.code == USAGE
+    assert cli("library", "remove", "music", "--yes").code == 0
+    assert (music / "0000.wav").exists()
+
+
+def test_a_traceback_comes_only_with_the_debug_level(cli: CommandLine) -> None:
+    assert "Traceback" not in cli("files", "nope").err
+    assert "Traceback" in cli("--log-level", "debug", "files", "nope").err
+
+
+def test_a_disabled_library_is_scanned_only_by_name(cli: CommandLine, music_tree: Callable[..., Path]) -> None:
+    assert cli("library", "add", "Music", music_tree(tones(1))).code == 0
+    assert cli("library", "edit", "Music", "--disable").code == 0
+    assert cli("scan").code == USAGE
+    assert cli("scan", "Music", "--json").json["files_added"] == 1
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(scanned: CommandLine) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        finished = subprocess.run(
+            scanned.command("files", "Music", "--json"),
+            env=scanned.environment,
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+    assert (finished.returncode, finished.stderr) == (0, b"")
