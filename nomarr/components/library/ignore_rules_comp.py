@@ -136,13 +136,13 @@ def read_rule_file(path: str) -> str:
 
 
 def _valid(lines: Sequence[str]) -> list[str]:
-    """`lines` with those that are no gitignore patterns emptied, so that the line numbers stay right."""
+    """`lines` with a comment for whatever is no pattern: pathspec drops empty lines and counts without them."""
     checked = []
     for line in lines:
         try:
             pathspec.GitIgnoreSpec.from_lines([line])
         except ValueError:
-            checked.append("")
+            checked.append("#")
         else:
-            checked.append(line)
+            checked.append(line if line.strip() else "#")
     return checked
