@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import sys
+import textwrap
 import traceback
 from typing import Final
 
@@ -85,18 +87,27 @@ def tell_usage_error(error: typer.TyperException) -> None:
 def warn(text: str) -> None:
     """Print a warning for people."""
     # Whatever stands at sys.stderr: while a progress bar is drawn, it is an object that prints above the bar.
-    typer.secho(strip_control(text), fg=typer.colors.YELLOW, file=sys.stderr)
+    typer.secho(_wrapped(strip_control(text)), fg=typer.colors.YELLOW, file=sys.stderr)
 
 
 def say(text: str) -> None:
     """Print a message for people; it is not the command's answer, so it goes to stderr."""
-    typer.echo(strip_control(text), file=sys.stderr)
+    typer.echo(_wrapped(strip_control(text)), file=sys.stderr)
 
 
 def _print_error(text: str) -> None:
     sys.stdout.flush()
-    typer.secho("error: ", fg=typer.colors.RED, bold=True, err=True, nl=False)
-    typer.echo(strip_control(text), err=True)
+    label = typer.style("error:", fg=typer.colors.RED, bold=True)
+    typer.echo(_wrapped(f"error: {strip_control(text)}").replace("error:", label, 1), file=sys.stderr)
+
+
+def _wrapped(line: str) -> str:
+    """`line` broken between words for a terminal; one line for everything else."""
+    if not sys.stderr.isatty():
+        return line
+    indent = line[: len(line) - len(line.lstrip())]
+    width = shutil.get_terminal_size().columns
+    return textwrap.fill(line, width, subsequent_indent=indent + "  ", break_long_words=False, break_on_hyphens=False)
 
 
 def _single(error: BaseException) -> BaseException:

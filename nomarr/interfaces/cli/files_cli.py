@@ -99,7 +99,7 @@ class _FileTable:
         return f"{counted(self.files, 'file')}, {size(self._bytes)}"
 
     def _columns(self) -> list[tuple[str, int]]:
-        columns = [("Path", 5), ("Artist", 3), ("Title", 4), ("Length", 1)]
+        columns = [("Path", 6), ("Artist", 2), ("Title", 3), ("Length", 1)]
         more = [("Album", 3), ("No.", 1), ("Year", 1), ("Genre", 2), ("Format", 1), ("Id", 2)]
         return columns + more if self._wide else columns
 

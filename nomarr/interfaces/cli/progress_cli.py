@@ -23,9 +23,11 @@ _PHASES: Final = {
     ScanPhase.FINISHING: "finishing",
     ScanPhase.SETTLING: "waiting for files to settle",
 }
-_NAME_WIDTH: Final = 20
+_NAME_WIDTH: Final = 16
 _REDRAWS_PER_SECOND: Final = 8
 _ROOM_FOR_KEYS: Final = 4
+_ROOM_FOR_FOLDER: Final = 100
+"""Columns from which on the current folder is shown, too."""
 
 
 def progress_display(*, wanted: bool) -> ProgressBars | NoProgress:
@@ -87,7 +89,7 @@ def _progress() -> Progress:
 
     from rich.console import Console, RenderableType
     from rich.constrain import Constrain
-    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
     from rich.table import Column
 
     terminal = Console(stderr=True, highlight=False)
@@ -102,13 +104,17 @@ def _progress() -> Progress:
         fitted = Column(no_wrap=True, overflow="ellipsis", ratio=share)
         return TextColumn(f"{{task.{field}}}", style=style, markup=False, table_column=fitted)
 
-    return NarrowProgress(
+    columns: list[ProgressColumn] = [
         column("description", "bold"),
-        BarColumn(bar_width=16),
+        BarColumn(bar_width=14),
         column("fields[phase]", "cyan"),
         column("fields[counts]"),
         column("fields[speed]", "dim"),
-        column("fields[folder]", "dim", share=1),
+    ]
+    if terminal.width >= _ROOM_FOR_FOLDER:
+        columns.append(column("fields[folder]", "dim", share=1))
+    return NarrowProgress(
+        *columns,
         console=terminal,
         refresh_per_second=_REDRAWS_PER_SECOND,
         transient=True,

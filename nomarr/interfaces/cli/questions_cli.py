@@ -175,10 +175,10 @@ def _print_runs(runs: Sequence[ScanRun], names: dict[str, str]) -> None:
 
     shown = table(
         Column("Started", no_wrap=True),
-        Column("Library", overflow="ellipsis", no_wrap=True),
+        Column("Library", overflow="ellipsis", no_wrap=True, max_width=20),
         Column("State", no_wrap=True),
         Column("Took", justify="right", no_wrap=True),
-        Column("What", overflow="fold"),
+        Column("What", overflow="fold", min_width=16),
     )
     for run in runs:
         shown.add_row(
@@ -198,7 +198,8 @@ def _what(run: ScanRun) -> Text:
     parts = ["full"] if run.full else []
     parts += [", ".join(scope)] if scope else []
     if run.error:
-        return text(": ".join([*parts, run.error]))
+        # What to do about it was said when it happened.
+        return text(": ".join([*parts, run.error.partition(". ")[0]]))
     return text(": ".join([*parts, _found(run)]))
 
 

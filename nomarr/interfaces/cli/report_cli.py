@@ -62,8 +62,4 @@ def _seconds(seconds: float) -> str:
 def _how_to_accept(library: Library, report: ScanReport) -> str:
     name = strip_control(library.name)
     quoted = shlex.quote(name)
-    lost = counted(report.files_held_back, "file")
-    return (
-        f"  {lost} can't be found any more. So many at once are not marked as missing. "
-        f"Is a disk or folder away? If they are really gone: nomarr scan {quoted} --accept-losses"
-    )
+    return f"  If no disk is away and they are really gone: nomarr scan {quoted} --accept-losses"
