@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit
 
 from nomarr.helpers.exceptions import ConfigurationError
 from nomarr.persistence.ports import (
@@ -19,6 +19,10 @@ from nomarr.persistence.ports import (
 )
 
 __all__ = ["Database"]
+
+_EXAMPLE = "sqlite:///path/to/nomarr.db"
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+_SOURCE = "database URL"
 
 
 class Database:
@@ -66,16 +70,15 @@ class Database:
 
 
 def _open_backend(url: str) -> Backend:
-    scheme = urlsplit(url).scheme
-    if scheme != "sqlite":
-        # Never the whole URL: it may hold a password.
-        raise ConfigurationError(
-            f"a database URL starting with '{scheme or url[:20]}' is not supported; use sqlite:///path/to/nomarr.db",
-            source="database URL",
-        )
-    path = url.removeprefix("sqlite:").removeprefix("//").removeprefix("/")
-    if not path or path == ":memory:":
-        raise ConfigurationError("it names no file; use sqlite:///path/to/nomarr.db", source="database URL")
+    scheme, separator, place = url.partition("://")
+    # Nothing of the rest is ever told: it may hold a password.
+    if not separator or not _SCHEME.fullmatch(scheme):
+        raise ConfigurationError(f"it is not a URL; use {_EXAMPLE}", source=_SOURCE)
+    if scheme.lower() != "sqlite":
+        raise ConfigurationError(f"'{scheme}://' is not supported; use {_EXAMPLE}", source=_SOURCE)
+    path = place.removeprefix("/")
+    if not place.startswith("/") or not path or path == ":memory:" or "\0" in path:
+        raise ConfigurationError(f"it names no file; use {_EXAMPLE}", source=_SOURCE)
     # The backend is imported where it is used: nobody pays for the other one.
     from nomarr.persistence.embedded.database import SqliteDatabase
 

@@ -118,6 +118,10 @@ class FileStore(Protocol):
     def upsert_batch(self, lease: Lease, batch: ScanBatch, *, now: float) -> BatchResult:
         """Write the whole batch in one transaction, or nothing of it. An empty batch makes no request.
 
+        The result tells what really became different: the same batch once more gives UNCHANGED rows and zeros. Of
+        several upserts of one path the last one is written, the others are UNCHANGED; of several moves of one file
+        the last one counts. What is not where the batch says (its guard is the path) is left alone.
+
         Raises:
             LeaseLost: if the lease ran out or is somebody else's; nothing is written then.
         """
@@ -176,7 +180,11 @@ class SidecarStore(Protocol):
         """Every playlist with its entries, by path."""
 
     def resolve_entries(self, lease: Lease) -> int:
-        """Point entries that mean a file which is known now to that file; how many were."""
+        """Point entries that mean a file which is known now to that file; how many were.
+
+        Raises:
+            LeaseLost: if somebody else took the lease over.
+        """
 
 
 class ScanRunStore(Protocol):

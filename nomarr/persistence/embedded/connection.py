@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import re
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
-from datetime import timedelta
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import TypeVar
@@ -18,30 +19,41 @@ import stamina
 
 from nomarr.helpers.exceptions import DatabaseError, DatabaseNotReachable, DatabaseSchemaTooNew, StorageFull
 
-__all__ = ["SqliteConnections"]
+__all__ = ["LOCKED_PATIENCE_SECONDS", "SqliteConnections"]
 
 logger = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 
-_BUSY_TIMEOUT_MS = 5000
-_LOCKED_PATIENCE = timedelta(seconds=60)
+_BUSY_TIMEOUT_SECONDS = 5.0
+LOCKED_PATIENCE_SECONDS = 60.0
 _CACHE_KIB = 16 * 1024
 _CHECKPOINT_PAGES = 8000
-"""32 MB of log before it is worked into the file, which waits for the disk; SQLite's 1000 make a first scan wait often."""
+"""32 MB of log before it is worked into the file, which waits for the disk; with 1000 a first scan waits often."""
 _MIGRATION_NAME = re.compile(r"(\d{3})_\w+\.sql")
 
 
 class SqliteConnections:
     """Opens the file, brings its schema up to date, and lends connections.
 
+    Args:
+        migrations: schema version to the SQL that leads to it; the ones of this version unless told.
+        patience_seconds: how long a write waits for another process that holds the file.
+
     Raises:
         DatabaseNotReachable: if the file can't be opened or created, is locked for good, or is no SQLite database.
         DatabaseSchemaTooNew: if a newer Nomarr wrote it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        migrations: Mapping[int, str] | None = None,
+        patience_seconds: float = LOCKED_PATIENCE_SECONDS,
+    ) -> None:
         self.path = path
+        self._patience_seconds = patience_seconds
         self._write_lock = threading.Lock()
         self._idle_readers: list[sqlite3.Connection] = []
         self._readers_lock = threading.Lock()
@@ -50,8 +62,11 @@ class SqliteConnections:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._writer = self._connect()
             try:
-                self._writer.execute("PRAGMA journal_mode=WAL")
-                self._migrate()
+                # SQLite does not wait by itself when two processes open a new file at once.
+                for attempt in self._while_locked():
+                    with attempt:
+                        self._writer.execute("PRAGMA journal_mode=WAL")
+                        self._migrate(_migrations() if migrations is None else migrations)
             except BaseException:
                 self._writer.close()
                 raise
@@ -59,9 +74,7 @@ class SqliteConnections:
     def write(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
         """Run `work` in one transaction, again from the start if another process holds the file."""
         with self._errors_in_our_words(), self._write_lock:
-            for attempt in stamina.retry_context(
-                on=_is_locked, attempts=None, timeout=_LOCKED_PATIENCE, wait_initial=0.02, wait_max=1.0, wait_jitter=0.2
-            ):
+            for attempt in self._while_locked():
                 with attempt, self._transaction():
                     answer = work(self._writer)
         return answer
@@ -70,6 +83,11 @@ class SqliteConnections:
         """Every row of one query."""
         with self._errors_in_our_words(), self._reader() as connection:
             return connection.execute(query, parameters).fetchall()
+
+    def read_numbers(self, query: str, parameters: tuple[object, ...] = ()) -> array[int]:
+        """The single column of one query: eight bytes a row."""
+        with self._errors_in_our_words(), self._reader() as connection:
+            return array("q", (number for (number,) in connection.execute(query, parameters)))
 
     def schema_version(self) -> int:
         """The number of the newest migration that was applied."""
@@ -85,15 +103,32 @@ class SqliteConnections:
         with self._write_lock:
             self._writer.close()
 
+    def _while_locked(self) -> Iterable[stamina.Attempt]:
+        return stamina.retry_context(
+            on=_is_locked,
+            attempts=None,
+            timeout=self._patience_seconds,
+            wait_initial=0.02,
+            wait_max=1.0,
+            wait_jitter=0.2,
+        )
+
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            os.fspath(self.path), timeout=_BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False
+            os.fspath(self.path),
+            timeout=min(_BUSY_TIMEOUT_SECONDS, self._patience_seconds),
+            isolation_level=None,
+            check_same_thread=False,
         )
-        connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA synchronous=NORMAL")
-        connection.execute("PRAGMA foreign_keys=ON")
-        connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
-        connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
+        try:
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute("PRAGMA foreign_keys=ON")
+            connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+            connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     @contextlib.contextmanager
@@ -124,8 +159,7 @@ class SqliteConnections:
                 else:
                     self._idle_readers.append(connection)
 
-    def _migrate(self) -> None:
-        migrations = _migrations()
+    def _migrate(self, migrations: Mapping[int, str]) -> None:
         newest = max(migrations)
         found = int(self._writer.execute("PRAGMA user_version").fetchone()[0])
         if found > newest:
@@ -157,7 +191,7 @@ class SqliteConnections:
 
     def _translated(self, error: sqlite3.Error | OSError) -> DatabaseError:
         text = str(error)
-        if "disk is full" in text:
+        if "disk is full" in text or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
             return StorageFull(str(self.path))
         if _is_locked(error):
             return DatabaseNotReachable(
@@ -199,3 +233,5 @@ def _statements(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
+    if statement.strip():
+        yield statement

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from nomarr.persistence.embedded.connection import SqliteConnections
+from nomarr.persistence.embedded.connection import LOCKED_PATIENCE_SECONDS, SqliteConnections
 from nomarr.persistence.embedded.events_operations import SqliteEvents
 from nomarr.persistence.embedded.library_files_operations import SqliteFiles
 from nomarr.persistence.embedded.library_folders_operations import SqliteFolders
@@ -19,8 +20,14 @@ __all__ = ["SqliteDatabase"]
 class SqliteDatabase:
     """`Backend` on one SQLite file, created if it is not there."""
 
-    def __init__(self, path: Path) -> None:
-        self._connections = SqliteConnections(path)
+    def __init__(
+        self,
+        path: Path,
+        *,
+        migrations: Mapping[int, str] | None = None,
+        patience_seconds: float = LOCKED_PATIENCE_SECONDS,
+    ) -> None:
+        self._connections = SqliteConnections(path, migrations=migrations, patience_seconds=patience_seconds)
         self.location = f"sqlite:///{path}"
         self.library = SqliteLibraries(self._connections)
         self.library_files = SqliteFiles(self._connections)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nomarr.helpers.dto.events import ChangeEvent, EventType
 from nomarr.helpers.paths_helper import unescaped
 from nomarr.persistence.embedded.connection import SqliteConnections
+from nomarr.persistence.embedded.rows_operations import unescaped_or_none
 
 __all__ = ["SqliteEvents"]
 
@@ -25,8 +26,8 @@ class SqliteEvents:
                 library_id=row["library_id"],
                 file_id=row["file_id"],
                 path=unescaped(row["path"]),
-                old_path=None if row["old_path"] is None else unescaped(row["old_path"]),
-                evidence=row["evidence"],
+                old_path=unescaped_or_none(row["old_path"]),
+                evidence=unescaped_or_none(row["evidence"]),
             )
             for row in rows
         ]

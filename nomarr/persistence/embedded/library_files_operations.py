@@ -15,23 +15,21 @@ from nomarr.persistence.embedded.connection import SqliteConnections
 from nomarr.persistence.embedded.library_operations import require_lease
 from nomarr.persistence.embedded.library_sidecars_operations import write_sidecars
 from nomarr.persistence.embedded.rows_operations import (
+    FILE_RECORD_COLUMNS,
     KNOWN_FILE_COLUMNS,
     chunks,
     displaced_key,
+    escaped_or_none,
     file_record,
     known_file,
     placeholders,
-    subtree_bounds,
+    subtree,
     tags_json,
 )
 
 __all__ = ["SqliteFiles"]
 
 _PAGE: Final = 2000
-_HAS_IMAGE: Final = (
-    "EXISTS (SELECT 1 FROM library_sidecars s WHERE s.library_id = f.library_id AND s.folder = f.folder"
-    " AND s.kind = 'image') AS has_image"
-)
 _EVENT_OF: Final = {
     RowOutcome.INSERTED: EventType.CREATED,
     RowOutcome.UPDATED: EventType.MODIFIED,
@@ -70,17 +68,18 @@ class SqliteFiles:
         return found
 
     def below(self, library_id: str, folder: str) -> Iterator[list[KnownFile]]:
-        scope, values = _scope(folder)
-        last = 0
+        scope, values = subtree("folder", folder)
+        # In the index's own order: a page costs what it holds, however large the library is.
+        last = (escaped(folder), 0)
         while True:
             rows = self._connections.read(
-                f"SELECT {KNOWN_FILE_COLUMNS} FROM library_files"
-                f" WHERE library_id = ? AND {scope} AND row_id > ? ORDER BY row_id LIMIT ?",
-                (library_id, *values, last, _PAGE),
+                f"SELECT {KNOWN_FILE_COLUMNS} FROM library_files WHERE library_id = ? AND (folder, row_id) >"
+                f" (?, ?) AND {scope} ORDER BY folder, row_id LIMIT ?",
+                (library_id, *last, *values, _PAGE),
             )
             if not rows:
                 return
-            last = rows[-1]["row_id"]
+            last = (rows[-1]["folder"], rows[-1]["row_id"])
             yield [known_file(row) for row in rows]
 
     def with_inodes(self, inodes: Sequence[int]) -> list[KnownFile]:
@@ -112,7 +111,7 @@ class SqliteFiles:
     def find(self, library_id: str, path: str) -> FileRecord | None:
         # A displaced file is found only when nothing stands at its path any more.
         rows = self._connections.read(
-            f"SELECT f.*, {_HAS_IMAGE} FROM library_files f WHERE f.library_id = ? AND f.folder = ? AND f.path = ?"
+            f"SELECT {FILE_RECORD_COLUMNS} FROM library_files f WHERE f.library_id = ? AND f.folder = ? AND f.path = ?"
             " ORDER BY f.path_key = ? DESC, f.updated_at DESC LIMIT 1",
             (library_id, escaped(folder_of(path)), escaped(path), path_key(path)),
         )
@@ -121,28 +120,22 @@ class SqliteFiles:
     def records(
         self, library_id: str, *, folder: str = "", missing: bool = False, query: str | None = None
     ) -> Iterator[FileRecord]:
-        scope, values = _scope(folder)
-        conditions = f"f.library_id = ? AND {scope} AND f.ignored_by IS NULL"
-        conditions += " AND f.missing_since IS NOT NULL" if missing else " AND f.missing_since IS NULL"
-        after = ("", "")
-        while True:
+        scope, values = subtree("f.folder", folder)
+        wanted = f"f.library_id = ? AND {scope} AND f.ignored_by IS NULL"
+        wanted += " AND f.missing_since IS NOT NULL" if missing else " AND f.missing_since IS NULL"
+        order = "ORDER BY f.path, f.file_id"
+        # Sorted once: no index is on the path, so each page of a query by path would sort the whole library again.
+        sorted_ids = self._connections.read_numbers(
+            f"SELECT f.row_id FROM library_files f WHERE {wanted} {order}", (library_id, *values)
+        )
+        for page in chunks(sorted_ids):
             rows = self._connections.read(
-                f"SELECT f.*, {_HAS_IMAGE} FROM library_files f WHERE {conditions}"
-                " AND (f.path, f.file_id) > (?, ?) ORDER BY f.path, f.file_id LIMIT ?",
-                (library_id, *values, *after, _PAGE),
+                f"SELECT {FILE_RECORD_COLUMNS} FROM library_files f"
+                f" WHERE f.row_id IN ({placeholders(len(page))}) AND {wanted} {order}",
+                (*page, library_id, *values),
             )
-            if not rows:
-                return
-            after = (rows[-1]["path"], rows[-1]["file_id"])
             found = (file_record(row) for row in rows)
             yield from found if query is None else (record for record in found if _matches(record, query))
-
-
-def _scope(folder: str) -> tuple[str, tuple[str, ...]]:
-    """The condition for everything in `folder` and below it."""
-    if not folder:
-        return "1", ()
-    return "(folder = ? OR (folder >= ? AND folder < ?))", (escaped(folder), *subtree_bounds(folder))
 
 
 def _matches(record: FileRecord, query: str) -> bool:
@@ -170,7 +163,7 @@ class _BatchWriter:
             for file in batch.gone
         )
         hidden = sum(
-            self._set_absent("ignored_by", file.rule, file.file_id, file.path, EventType.REMOVED, file.rule)
+            self._set_absent("ignored_by", escaped(file.rule), file.file_id, file.path, EventType.REMOVED, file.rule)
             for file in batch.hidden
         )
         playlists, images = write_sidecars(self._db, self._library_id, batch)
@@ -189,6 +182,8 @@ class _BatchWriter:
         )
 
     def _move(self, moves: Sequence[FileMove]) -> tuple[int, int]:
+        # A file that is moved twice goes to the last place that was told.
+        moves = list({move.file_id: move for move in moves}.values())
         # Two steps, because the new path of one is often the old path of another (swaps, chains).
         leaving = [move for move in moves if self._leave(move)]
         displaced = 0
@@ -206,7 +201,7 @@ class _BatchWriter:
                     move.file_id,
                 ),
             )
-            self._note(_kind_of_move(move, self._library_id), move.file_id, move.to_path, move.from_path, move.evidence)
+            self._note_move(move)
         return len(leaving), displaced
 
     def _leave(self, move: FileMove) -> bool:
@@ -219,7 +214,7 @@ class _BatchWriter:
     def _displace(self, path: str) -> int:
         """Make room at `path`; 1 if a file that was there is missing from now on."""
         row = self._db.execute(
-            "SELECT file_id, missing_since FROM library_files WHERE library_id = ? AND path_key = ?",
+            "SELECT file_id, missing_since, ignored_by FROM library_files WHERE library_id = ? AND path_key = ?",
             (self._library_id, path_key(path)),
         ).fetchone()
         if row is None:
@@ -229,19 +224,26 @@ class _BatchWriter:
             " WHERE file_id = ?",
             (displaced_key(row["file_id"]), self._now, self._now, row["file_id"]),
         )
-        if row["missing_since"] is not None:
+        if row["missing_since"] is not None or row["ignored_by"] is not None:
             return 0
         self._note(EventType.MISSING, row["file_id"], path, evidence="overwritten by a moved file")
         return 1
 
     def _upsert(self, upserts: Sequence[FileUpsert]) -> tuple[RowOutcome, ...]:
-        known = self._known_rows(upserts)
+        # Of several for one path the last one is written, and the others changed nothing.
+        wanted = {upsert.path: upsert for upsert in upserts}
+        keys = {path: path_key(path) for path in wanted}
+        known = self._known_rows(list(keys.values()))
         new = []
         outcomes = []
         for upsert in upserts:
-            row = known.get(path_key(upsert.path))
+            if wanted[upsert.path] is not upsert:
+                outcomes.append(RowOutcome.UNCHANGED)
+                continue
+            key = keys[upsert.path]
+            row = known.get(key)
             if row is None:
-                new.append(self._new_row(upsert))
+                new.append(self._new_row(upsert, key))
                 outcome, file_id = RowOutcome.INSERTED, upsert.file_id
             else:
                 outcome, file_id = self._update(row, upsert), row["file_id"]
@@ -256,9 +258,9 @@ class _BatchWriter:
         )
         return tuple(outcomes)
 
-    def _known_rows(self, upserts: Sequence[FileUpsert]) -> dict[str, sqlite3.Row]:
+    def _known_rows(self, path_keys: Sequence[str]) -> dict[str, sqlite3.Row]:
         known: dict[str, sqlite3.Row] = {}
-        for chunk in chunks([path_key(upsert.path) for upsert in upserts]):
+        for chunk in chunks(path_keys):
             rows = self._db.execute(
                 "SELECT file_id, path_key, size, mtime_ns, inode, tags, last_error, processing_status, missing_since,"
                 f" ignored_by FROM library_files WHERE library_id = ? AND path_key IN ({placeholders(len(chunk))})",
@@ -267,13 +269,13 @@ class _BatchWriter:
             known |= {row["path_key"]: row for row in rows}
         return known
 
-    def _new_row(self, upsert: FileUpsert) -> tuple[object, ...]:
-        error = upsert.tags.error
+    def _new_row(self, upsert: FileUpsert, key: str) -> tuple[object, ...]:
+        error = escaped_or_none(upsert.tags.error)
         return (
             upsert.file_id,
             self._library_id,
             escaped(upsert.path),
-            path_key(upsert.path),
+            key,
             escaped(folder_of(upsert.path)),
             *upsert.stat,
             upsert.device,
@@ -286,7 +288,7 @@ class _BatchWriter:
         )
 
     def _update(self, row: sqlite3.Row, upsert: FileUpsert) -> RowOutcome:
-        error = upsert.tags.error
+        error = escaped_or_none(upsert.tags.error)
         # A file that can't be read any more keeps what it last said.
         tags = row["tags"] if upsert.tags.tags is None else tags_json(upsert.tags.tags)
         before = (row["size"], row["mtime_ns"], row["inode"], row["tags"], row["last_error"])
@@ -314,22 +316,26 @@ class _BatchWriter:
         return outcome
 
     def _see(self, seen: Sequence[FileSeen]) -> tuple[int, int]:
-        restored = 0
-        for file in seen:
+        restored = refreshed = 0
+        for file in {file.file_id: file for file in seen}.values():
+            # Not a displaced row: it is another file that stands at its path.
+            place = (file.file_id, self._library_id, escaped(file.path), displaced_key(file.file_id))
             came_back = self._db.execute(
                 "UPDATE library_files SET missing_since = NULL, ignored_by = NULL, updated_at = ?"
-                " WHERE file_id = ? AND path = ? AND (missing_since IS NOT NULL OR ignored_by IS NOT NULL)",
-                (self._now, file.file_id, escaped(file.path)),
+                " WHERE file_id = ? AND library_id = ? AND path = ? AND path_key <> ?"
+                " AND (missing_since IS NOT NULL OR ignored_by IS NOT NULL)",
+                (self._now, *place),
             ).rowcount
-            self._db.execute(
+            found = self._db.execute(
                 "UPDATE library_files SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ?, device = ?"
-                " WHERE file_id = ? AND path = ?",
-                (*file.stat, file.device, file.file_id, escaped(file.path)),
-            )
+                " WHERE file_id = ? AND library_id = ? AND path = ? AND path_key <> ?",
+                (*file.stat, file.device, *place),
+            ).rowcount
+            restored += came_back
+            refreshed += found - came_back
             if came_back:
-                restored += 1
                 self._note(EventType.RESTORED, file.file_id, file.path)
-        return restored, len(seen) - restored
+        return restored, refreshed
 
     def _set_absent(
         self, column: str, value: object, file_id: str, path: str, event: EventType, evidence: str | None
@@ -344,10 +350,11 @@ class _BatchWriter:
         return found.rowcount
 
     def _put_folders(self, folders: Sequence[FolderRecord], gone: Sequence[str]) -> None:
-        self._db.executemany(
-            "DELETE FROM library_folders WHERE library_id = ? AND (path = ? OR (path >= ? AND path < ?))",
-            ((self._library_id, escaped(path), *subtree_bounds(path)) for path in gone),
-        )
+        for path in gone:
+            condition, values = subtree("path", path)
+            self._db.execute(
+                f"DELETE FROM library_folders WHERE library_id = ? AND {condition}", (self._library_id, *values)
+            )
         self._db.executemany(
             "INSERT OR REPLACE INTO library_folders (library_id, path, parent, digest, scanned_at, on_other_device)"
             " VALUES (?, ?, ?, ?, ?, ?)",
@@ -364,11 +371,24 @@ class _BatchWriter:
             ),
         )
 
+    def _note_move(self, move: FileMove) -> None:
+        old_path: str | None = move.from_path
+        if move.from_library_id != self._library_id or folder_of(move.from_path) != folder_of(move.to_path):
+            event = EventType.MOVED
+        elif move.from_path != move.to_path:
+            event = EventType.RENAMED
+        else:
+            # It was displaced, and stands at its old place again.
+            event, old_path = EventType.RESTORED, None
+        self._note(event, move.file_id, move.to_path, old_path, move.evidence)
+
     def _note(
         self, event: EventType, file_id: str, path: str, old_path: str | None = None, evidence: str | None = None
     ) -> None:
-        old = None if old_path is None else escaped(old_path)
-        self._events.append((self._now, event, self._library_id, file_id, escaped(path), old, evidence))
+        old = escaped_or_none(old_path)
+        self._events.append(
+            (self._now, event, self._library_id, file_id, escaped(path), old, escaped_or_none(evidence))
+        )
 
     def _put_events(self) -> None:
         self._db.executemany(
@@ -376,11 +396,6 @@ class _BatchWriter:
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
             self._events,
         )
-
-
-def _kind_of_move(move: FileMove, to_library_id: str) -> EventType:
-    stays = move.from_library_id == to_library_id and folder_of(move.from_path) == folder_of(move.to_path)
-    return EventType.RENAMED if stays else EventType.MOVED
 
 
 def _status(before: str, error: str | None) -> str:

@@ -6,7 +6,7 @@ from nomarr.helpers.dto.files import KnownFolder
 from nomarr.helpers.dto.library import ScanTarget
 from nomarr.helpers.paths_helper import escaped, unescaped
 from nomarr.persistence.embedded.connection import SqliteConnections
-from nomarr.persistence.embedded.rows_operations import subtree_bounds
+from nomarr.persistence.embedded.rows_operations import subtree
 
 __all__ = ["SqliteFolders"]
 
@@ -20,16 +20,14 @@ class SqliteFolders:
         self._connections = connections
 
     def within(self, target: ScanTarget) -> dict[str, KnownFolder]:
-        folder = escaped(target.folder_path)
-        bounds: tuple[str, ...] = ()
-        query = _COLUMNS
-        if not target.recursive:
-            query, bounds = f"{_COLUMNS} AND (path = ? OR parent = ?)", (folder, folder)
-        elif folder:
-            query = f"{_COLUMNS} AND (path = ? OR (path >= ? AND path < ?))"
-            bounds = (folder, *subtree_bounds(target.folder_path))
+        if target.recursive:
+            condition, values = subtree("path", target.folder_path)
+        else:
+            folder = escaped(target.folder_path)
+            condition, values = "(path = ? OR parent = ?)", (folder, folder)
+        rows = self._connections.read(f"{_COLUMNS} AND {condition}", (target.library_id, *values))
         known = {}
-        for path, digest, scanned_at, on_other_device in self._connections.read(query, (target.library_id, *bounds)):
+        for path, digest, scanned_at, on_other_device in rows:
             path = unescaped(path)
             known[path] = KnownFolder(path, digest, scanned_at, bool(on_other_device))
         return known

@@ -20,14 +20,16 @@ from nomarr.helpers.exceptions import LeaseLost, LibraryAlreadyExists
 from nomarr.helpers.paths_helper import escaped, path_key, unescaped
 from nomarr.persistence.embedded.connection import SqliteConnections
 from nomarr.persistence.embedded.rows_operations import (
+    escaped_or_none,
     held_back_from_json,
     held_back_json,
     report_json,
     targets_from_json,
     targets_json,
+    unescaped_or_none,
 )
 
-__all__ = ["SqliteLibraries", "require_lease"]
+__all__ = ["SqliteLibraries", "require_lease", "require_owner"]
 
 _UNCOUNTED = "SELECT *, 0 AS rows_of_all, 0 AS rows_absent, 0 AS rows_missing FROM libraries"
 _COUNTED = """
@@ -37,7 +39,7 @@ _COUNTED = """
             AND (f.missing_since IS NOT NULL OR f.ignored_by IS NOT NULL)) AS rows_absent,
         (SELECT COUNT(*) FROM library_files f WHERE f.library_id = l.library_id
             AND (f.missing_since IS NOT NULL OR f.ignored_by IS NOT NULL)
-            AND f.missing_since IS NOT NULL) AS rows_missing
+            AND f.missing_since IS NOT NULL AND f.ignored_by IS NULL) AS rows_missing
     FROM libraries l
 """
 
@@ -56,7 +58,7 @@ class SqliteLibraries:
                     " ignore_patterns) VALUES (?, ?, ?, ?, ?, ?, ?)",
                     (
                         library.library_id,
-                        library.name,
+                        escaped(library.name),
                         escaped(library.root_path),
                         path_key(library.root_path),
                         library.watch_mode,
@@ -75,7 +77,8 @@ class SqliteLibraries:
         return _library(rows[0], now) if rows else None
 
     def list_libraries(self, now: float) -> list[Library]:
-        return [_library(row, now) for row in self._connections.read(f"{_COUNTED} ORDER BY name")]
+        libraries = [_library(row, now) for row in self._connections.read(_COUNTED)]
+        return sorted(libraries, key=lambda library: library.name)
 
     def update_library(
         self,
@@ -89,7 +92,7 @@ class SqliteLibraries:
     ) -> None:
         changes: dict[str, object] = {}
         if name is not None:
-            changes["name"] = name
+            changes["name"] = escaped(name)
         if root_path is not None:
             changes |= {"root_path": escaped(root_path), "root_path_key": path_key(root_path)}
             changes |= {"root_device": None, "root_inode": None, "offline_reason": None}
@@ -116,7 +119,7 @@ class SqliteLibraries:
 
     def set_root_identity(self, lease: Lease, identity: RootIdentity) -> None:
         def work(db: sqlite3.Connection) -> None:
-            _require_owner(db, lease)
+            require_owner(db, lease)
             db.execute(
                 "UPDATE libraries SET root_device = ?, root_inode = ? WHERE library_id = ?",
                 (identity.device, identity.inode, lease.library_id),
@@ -126,7 +129,10 @@ class SqliteLibraries:
 
     def set_offline(self, library_id: str, reason: str | None) -> None:
         self._connections.write(
-            lambda db: db.execute("UPDATE libraries SET offline_reason = ? WHERE library_id = ?", (reason, library_id))
+            lambda db: db.execute(
+                "UPDATE libraries SET offline_reason = ? WHERE library_id = ?",
+                (escaped_or_none(reason), library_id),
+            )
         )
 
     def mark_scan_started(
@@ -214,7 +220,7 @@ class SqliteLibraries:
             )
             db.execute(
                 "UPDATE scan_runs SET state = ?, ended_at = ?, error = ?, report = ? WHERE scan_id = ?",
-                (state, now, error, report_json(report), row["scan_id"]),
+                (state, now, escaped_or_none(error), report_json(report), row["scan_id"]),
             )
 
         self._connections.write(work)
@@ -247,7 +253,7 @@ class SqliteLibraries:
 
     def set_held_back(self, lease: Lease, losses: HeldBackLosses | None) -> None:
         def work(db: sqlite3.Connection) -> None:
-            _require_owner(db, lease)
+            require_owner(db, lease)
             db.execute(
                 "UPDATE libraries SET held_back = ? WHERE library_id = ?", (held_back_json(losses), lease.library_id)
             )
@@ -257,12 +263,13 @@ class SqliteLibraries:
 
 def require_lease(db: sqlite3.Connection, lease: Lease, now: float) -> None:
     """Raises `LeaseLost` unless the lease is still ours and has not run out; call it inside the transaction."""
-    row = _require_owner(db, lease)
+    row = require_owner(db, lease)
     if row["scan_expires_at"] <= now:
         raise LeaseLost(lease.library_id)
 
 
-def _require_owner(db: sqlite3.Connection, lease: Lease) -> sqlite3.Row:
+def require_owner(db: sqlite3.Connection, lease: Lease) -> sqlite3.Row:
+    """Raises `LeaseLost` if somebody else took the lease over; call it inside the transaction."""
     row: sqlite3.Row | None = db.execute(
         "SELECT scan_expires_at FROM libraries WHERE library_id = ? AND scan_owner = ? AND scan_fence = ?",
         (lease.library_id, lease.owner, lease.fence),
@@ -283,14 +290,14 @@ def _library(row: sqlite3.Row, now: float) -> Library:
         identity = RootIdentity(row["root_device"], row["root_inode"])
     return Library(
         library_id=row["library_id"],
-        name=row["name"],
+        name=unescaped(row["name"]),
         root_path=unescaped(row["root_path"]),
         watch_mode=WatchMode(row["watch_mode"]),
         enabled=bool(row["enabled"]),
         ignore_patterns=tuple(json.loads(row["ignore_patterns"])),
         root_identity=identity,
         state=_library_state(row, now),
-        offline_reason=row["offline_reason"],
+        offline_reason=unescaped_or_none(row["offline_reason"]),
         files=row["rows_of_all"] - row["rows_absent"],
         missing=row["rows_missing"],
         last_scan_started_at=row["last_scan_started_at"],

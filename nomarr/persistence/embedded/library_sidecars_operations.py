@@ -10,7 +10,14 @@ from nomarr.helpers.dto.files import FileStat, KnownSidecar, Playlist, PlaylistE
 from nomarr.helpers.dto.scan import Lease
 from nomarr.helpers.paths_helper import escaped, folder_of, path_key, unescaped
 from nomarr.persistence.embedded.connection import SqliteConnections
-from nomarr.persistence.embedded.rows_operations import chunks, placeholders, subtree_bounds
+from nomarr.persistence.embedded.library_operations import require_owner
+from nomarr.persistence.embedded.rows_operations import (
+    chunks,
+    escaped_or_none,
+    placeholders,
+    subtree,
+    unescaped_or_none,
+)
 
 __all__ = ["SqliteSidecars", "write_sidecars"]
 
@@ -33,9 +40,9 @@ class SqliteSidecars:
         return found
 
     def below(self, library_id: str, folder: str) -> list[str]:
-        bounds = subtree_bounds(folder) if folder else ("", "\U0010ffff")
+        condition, values = subtree("folder", folder)
         rows = self._connections.read(
-            "SELECT path FROM library_sidecars WHERE library_id = ? AND path >= ? AND path < ?", (library_id, *bounds)
+            f"SELECT path FROM library_sidecars WHERE library_id = ? AND {condition}", (library_id, *values)
         )
         return [unescaped(row["path"]) for row in rows]
 
@@ -51,7 +58,7 @@ class SqliteSidecars:
                 (library_id, path),
             )
             entries = tuple(PlaylistEntry(unescaped(text), file_id) for text, file_id in rows)
-            yield Playlist(library_id, unescaped(path), entries, error)
+            yield Playlist(library_id, unescaped(path), entries, unescaped_or_none(error))
 
     def resolve_entries(self, lease: Lease) -> int:
         open_entries = "file_id IS NULL AND target_path_key IS NOT NULL"
@@ -61,13 +68,14 @@ class SqliteSidecars:
             "SELECT f.file_id FROM library_files f WHERE f.library_id = playlist_entries.target_library_id"
             " AND f.path_key = playlist_entries.target_path_key"
         )
-        return self._connections.write(
-            lambda db: (
-                db.execute(
-                    f"UPDATE playlist_entries SET file_id = ({found}) WHERE {open_entries} AND EXISTS ({found})"
-                ).rowcount
-            )
-        )
+
+        def work(db: sqlite3.Connection) -> int:
+            require_owner(db, lease)
+            return db.execute(
+                f"UPDATE playlist_entries SET file_id = ({found}) WHERE {open_entries} AND EXISTS ({found})"
+            ).rowcount
+
+        return self._connections.write(work)
 
 
 def write_sidecars(db: sqlite3.Connection, library_id: str, batch: ScanBatch) -> tuple[int, int]:
@@ -89,11 +97,12 @@ def _removed(db: sqlite3.Connection, library_id: str, kind: str, path: str) -> i
 
 
 def _put(db: sqlite3.Connection, library_id: str, kind: str, sidecar: PlaylistUpsert | ImageUpsert) -> None:
-    error = sidecar.error if isinstance(sidecar, PlaylistUpsert) else None
+    error = escaped_or_none(sidecar.error) if isinstance(sidecar, PlaylistUpsert) else None
     db.execute(
         "INSERT INTO library_sidecars (library_id, path, folder, kind, size, mtime_ns, ctime_ns, inode, error)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (library_id, path) DO UPDATE SET size = excluded.size,"
-        " mtime_ns = excluded.mtime_ns, ctime_ns = excluded.ctime_ns, inode = excluded.inode, error = excluded.error",
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (library_id, path) DO UPDATE SET kind = excluded.kind,"
+        " size = excluded.size, mtime_ns = excluded.mtime_ns, ctime_ns = excluded.ctime_ns, inode = excluded.inode,"
+        " error = excluded.error",
         (library_id, escaped(sidecar.path), escaped(folder_of(sidecar.path)), kind, *sidecar.stat, error),
     )
 

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, asdict, fields
+from operator import attrgetter
 from typing import Any, Final
 
 from nomarr.helpers.dto.files import FileRecord, FileStat, KnownFile
@@ -15,9 +16,11 @@ from nomarr.helpers.dto.tags import AudioTags
 from nomarr.helpers.paths_helper import escaped, unescaped
 
 __all__ = [
+    "FILE_RECORD_COLUMNS",
     "KNOWN_FILE_COLUMNS",
     "chunks",
     "displaced_key",
+    "escaped_or_none",
     "file_record",
     "held_back_from_json",
     "held_back_json",
@@ -25,22 +28,33 @@ __all__ = [
     "placeholders",
     "report_from_json",
     "report_json",
-    "subtree_bounds",
+    "subtree",
     "tags_from_json",
     "tags_json",
     "targets_from_json",
     "targets_json",
+    "unescaped_or_none",
 ]
 
 KNOWN_FILE_COLUMNS: Final = (
     "file_id, library_id, path, path_key, size, mtime_ns, ctime_ns, inode, device, read_at, missing_since, ignored_by,"
-    " row_id"
+    " row_id, folder"
 )
+FILE_RECORD_COLUMNS: Final = (
+    "f.file_id, f.library_id, f.path, f.size, f.mtime_ns, f.ctime_ns, f.device, f.inode, f.tags, f.processing_status,"
+    " f.first_seen_at, f.updated_at, f.last_error, f.missing_since, f.ignored_by,"
+    " EXISTS (SELECT 1 FROM library_sidecars s WHERE s.library_id = f.library_id AND s.folder = f.folder"
+    " AND s.kind = 'image') AS has_image"
+)
+"""Of `library_files f`. Named one by one: `*` would extract every generated column from the tags, too."""
+
 _DISPLACED: Final = "displaced:"
 _CHUNK: Final = 500
 """Values bound at once; SQLite takes 32,766, shorter statements are prepared once and used again."""
 
 _TAG_DEFAULTS: Final = {f.name: () if f.default is MISSING else f.default for f in fields(AudioTags)}
+_tag_values = attrgetter(*_TAG_DEFAULTS)
+_compact_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def displaced_key(file_id: str) -> str:
@@ -58,17 +72,32 @@ def placeholders(count: int) -> str:
     return ", ".join("?" * count)
 
 
-def subtree_bounds(folder: str) -> tuple[str, str]:
-    """Escaped bounds: everything below `folder` is `>=` the first and `<` the second. "0" follows "/"."""
+def subtree(column: str, folder: str) -> tuple[str, tuple[str, ...]]:
+    """The condition that `column` is `folder` or lies below it, and its values."""
+    if not folder:
+        return "TRUE", ()
     text = escaped(folder)
-    return text + "/", text + "0"
+    # "0" follows "/".
+    return f"({column} = ? OR ({column} >= ? AND {column} < ?))", (text, text + "/", text + "0")
 
 
 def known_file(row: sqlite3.Row) -> KnownFile:
     """A row with `KNOWN_FILE_COLUMNS`."""
-    (file_id, library_id, path, key, size, mtime_ns, ctime_ns, inode, device, read_at, missing_since, ignored_by, _) = (
-        row
-    )
+    (
+        file_id,
+        library_id,
+        path,
+        key,
+        size,
+        mtime_ns,
+        ctime_ns,
+        inode,
+        device,
+        read_at,
+        missing_since,
+        ignored_by,
+        *_,
+    ) = row
     return KnownFile(
         file_id=file_id,
         library_id=library_id,
@@ -77,13 +106,23 @@ def known_file(row: sqlite3.Row) -> KnownFile:
         device=device,
         read_at=read_at,
         missing_since=missing_since,
-        ignored_by=ignored_by,
+        ignored_by=unescaped_or_none(ignored_by),
         displaced=key.startswith(_DISPLACED),
     )
 
 
+def escaped_or_none(text: str | None) -> str | None:
+    """Rules and errors tell of file names, so they hold whatever a name holds."""
+    return None if text is None else escaped(text)
+
+
+def unescaped_or_none(text: str | None) -> str | None:
+    """The inverse of `escaped_or_none`."""
+    return None if text is None else unescaped(text)
+
+
 def file_record(row: sqlite3.Row) -> FileRecord:
-    """A whole row of `library_files` with the computed column `has_image`."""
+    """A row with `FILE_RECORD_COLUMNS`."""
     tags = tags_from_json(row["tags"])
     return FileRecord(
         file_id=row["file_id"],
@@ -98,21 +137,19 @@ def file_record(row: sqlite3.Row) -> FileRecord:
         processing_status=row["processing_status"],
         first_seen_at=row["first_seen_at"],
         updated_at=row["updated_at"],
-        last_error=row["last_error"],
+        last_error=unescaped_or_none(row["last_error"]),
         missing_since=row["missing_since"],
-        ignored_by=row["ignored_by"],
+        ignored_by=unescaped_or_none(row["ignored_by"]),
         has_cover=tags.has_cover or bool(row["has_image"]),
     )
 
 
 def tags_json(tags: AudioTags) -> str:
     """Only what the file says: the same tags always give the same text."""
-    said = {}
-    for name, default in _TAG_DEFAULTS.items():
-        value = getattr(tags, name)
-        if value != default:
-            said[name] = value
-    return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+    values = zip(_TAG_DEFAULTS.items(), _tag_values(tags), strict=True)
+    text = _compact_json({name: value for (name, default), value in values if value != default})
+    # A broken tag may hold half of a surrogate pair, which no database takes.
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def tags_from_json(text: str) -> AudioTags:

@@ -6,7 +6,7 @@ import sqlite3
 
 from nomarr.helpers.dto.scan import ScanRun, ScanRunState
 from nomarr.persistence.embedded.connection import SqliteConnections
-from nomarr.persistence.embedded.rows_operations import report_from_json, targets_from_json
+from nomarr.persistence.embedded.rows_operations import report_from_json, targets_from_json, unescaped_or_none
 
 __all__ = ["SqliteScanRuns"]
 
@@ -28,7 +28,7 @@ class SqliteScanRuns:
         self._connections.write(
             lambda db: db.execute(
                 "DELETE FROM scan_runs WHERE rowid IN (SELECT id FROM (SELECT rowid AS id, ROW_NUMBER() OVER"
-                " (PARTITION BY library_id ORDER BY started_at DESC) AS age FROM scan_runs) WHERE age > ?)",
+                " (PARTITION BY library_id ORDER BY started_at DESC, rowid DESC) AS age FROM scan_runs) WHERE age > ?)",
                 (keep_per_library,),
             )
         )
@@ -43,6 +43,6 @@ def _scan_run(row: sqlite3.Row) -> ScanRun:
         ended_at=row["ended_at"],
         targets=targets_from_json(row["library_id"], row["targets"]),
         full=bool(row["is_full"]),
-        error=row["error"],
+        error=unescaped_or_none(row["error"]),
         report=report_from_json(row["report"]),
     )
