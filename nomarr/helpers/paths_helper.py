@@ -9,10 +9,12 @@ import hashlib
 import os
 import re
 import stat
+from collections.abc import Iterator
 
 __all__ = [
     "escaped",
     "folder_of",
+    "folders_above",
     "is_within",
     "join",
     "name_of",
@@ -35,6 +37,13 @@ def join(folder: str, name: str) -> str:
 def folder_of(path: str) -> str:
     """The folder that holds `path`; empty for the library root."""
     return path.rpartition("/")[0]
+
+
+def folders_above(path: str) -> Iterator[str]:
+    """The folders that hold `path`, from the innermost to the library root; none for the root itself."""
+    while path:
+        path = folder_of(path)
+        yield path
 
 
 def name_of(path: str) -> str:

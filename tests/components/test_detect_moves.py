@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,6 +56,12 @@ def test_a_chain_is_written_from_its_end() -> None:
     first, second = Move(known("1", "a", 1), "b", ""), Move(known("2", "b", 2), "c", "")
     assert in_safe_order([first, second], "l") == [[second], [first]]
     assert in_safe_order([second, first], "l") == [[second], [first]]
+
+
+def test_a_displaced_file_moves_beside_the_one_that_stands_at_its_path() -> None:
+    displaced = Move(replace(known("1", "a", 1), displaced=True), "b", "")
+    standing = Move(known("2", "a", 2), "c", "")
+    assert in_safe_order([displaced, standing], "l") == [[displaced], [standing]]
 
 
 def test_a_swap_is_one_group() -> None:

@@ -77,10 +77,12 @@ def in_safe_order(moves: Iterable[Move], library_id: str) -> list[list[Move]]:
 
     A chain (a to b, b to c) is written from its end; only a cycle (a swap) has to be one transaction.
     """
-    by_old_path = {(move.file.library_id, move.file.path): move for move in moves}
+    every = list(moves)
+    # A displaced file stands at no path: another one may move away from the path that it remembers.
+    by_old_path = {(move.file.library_id, move.file.path): move for move in every if not move.file.displaced}
     groups: list[list[Move]] = []
     done: set[str] = set()
-    for start in by_old_path.values():
+    for start in every:
         chain: list[Move] = []
         on_chain: set[str] = set()
         move: Move | None = start

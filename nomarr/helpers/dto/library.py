@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from nomarr.helpers.exceptions import InvalidPath
-from nomarr.helpers.paths_helper import is_within
+from nomarr.helpers.paths_helper import folders_above, is_within
 
 __all__ = ["Library", "LibraryState", "RootIdentity", "ScanTarget", "WatchMode", "without_covered"]
 
@@ -103,15 +103,9 @@ def without_covered(targets: Iterable[ScanTarget]) -> list[ScanTarget]:
     def is_covered(target: ScanTarget) -> bool:
         if not target.recursive and (target.library_id, target.folder_path) in recursive:
             return True
-        return any((target.library_id, above) in recursive for above in _folders_above(target.folder_path))
+        return any((target.library_id, above) in recursive for above in folders_above(target.folder_path))
 
     return [target for target in distinct if not is_covered(target)]
-
-
-def _folders_above(folder: str) -> Iterator[str]:
-    while folder:
-        folder = folder.rpartition("/")[0]
-        yield folder
 
 
 def _normalized_folder(folder_path: str) -> str:

@@ -31,7 +31,7 @@ def find_moves(
     elsewhere = _Elsewhere(db)
     for chunk in _chunks(_put_back(first, inodes)):
         for row in db.library_files.with_inodes(chunk):
-            if row.file_id not in departed and (row.missing_since is not None or elsewhere.has_left(row)):
+            if row.file_id not in departed and elsewhere.has_left(row):
                 departed[row.file_id] = row
     numbers: Mapping[int, int] = {} if renumbered is None else {renumbered[0]: renumbered[1]}
     return detect_moves(_arrivals(survey), departed.values(), numbers)
@@ -45,16 +45,20 @@ class _Elsewhere:
         self._roots: dict[str, str | None] = {}
 
     def has_left(self, row: KnownFile) -> bool:
-        """True only if the row's file is certainly not at its path any more: its library is there, the file is not."""
+        """True only if the row's file is certainly not at its path any more.
+
+        A missing file may be back, beside a hard link of it; where the disk can't be asked, missing is what it stays.
+        """
+        was_gone = row.missing_since is not None
         root = self._root_of(row.library_id)
         if root is None:
-            return False
+            return was_gone
         try:
             status = os.stat(join(root, row.path))
         except (FileNotFoundError, NotADirectoryError):
             return True
         except OSError:
-            return False
+            return was_gone
         return status.st_ino != row.stat.inode
 
     def _root_of(self, library_id: str) -> str | None:

@@ -14,7 +14,7 @@ from nomarr.components.library.diff_folder_comp import FolderDiff, diff_folder
 from nomarr.components.library.walk_folders_comp import FolderWalker
 from nomarr.helpers.dto.files import FolderListing, IgnoreRule, KnownFile, KnownFolder, KnownSidecar
 from nomarr.helpers.dto.library import Library, ScanTarget
-from nomarr.helpers.paths_helper import folder_of, is_within, join, readable
+from nomarr.helpers.paths_helper import folder_of, folders_above, is_within, join, readable
 from nomarr.persistence.db import Database
 
 __all__ = ["Survey", "SurveyRules", "survey_targets"]
@@ -196,7 +196,7 @@ class _Surveyor:
                 self.survey.warnings.append(
                     f"{readable(folder.path)}: the disk that was mounted here is away; its files stay as they are"
                 )
-            elif folder_of(folder.path) in self._devices:
+            else:
                 gone.append(folder.path)
                 self._collect_gone(folder.path)
 
@@ -248,13 +248,13 @@ class _Surveyor:
         self.survey.gone_sidecars += self._db.library_sidecars.below(self._library_id, folder)
 
     def _hidden_by(self, folder: str) -> tuple[str, IgnoreRule] | None:
-        for above in _path_and_above(folder):
+        for above in (folder, *folders_above(folder)):
             if (rule := self._trees.hidden.get(above)) is not None:
                 return above, rule
         return None
 
     def _is_unknown(self, folder: str) -> bool:
-        return any(above in self._trees.unknown for above in _path_and_above(folder))
+        return any(above in self._trees.unknown for above in (folder, *folders_above(folder)))
 
     def _is_empty_mount_point(self, listing: FolderListing, known: KnownFolder) -> bool:
         if not known.on_other_device or self._rules.accept_losses:
@@ -265,13 +265,6 @@ class _Surveyor:
         if not folder.on_other_device or self._rules.accept_losses:
             return False
         return self._devices.get(folder_of(folder.path)) == self.survey.root_device
-
-
-def _path_and_above(folder: str) -> Iterator[str]:
-    yield folder
-    while folder:
-        folder = folder_of(folder)
-        yield folder
 
 
 def _by_folder(rows: Iterable[Row]) -> dict[str, list[Row]]:
