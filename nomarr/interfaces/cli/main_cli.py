@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from enum import StrEnum
@@ -116,14 +117,21 @@ app.command("doctor", cls=HelpfulCommand)(doctor_command)
 def run() -> NoReturn:
     """Run the command line of this process, and end it."""
     leave_on_signals()
-    # A terminal that can't show a character gets its number instead of an error.
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    _make_streams_robust()
     code = _run()
     if code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
         leave(code)
     sys.exit(code)
+
+
+def _make_streams_robust() -> None:
+    # Whoever starts a program with closed streams does not want to hear of it; Python has None for them.
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    # A terminal that can't show a character gets its number instead of an error.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _run() -> int:

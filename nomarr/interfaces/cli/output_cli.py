@@ -80,8 +80,13 @@ def console() -> Console:
     """Where tables for people go."""
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else _PIPE_WIDTH
-    return Console(width=width, highlight=False, soft_wrap=False)
+    class PipeConsole(Console):
+        """Lets `run` judge that the reader has gone, where rich would end the process as if it had failed."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    return PipeConsole(width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False)
 
 
 def table(*columns: Column, show_header: bool = True, expand: bool = False) -> Table:
