@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 from media.audio_factory import AudioFactory, tool_is_there
 from support.music import Tree, build
+from support.system import Disk
 
 from nomarr import Nomarr
 
@@ -60,3 +61,9 @@ def encoded(tmp_path_factory: pytest.TempPathFactory) -> AudioFactory:
     if not tool_is_there():
         pytest.skip("ffmpeg is missing: it makes the audio files of these tests")
     return AudioFactory(tmp_path_factory.mktemp("encoded"))
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    """The system calls that look at the disk, for tests that let them fail."""
+    return Disk(monkeypatch)
