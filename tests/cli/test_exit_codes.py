@@ -124,7 +124,7 @@ def test_losses_held_back_are_exit_code_1_until_they_are_accepted(
     assert cli("scan", music, "--json").json["files_held_back"] == 60
     accepted = cli("scan", music, "--accept-losses", "--json")
     assert (accepted.code, accepted.json["files_missing"]) == (0, 60)
-    assert len(cli("files", music, "--missing", "--json").json) == 60
+    assert len(cli("files", music, "--missing", "--json").json_lines) == 60
 
 
 def test_a_dry_run_writes_nothing(cli: CommandLine, music_tree: Callable[..., Path]) -> None:
@@ -138,7 +138,7 @@ def test_a_dry_run_writes_nothing(cli: CommandLine, music_tree: Callable[..., Pa
     assert "would be: 2 added" in cli("scan", "Music", "--dry-run").out
     assert cli("library", "list", "--json").json == before
     assert [cli(question, "--json").out for question in ("scans", "events")] == ["[]\n", ""]
-    assert cli("files", "Music", "--json").json == []
+    assert cli("files", "Music", "--json").json_lines == []
 
 
 def test_scopes_of_a_scan(cli: CommandLine, music_tree: Callable[..., Path]) -> None:

@@ -76,11 +76,11 @@ def test_a_scan_of_several_libraries_is_an_array(cli: CommandLine, tmp_path: Pat
     assert finished.code == 0
 
 
-def test_files_are_an_array_with_every_key(scanned: CommandLine) -> None:
-    files = scanned("files", "Music", "--json").json
+def test_files_are_a_line_each_with_every_key(scanned: CommandLine) -> None:
+    files = scanned("files", "Music", "--json").json_lines
     assert all(file.keys() >= FILE for file in files)
     assert not {"audio_hash", "fingerprint"} & files[0].keys()
-    (tagged,) = scanned("files", "Music", "--query", "an ARTIST", "--json").json
+    (tagged,) = scanned("files", "Music", "--query", "an ARTIST", "--json").json_lines
     assert tagged["title"] == "[bold]Déjà vu[/bold]\x1b[31m"
     assert (tagged["artist"], tagged["album"], tagged["track"]) == ("An artist", "An album", 3)
     assert (tagged["path"], tagged["format"], tagged["processing_status"]) == (
@@ -91,24 +91,24 @@ def test_files_are_an_array_with_every_key(scanned: CommandLine) -> None:
 
 
 def test_wide_files_have_hashes_and_all_tags(scanned: CommandLine) -> None:
-    (tagged,) = scanned("files", "Music", "--folder", "Jazz", "--query", "tagged", "--wide", "--json").json
+    (tagged,) = scanned("files", "Music", "--folder", "Jazz", "--query", "tagged", "--wide", "--json").json_lines
     assert FILE | {"audio_hash", "fingerprint"} <= tagged.keys()
     assert {field.name for field in fields(AudioTags)} <= tagged.keys()
     assert tagged["track_total"] == 12
 
 
-def test_no_files_are_an_empty_array(scanned: CommandLine) -> None:
-    assert scanned("files", "Music", "--missing", "--json").json == []
+def test_no_files_are_no_lines(scanned: CommandLine) -> None:
+    assert scanned("files", "Music", "--missing", "--json").json_lines == []
 
 
 def test_names_of_any_bytes_survive(scanned: CommandLine) -> None:
     finished = scanned("files", "Music", "--folder", "Rock", "--json")
     assert finished.out.isascii()
-    assert {os.fsencode(file["path"]) for file in finished.json} == {b"Rock/\xff\xfe.wav", b"Rock/new\nline.wav"}
+    assert {os.fsencode(file["path"]) for file in finished.json_lines} == {b"Rock/\xff\xfe.wav", b"Rock/new\nline.wav"}
 
 
 def test_a_broken_file_says_what_is_wrong(scanned: CommandLine) -> None:
-    (broken,) = scanned("files", "Music", "--query", "broken", "--json").json
+    (broken,) = scanned("files", "Music", "--query", "broken", "--json").json_lines
     assert (broken["processing_status"], broken["title"]) == ("error", None)
     assert broken["last_error"]
 

@@ -11,7 +11,7 @@ from nomarr.helpers.paths_helper import readable
 from nomarr.interfaces.cli.contract_cli import file_object
 from nomarr.interfaces.cli.errors_cli import say
 from nomarr.interfaces.cli.options_cli import JsonOption, LibraryArgument
-from nomarr.interfaces.cli.output_cli import JsonArray, console, counted, duration, size, table, tag_text, text
+from nomarr.interfaces.cli.output_cli import print_json_line, console, counted, duration, size, table, tag_text, text
 from nomarr.interfaces.cli.run_cli import run_command
 
 if TYPE_CHECKING:
@@ -62,10 +62,9 @@ def files_command(
         found = await nomarr.libraries.find_library(library)
         pages = nomarr.libraries.pages_of_files(found.library_id, folder=folder, missing=missing, query=query)
         if as_json:
-            with JsonArray() as array:
-                async for page in pages:
-                    for record in page:
-                        array.add(file_object(record, wide=wide))
+            async for page in pages:
+                for record in page:
+                    print_json_line(file_object(record, wide=wide))
             return
         shown = _FileTable(console(), wide=wide)
         async for page in pages:

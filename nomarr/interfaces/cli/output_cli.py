@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from nomarr.interfaces.cli.contract_cli import JsonObject
 
 __all__ = [
-    "JsonArray",
     "console",
     "counted",
     "duration",
@@ -36,28 +35,6 @@ __all__ = [
 _PIPE_WIDTH: Final = 100_000
 """Columns for readers that are no terminal, so that nothing is cut off before it reaches `grep`."""
 _NONE: Final = "–"
-
-
-class JsonArray:
-    """One JSON array, written an element at a time; a context manager.
-
-    Nothing is printed before the first element, so a command that fails leaves stdout empty.
-    """
-
-    def __init__(self) -> None:
-        self._elements = 0
-
-    def __enter__(self) -> JsonArray:
-        return self
-
-    def add(self, element: JsonObject) -> None:
-        """Write the next element."""
-        sys.stdout.write(("[\n" if self._elements == 0 else ",\n") + _dumped(element))
-        self._elements += 1
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            sys.stdout.write("\n]\n" if self._elements else "[]\n")
 
 
 def print_json(value: JsonObject | Sequence[JsonObject]) -> None:

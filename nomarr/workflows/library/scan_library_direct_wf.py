@@ -293,6 +293,7 @@ class _Scan:
                 if self._batch.file_rows >= self._batch_size:
                     await self._flush()
             self._context.meter.files_done += len(files)
+            self._context.meter.current_folder = steps[-1].diff.listing.path
 
         await in_order(
             _in_chunks(self._steps(survey, placement)), read, deliver, ahead=2 * max(1, self._options.tag_workers) + 1
@@ -373,7 +374,7 @@ class _Scan:
         self._add(files_held_back=len(lost))
         self._warn(
             [
-                f"{len(lost)} files are gone at once; they are held back and nothing is marked missing. "
+                f"{len(lost):,} files are gone at once; they are held back and nothing is marked missing. "
                 "If they were really removed, scan with --accept-losses"
             ]
         )
