@@ -1,6 +1,6 @@
-"""An independent idea of what a library should look like: the disk as os.walk and os.stat show it, and seeded changes.
+"""An independent idea of what a library should look like: the disk as os.walk and os.stat show it, and changes.
 
-Nothing here uses Nomarr. Of ignore rules it knows `.nomedia` and, in `.nomarrignore`, names of the same folder (`/name`).
+Nothing here uses Nomarr. Of ignore rules it knows `.nomedia` and names (`/name`) in `.nomarrignore`.
 """
 
 from __future__ import annotations
