@@ -162,7 +162,7 @@ class FileStore(Protocol):
 
 
 class FolderStore(Protocol):
-    """What makes an unchanged folder cost one row."""
+    """What makes an unchanged folder cost one row. The folders above a stored one are stored too, without digest."""
 
     def within(self, target: ScanTarget) -> dict[str, KnownFolder]:
         """Every known folder of a recursive target; of a shallow one the folder itself and its direct children."""

@@ -10,7 +10,7 @@ from nomarr.helpers.dto.batches import BatchResult, FileMove, FileSeen, FileUpse
 from nomarr.helpers.dto.events import EventType
 from nomarr.helpers.dto.files import FileRecord, FolderRecord, KnownFile
 from nomarr.helpers.dto.scan import Lease
-from nomarr.helpers.paths_helper import escaped, folder_of, path_key
+from nomarr.helpers.paths_helper import escaped, folder_of, folders_above, path_key
 from nomarr.persistence.embedded.connection import SqliteConnections
 from nomarr.persistence.embedded.library_operations import require_lease
 from nomarr.persistence.embedded.library_sidecars_operations import write_sidecars
@@ -136,6 +136,10 @@ class SqliteFiles:
             )
             found = (file_record(row) for row in rows)
             yield from found if query is None else (record for record in found if _matches(record, query))
+
+
+def _parent(folder: str) -> str | None:
+    return escaped(folder_of(folder)) if folder else None
 
 
 def _matches(record: FileRecord, query: str) -> bool:
@@ -355,14 +359,20 @@ class _BatchWriter:
             self._db.execute(
                 f"DELETE FROM library_folders WHERE library_id = ? AND {condition}", (self._library_id, *values)
             )
+        columns = "INTO library_folders (library_id, path, parent, digest, scanned_at, on_other_device)"
+        # A folder is found through the folders above it, also when only itself was ever looked at.
+        above = {folder for record in folders for folder in folders_above(record.path)}
         self._db.executemany(
-            "INSERT OR REPLACE INTO library_folders (library_id, path, parent, digest, scanned_at, on_other_device)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
+            f"INSERT OR IGNORE {columns} VALUES (?, ?, ?, '', 0, 0)",
+            ((self._library_id, escaped(path), _parent(path)) for path in above),
+        )
+        self._db.executemany(
+            f"INSERT OR REPLACE {columns} VALUES (?, ?, ?, ?, ?, ?)",
             (
                 (
                     self._library_id,
                     escaped(folder.path),
-                    escaped(folder_of(folder.path)) if folder.path else None,
+                    _parent(folder.path),
                     folder.digest,
                     self._now,
                     folder.on_other_device,
