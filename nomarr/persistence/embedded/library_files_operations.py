@@ -10,7 +10,7 @@ from nomarr.helpers.dto.batches import BatchResult, FileMove, FileSeen, FileUpse
 from nomarr.helpers.dto.events import EventType
 from nomarr.helpers.dto.files import FileRecord, FolderRecord, KnownFile
 from nomarr.helpers.dto.scan import Lease
-from nomarr.helpers.paths_helper import escaped, folder_of, folders_above, path_key
+from nomarr.helpers.paths_helper import escaped, folder_of, folders_above
 from nomarr.persistence.embedded.connection import SqliteConnections
 from nomarr.persistence.embedded.library_operations import require_lease
 from nomarr.persistence.embedded.library_sidecars_operations import write_sidecars
@@ -23,6 +23,7 @@ from nomarr.persistence.embedded.rows_operations import (
     file_record,
     known_file,
     placeholders,
+    standing_key,
     subtree,
     tags_json,
 )
@@ -93,10 +94,10 @@ class SqliteFiles:
         return found
 
     def sample(self, library_id: str, limit: int) -> list[KnownFile]:
-        # Path keys are hashes: the first ones by key are a random but stable choice, found through the index.
+        # Ids are random: the first ones are a choice from everywhere, and always the same.
         rows = self._connections.read(
             f"SELECT {KNOWN_FILE_COLUMNS} FROM library_files WHERE library_id = ? AND missing_since IS NULL"
-            " AND ignored_by IS NULL ORDER BY path_key LIMIT ?",
+            " AND ignored_by IS NULL ORDER BY file_id LIMIT ?",
             (library_id, limit),
         )
         return [known_file(row) for row in rows]
@@ -113,7 +114,7 @@ class SqliteFiles:
         rows = self._connections.read(
             f"SELECT {FILE_RECORD_COLUMNS} FROM library_files f WHERE f.library_id = ? AND f.folder = ? AND f.path = ?"
             " ORDER BY f.path_key = ? DESC, f.updated_at DESC LIMIT 1",
-            (library_id, escaped(folder_of(path)), escaped(path), path_key(path)),
+            (library_id, escaped(folder_of(path)), escaped(path), standing_key(path)),
         )
         return file_record(rows[0]) if rows else None
 
@@ -199,7 +200,7 @@ class _BatchWriter:
                 (
                     self._library_id,
                     escaped(move.to_path),
-                    path_key(move.to_path),
+                    standing_key(move.to_path),
                     escaped(folder_of(move.to_path)),
                     self._now,
                     move.file_id,
@@ -219,7 +220,7 @@ class _BatchWriter:
         """Make room at `path`; 1 if a file that was there is missing from now on."""
         row = self._db.execute(
             "SELECT file_id, missing_since, ignored_by FROM library_files WHERE library_id = ? AND path_key = ?",
-            (self._library_id, path_key(path)),
+            (self._library_id, standing_key(path)),
         ).fetchone()
         if row is None:
             return 0
@@ -235,13 +236,13 @@ class _BatchWriter:
 
     def _upsert(self, upserts: Sequence[FileUpsert]) -> tuple[RowOutcome, ...]:
         # Of several for one path the last one is written, and the others changed nothing.
-        wanted = {upsert.path: upsert for upsert in upserts}
-        keys = {path: path_key(path) for path in wanted}
+        last = {upsert.path: index for index, upsert in enumerate(upserts)}
+        keys = {path: standing_key(path) for path in last}
         known = self._known_rows(list(keys.values()))
         new = []
         outcomes = []
-        for upsert in upserts:
-            if wanted[upsert.path] is not upsert:
+        for index, upsert in enumerate(upserts):
+            if index != last[upsert.path]:
                 outcomes.append(RowOutcome.UNCHANGED)
                 continue
             key = keys[upsert.path]

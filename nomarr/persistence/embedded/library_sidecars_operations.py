@@ -8,13 +8,14 @@ from collections.abc import Iterator, Sequence
 from nomarr.helpers.dto.batches import ImageUpsert, PlaylistUpsert, ScanBatch
 from nomarr.helpers.dto.files import FileStat, KnownSidecar, Playlist, PlaylistEntry
 from nomarr.helpers.dto.scan import Lease
-from nomarr.helpers.paths_helper import escaped, folder_of, path_key, unescaped
+from nomarr.helpers.paths_helper import escaped, folder_of, unescaped
 from nomarr.persistence.embedded.connection import SqliteConnections
 from nomarr.persistence.embedded.library_operations import require_owner
 from nomarr.persistence.embedded.rows_operations import (
     chunks,
     escaped_or_none,
     placeholders,
+    standing_key,
     subtree,
     unescaped_or_none,
 )
@@ -120,7 +121,7 @@ def _put_entries(db: sqlite3.Connection, library_id: str, playlist: PlaylistUpse
                 position,
                 escaped(line.text),
                 line.target_library_id,
-                None if line.target_path is None else path_key(line.target_path),
+                None if line.target_path is None else standing_key(line.target_path),
             )
             for position, line in enumerate(playlist.lines)
         ),

@@ -28,6 +28,7 @@ __all__ = [
     "placeholders",
     "report_from_json",
     "report_json",
+    "standing_key",
     "subtree",
     "tags_from_json",
     "tags_json",
@@ -48,7 +49,8 @@ FILE_RECORD_COLUMNS: Final = (
 )
 """Of `library_files f`. Named one by one: `*` would extract every generated column from the tags, too."""
 
-_DISPLACED: Final = "displaced:"
+_DISPLACED: Final = "/"
+"""No path inside a library begins like this."""
 _CHUNK: Final = 500
 """Values bound at once; SQLite takes 32,766, shorter statements are prepared once and used again."""
 
@@ -57,8 +59,17 @@ _tag_values = attrgetter(*_TAG_DEFAULTS)
 _compact_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
+def standing_key(path: str) -> str:
+    """The path key of the file that stands at `path`.
+
+    SQLite compares bytes, so a path is its own key. New files come in the order of their paths and touch a few pages of
+    the index; by a hash they would touch all of it, and each commit would write most of it anew.
+    """
+    return escaped(path)
+
+
 def displaced_key(file_id: str) -> str:
-    """The path key of a file at whose path another file stands now; no hash looks like it."""
+    """The path key of a file at whose path another file stands now."""
     return _DISPLACED + file_id
 
 

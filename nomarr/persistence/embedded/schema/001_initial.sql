@@ -29,7 +29,7 @@ CREATE TABLE library_files (
     file_id           TEXT NOT NULL UNIQUE,
     library_id        TEXT NOT NULL REFERENCES libraries ON DELETE CASCADE,
     path              TEXT NOT NULL,
-    path_key          TEXT NOT NULL, -- 'displaced:<file_id>' while another file stands at this path
+    path_key          TEXT NOT NULL, -- the path; '/<file_id>' while another file stands at it
     folder            TEXT NOT NULL,
     size              INTEGER NOT NULL,
     mtime_ns          INTEGER NOT NULL,
