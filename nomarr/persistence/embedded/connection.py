@@ -9,6 +9,7 @@ import os
 import re
 import sqlite3
 import threading
+import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import resources
@@ -78,6 +79,15 @@ class SqliteConnections:
                 with attempt, self._transaction():
                     answer = work(self._writer)
         return answer
+
+    def write_by(self, now: float, work: Callable[[sqlite3.Connection, float], Answer]) -> Answer:
+        """As `write`, for work that needs to know how late it is once the transaction has begun.
+
+        Between the caller's `now` and then this process may have waited for the file or been stopped, for longer than a
+        lease lasts.
+        """
+        called_at = time.time()
+        return self.write(lambda db: work(db, now + max(0.0, time.time() - called_at)))
 
     def read(self, query: str, parameters: tuple[object, ...] = ()) -> list[sqlite3.Row]:
         """Every row of one query."""

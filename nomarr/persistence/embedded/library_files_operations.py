@@ -48,11 +48,11 @@ class SqliteFiles:
         if not batch:
             return BatchResult()
 
-        def work(db: sqlite3.Connection) -> BatchResult:
-            require_lease(db, lease, now)
+        def work(db: sqlite3.Connection, begun_at: float) -> BatchResult:
+            require_lease(db, lease, begun_at)
             return _BatchWriter(db, lease.library_id, now).write(batch)
 
-        return self._connections.write(work)
+        return self._connections.write_by(now, work)
 
     def any_files(self) -> bool:
         return bool(self._connections.read("SELECT 1 FROM library_files LIMIT 1"))

@@ -147,11 +147,11 @@ class SqliteLibraries:
         full_since: float | None = None,
         dead_owner: str | None = None,
     ) -> Lease | None:
-        def work(db: sqlite3.Connection) -> Lease | None:
+        def work(db: sqlite3.Connection, begun_at: float) -> Lease | None:
             row = db.execute(
                 "SELECT scan_id, scan_fence, scan_state FROM libraries WHERE library_id = ?"
                 " AND (scan_owner IS NULL OR scan_owner = ? OR scan_expires_at <= ?)",
-                (library_id, dead_owner, now),
+                (library_id, dead_owner, begun_at),
             ).fetchone()
             if row is None:
                 return None
@@ -170,7 +170,7 @@ class SqliteLibraries:
                     scan_id,
                     ScanRunState.RUNNING,
                     str(owner),
-                    now + lease_seconds,
+                    begun_at + lease_seconds,
                     fence,
                     stored_targets,
                     now,
@@ -186,16 +186,17 @@ class SqliteLibraries:
             )
             return Lease(library_id, str(owner), fence, now)
 
-        return self._connections.write(work)
+        return self._connections.write_by(now, work)
 
     def renew_lease(self, lease: Lease, *, now: float, lease_seconds: float) -> None:
-        def work(db: sqlite3.Connection) -> None:
-            require_lease(db, lease, now)
+        def work(db: sqlite3.Connection, begun_at: float) -> None:
+            require_lease(db, lease, begun_at)
             db.execute(
-                "UPDATE libraries SET scan_expires_at = ? WHERE library_id = ?", (now + lease_seconds, lease.library_id)
+                "UPDATE libraries SET scan_expires_at = ? WHERE library_id = ?",
+                (begun_at + lease_seconds, lease.library_id),
             )
 
-        self._connections.write(work)
+        self._connections.write_by(now, work)
 
     def mark_scan_completed(
         self, lease: Lease, state: ScanRunState, *, now: float, report: ScanReport | None, error: str | None = None
