@@ -1,102 +1,70 @@
-"""A move is one departed file and one arrival of the same identity; everything else is not a move."""
+"""Moves are recognized by evidence, one to one, and written in an order in which every new path is free."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nomarr.components.library.detect_moves_comp import (
-    SAME_INODE,
-    Arrival,
-    FileIdentity,
-    Move,
-    detect_moves,
-    identity_of,
-    in_safe_order,
-)
+from nomarr.components.library.detect_moves_comp import Arrival, FileIdentity, Move, detect_moves, in_safe_order
 from nomarr.helpers.dto.files import FileStat, KnownFile
 
 
-def known(file_id: str, path: str, inode: int, *, device: int = 1, library_id: str = "l") -> KnownFile:
-    return KnownFile(file_id, library_id, path, FileStat(10, 20, 30, inode), device, read_at=1.0)
+def known(path: str, inode: int, *, size: int = 1, mtime_ns: int = 1, device: int = 1) -> KnownFile:
+    return KnownFile(f"id of {path}", "music", path, FileStat(size, mtime_ns, 0, inode), device, 0.0)
 
 
-def arrival(path: str, inode: int, *, device: int = 1, size: int = 10) -> Arrival:
-    return Arrival(path, identity_of(FileStat(size, 20, 99, inode), device))
+def arrived(path: str, inode: int, *, size: int = 1, mtime_ns: int = 1, device: int = 1) -> Arrival:
+    return Arrival(path, FileIdentity(device, inode, size, mtime_ns))
 
 
-def test_one_departed_and_one_arrival_are_a_move() -> None:
-    gone = known("a", "old.mp3", 7)
-    assert detect_moves([arrival("new.mp3", 7)], [gone]) == [Move(gone, "new.mp3", SAME_INODE)]
+def pairs(moves: list[Move]) -> set[tuple[str, str]]:
+    return {(move.file.path, move.to_path) for move in moves}
 
 
-def test_another_size_or_device_is_another_file() -> None:
-    gone = [known("a", "old.mp3", 7)]
-    assert detect_moves([arrival("new.mp3", 7, size=11)], gone) == []
-    assert detect_moves([arrival("new.mp3", 7, device=2)], gone) == []
+def test_the_same_identity_at_another_path_is_a_move() -> None:
+    moves = detect_moves([arrived("b", 7), arrived("new", 8)], [known("a", 7), known("gone", 9)])
+    assert pairs(moves) == {("a", "b")}
 
 
-def test_hard_links_on_either_side_are_ambiguous() -> None:
-    assert detect_moves([arrival("c", 7), arrival("d", 7)], [known("a", "a", 7)]) == []
-    assert detect_moves([arrival("c", 7)], [known("a", "a", 7), known("b", "b", 7)]) == []
+def test_anything_less_than_the_whole_identity_is_no_move() -> None:
+    for other in (
+        arrived("b", 8),
+        arrived("b", 7, size=2),
+        arrived("b", 7, mtime_ns=2),
+        arrived("b", 7, device=2),
+    ):
+        assert detect_moves([other], [known("a", 7)]) == []
 
 
-def test_inode_zero_means_nothing() -> None:
-    assert detect_moves([arrival("new", 0)], [known("a", "old", 0)]) == []
+def test_two_of_one_identity_on_either_side_are_ambiguous() -> None:
+    assert detect_moves([arrived("b", 7), arrived("c", 7)], [known("a", 7)]) == []
+    assert detect_moves([arrived("b", 7)], [known("a", 7), known("c", 7)]) == []
+    assert detect_moves([arrived("b", 7), arrived("d", 7)], [known("a", 7), known("c", 7)]) == []
 
 
-def test_a_disk_with_another_number_since_the_reboot_is_the_same_disk() -> None:
-    gone = known("a", "old", 7, device=5)
-    assert detect_moves([arrival("new", 7, device=9)], [gone], {5: 9}) == [Move(gone, "new", SAME_INODE)]
+def test_inodes_that_mean_nothing_are_no_evidence() -> None:
+    assert detect_moves([arrived("b", 0)], [known("a", 0)]) == []
 
 
-def test_a_chain_is_written_from_its_end() -> None:
-    first, second = Move(known("1", "a", 1), "b", ""), Move(known("2", "b", 2), "c", "")
-    assert in_safe_order([first, second], "l") == [[second], [first]]
-    assert in_safe_order([second, first], "l") == [[second], [first]]
+def test_a_disk_with_a_new_device_number_is_the_same_disk() -> None:
+    moves = detect_moves([arrived("b", 7, device=5)], [known("a", 7, device=1)], {1: 5})
+    assert pairs(moves) == {("a", "b")}
 
 
-def test_a_displaced_file_moves_beside_the_one_that_stands_at_its_path() -> None:
-    displaced = Move(replace(known("1", "a", 1), displaced=True), "b", "")
-    standing = Move(known("2", "a", 2), "c", "")
-    assert in_safe_order([displaced, standing], "l") == [[displaced], [standing]]
-
-
-def test_a_swap_is_one_group() -> None:
-    there, back = Move(known("1", "a", 1), "b", ""), Move(known("2", "b", 2), "a", "")
-    assert [len(group) for group in in_safe_order([there, back], "l")] == [2]
-
-
-def test_the_same_path_in_another_library_is_another_place() -> None:
-    moves = [
-        Move(known("1", "a", 1, library_id="other"), "b", ""),
-        Move(known("2", "b", 2, library_id="other"), "c", ""),
-    ]
-    assert sorted(len(group) for group in in_safe_order(moves, "l")) == [1, 1]
-
-
-@given(st.permutations(range(8)))
-def test_in_any_permutation_of_files_no_move_takes_a_path_that_is_still_occupied(targets: list[int]) -> None:
-    moves = [Move(known(str(n), f"p{n}", n), f"p{target}", "") for n, target in enumerate(targets) if n != target]
-    occupied = {move.file.path for move in moves}
-    for group in in_safe_order(moves, "l"):
-        occupied -= {move.file.path for move in group}
-        assert not occupied & {move.to_path for move in group}
-    assert sum(len(group) for group in in_safe_order(moves, "l")) == len(moves)
-
-
-@given(
-    st.lists(st.integers(1, 4), max_size=8),
-    st.lists(st.integers(1, 4), max_size=8),
-)
-def test_moves_are_exactly_the_identities_that_stand_once_on_each_side(gone: list[int], came: list[int]) -> None:
-    departed = [known(f"g{n}", f"g{n}", inode) for n, inode in enumerate(gone)]
-    arrivals = [arrival(f"c{n}", inode) for n, inode in enumerate(came)]
-    found = {move.file.stat.inode for move in detect_moves(arrivals, departed)}
-    assert found == {inode for inode in set(gone) if gone.count(inode) == 1 and came.count(inode) == 1}
-
-
-def test_identity_leaves_the_change_time_out() -> None:
-    assert identity_of(FileStat(1, 2, 3, 4), 5) == FileIdentity(device=5, inode=4, size=1, mtime_ns=2)
+@given(st.permutations(range(8)), st.integers(0, 8))
+def test_every_new_path_is_free_when_its_group_is_written(places: list[int], kept: int) -> None:
+    files = {place: known(str(place), place + 1) for place in range(8)}
+    moves = [Move(files[old], str(new), "") for old, new in enumerate(places) if old != new and old < kept + 1]
+    moving = {move.file.path for move in moves}
+    taken = {move.to_path for move in moves}
+    # What stays where a move wants to go was replaced by it and makes room, as a file renamed over it does.
+    at = {path: path for path in moving}
+    written = in_safe_order(moves, "music")
+    assert sorted(move.file.path for group in written for move in group) == sorted(moving)
+    for group in written:
+        leaving = {move.file.path for move in group}
+        for move in group:
+            assert move.to_path not in at or move.to_path in leaving
+        for move in group:
+            del at[move.file.path]
+        at |= {move.to_path: move.file.path for move in group if move.to_path in taken - moving}

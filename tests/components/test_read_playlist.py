@@ -1,76 +1,56 @@
-"""Which lines of a playlist name files, and where those files are."""
+"""What the lines of a playlist mean."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
 
-from nomarr.components.library.read_playlist_comp import PlaylistError, playlist_texts, read_playlist, resolve
-from nomarr.helpers.dto.batches import PlaylistLine
+from nomarr.components.library.read_playlist_comp import playlist_texts, resolve
 from nomarr.helpers.dto.library import Library
 
-MUSIC = Library("m", "Music", "/srv/music")
-INNER = Library("i", "Inner", "/srv/music/inner")
-
-
-def test_comments_and_blank_lines_are_no_entries() -> None:
-    assert playlist_texts(b"#EXTM3U\n#EXTINF:1,x\na.mp3\n\n  \nb.mp3", is_pls=False) == ["a.mp3", "b.mp3"]
-
-
-def test_windows_line_ends_and_a_byte_order_mark_do_not_matter() -> None:
-    assert playlist_texts(b"\xef\xbb\xbfa.mp3\r\nb.mp3\r\n", is_pls=False) == ["a.mp3", "b.mp3"]
-
-
-def test_names_that_are_not_utf8_keep_their_bytes() -> None:
-    assert [os.fsencode(text) for text in playlist_texts(b"\xe9.mp3", is_pls=False)] == [b"\xe9.mp3"]
-
-
-def test_blanks_around_a_name_belong_to_it() -> None:
-    assert playlist_texts(b" a.mp3 \n", is_pls=False) == [" a.mp3 "]
-
-
-def test_pls_entries() -> None:
-    text = b"[playlist]\nFile1=a.mp3\nTitle1=A\nfile2 = b.mp3\nNumberOfEntries=2\n"
-    assert playlist_texts(text, is_pls=True) == ["a.mp3", "b.mp3"]
+MUSIC = Library("1", "Music", "/music")
+DEEP = Library("2", "Deep", "/music/deep")
+OTHER = Library("3", "Other", "/other")
 
 
 @pytest.mark.parametrize(
-    ("text", "library_id", "path"),
+    ("content", "texts"),
     [
-        ("a.mp3", "m", "Lists/a.mp3"),
-        ("../Rock/a.mp3", "m", "Rock/a.mp3"),
-        ("./a.mp3", "m", "Lists/a.mp3"),
-        ("/srv/music/Rock/a.mp3", "m", "Rock/a.mp3"),
-        ("/srv/music/inner/a.mp3", "i", "a.mp3"),
-        ("Rock\\Live\\a.mp3", "m", "Lists/Rock/Live/a.mp3"),
-        ("file:///srv/music/a%20b.mp3", "m", "a b.mp3"),
-        ("../../outside.mp3", None, None),
-        ("/srv/musical/a.mp3", None, None),
-        ("http://radio.example/stream", None, None),
-        ("http://[broken", None, None),
+        (b"", []),
+        (b"#EXTM3U\n#EXTINF:1,A\na.mp3\n\n   \nb.mp3", ["a.mp3", "b.mp3"]),
+        (b"\xef\xbb\xbfa.mp3\r\nb.mp3\r\n", ["a.mp3", "b.mp3"]),
+        (b"\xe9t\xe9.mp3\n", ["\udce9t\udce9.mp3"]),
+        (b"with space .mp3\n", ["with space .mp3"]),
+        ("line\u2028separator.mp3".encode(), ["line\u2028separator.mp3"]),
     ],
 )
-def test_an_entry_leads_to_a_file_of_a_library_or_stays_text(
-    text: str, library_id: str | None, path: str | None
-) -> None:
-    assert resolve(text, "Lists", MUSIC, [MUSIC, INNER]) == PlaylistLine(text, library_id, path)
+def test_the_lines_of_an_m3u(content: bytes, texts: list[str]) -> None:
+    assert playlist_texts(content, is_pls=False) == texts
 
 
-def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "a.m3u")
-    with pytest.raises(PlaylistError, match="named pipe"):
-        read_playlist(str(tmp_path / "a.m3u"))
+def test_the_lines_of_a_pls() -> None:
+    content = b"[playlist]\r\nFile1=a.mp3\r\nTitle1=File2=no\r\nfile2 = b.mp3\r\nLength1=-1\r\nNumberOfEntries=2\r\n"
+    assert playlist_texts(content, is_pls=True) == ["a.mp3", "b.mp3"]
 
 
-def test_a_huge_file_is_refused_without_being_read(tmp_path: Path) -> None:
-    with open(tmp_path / "a.m3u", "wb") as file:
-        file.truncate(1 << 40)
-    with pytest.raises(PlaylistError, match="larger than 16 MB"):
-        read_playlist(str(tmp_path / "a.m3u"))
-
-
-def test_a_file_that_went_away_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(PlaylistError, match="No such file"):
-        read_playlist(str(tmp_path / "a.m3u"))
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("a.mp3", ("1", "Lists/a.mp3")),
+        ("../Rock/a.mp3", ("1", "Rock/a.mp3")),
+        ("./a.mp3", ("1", "Lists/a.mp3")),
+        ("..\\Rock\\a.mp3", ("1", "Rock/a.mp3")),
+        ("/music/Rock/a.mp3", ("1", "Rock/a.mp3")),
+        ("/music/deep/a.mp3", ("2", "a.mp3")),
+        ("/other/a.mp3", ("3", "a.mp3")),
+        ("file:///other/a%20b.mp3", ("3", "a b.mp3")),
+        ("../../../etc/passwd.mp3", (None, None)),
+        ("/musical/a.mp3", (None, None)),
+        ("https://radio.example/a.mp3", (None, None)),
+        ("http://[broken", (None, None)),
+        ("/music", (None, None)),
+    ],
+)
+def test_where_an_entry_leads(text: str, target: tuple[str | None, str | None]) -> None:
+    line = resolve(text, "Lists", MUSIC, [MUSIC, DEEP, OTHER])
+    assert (line.target_library_id, line.target_path) == target
+    assert line.text == text

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import anyio
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from support.disk import OnDisk, as_known, assert_equal, disk_files
 from support.music import build, tone, wait_for_another_timestamp
@@ -330,7 +330,9 @@ def _targets(library: Library, disk: Disk, scope: list[tuple[int, bool]] | None)
 
 
 def _settings(examples: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    return settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+    # Explaining a failure takes hundreds of scans more and tells little.
+    phases = [phase for phase in Phase if phase is not Phase.explain]
+    return settings(max_examples=examples, deadline=None, phases=phases, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.slow

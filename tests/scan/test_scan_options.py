@@ -1,0 +1,146 @@
+"""Full scans, dry scans, and scans that were interrupted."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from support.disk import assert_equal
+from support.music import build, tone, tones, wait_for_another_timestamp
+from support.scans import dump, ids, scan
+
+from nomarr import Library, LibraryState, Nomarr, ScanRunState, ScanTarget
+from nomarr.components.library.lease_owner_comp import this_process
+from nomarr.helpers.dto.batches import ScanBatch
+from nomarr.helpers.dto.files import FolderRecord
+from nomarr.helpers.dto.scan import Lease
+
+DEAD = "the scan that died"
+TREE = {"Rock": tones(20), "Pop": tones(30, first=200)}
+
+
+async def scanned(nomarr: Nomarr, root: Path) -> Library:
+    wait_for_another_timestamp(root.parent, 0.03)
+    library = await nomarr.libraries.add_library("Music", root)
+    await scan(nomarr, library)
+    wait_for_another_timestamp(root.parent, 0.03)
+    return library
+
+
+def die_while_scanning(nomarr: Nomarr, *targets: ScanTarget, full_since: float | None = None) -> Lease:
+    """Begin a scan as a process that is not there any more did."""
+    lease = nomarr.database.library.mark_scan_started(
+        targets[0].library_id,
+        DEAD,
+        replace(this_process(), token="dead"),
+        targets,
+        now=time.time() - 50,
+        lease_seconds=60,
+        full_since=full_since,
+    )
+    assert lease is not None
+    return lease
+
+
+def let_lease_run_out(nomarr: Nomarr, lease: Lease) -> None:
+    nomarr.database.library.renew_lease(lease, now=time.time() - 50, lease_seconds=1)
+
+
+async def test_a_full_scan_reads_every_file(nomarr: Nomarr, music_tree: Callable[..., Path]) -> None:
+    library = await scanned(nomarr, music_tree(TREE))
+    before = await ids(nomarr, library)
+    report = await scan(nomarr, library, full=True)
+    assert (report.files_processed, report.files_unchanged, report.files_updated) == (50, 50, 0)
+    assert report.changes_detected is False
+    assert await ids(nomarr, library) == before
+    assert (await nomarr.libraries.get_library(library.library_id)).state is not LibraryState.INTERRUPTED
+    assert (await scan(nomarr, library)).files_processed == 0
+
+
+async def test_an_interrupted_full_scan_goes_on_where_it_was(nomarr: Nomarr, music_tree: Callable[..., Path]) -> None:
+    library = await scanned(nomarr, music_tree(TREE))
+    whole = ScanTarget(library.library_id)
+    folders = nomarr.database.library_folders.within(whole)
+    lease = die_while_scanning(nomarr, whole, full_since=time.time() + 100)
+    nomarr.database.library_files.upsert_batch(
+        lease, ScanBatch(folders=[FolderRecord("Rock", folders["Rock"].digest)]), now=time.time() - 10
+    )
+    let_lease_run_out(nomarr, lease)
+    now = await nomarr.libraries.get_library(library.library_id)
+    assert now.state is LibraryState.INTERRUPTED
+    report = await scan(nomarr, library, "Rock")
+    assert report.files_processed == 50, "everything was looked at before that full scan began"
+
+
+async def test_a_resumed_full_scan_does_not_read_finished_folders_again(
+    nomarr: Nomarr, music_tree: Callable[..., Path]
+) -> None:
+    library = await scanned(nomarr, music_tree(TREE))
+    whole = ScanTarget(library.library_id)
+    folders = nomarr.database.library_folders.within(whole)
+    since = time.time()
+    lease = die_while_scanning(nomarr, whole, full_since=since)
+    nomarr.database.library.renew_lease(lease, now=time.time(), lease_seconds=60)
+    nomarr.database.library_files.upsert_batch(
+        lease, ScanBatch(folders=[FolderRecord("Rock", folders["Rock"].digest)]), now=since + 1
+    )
+    nomarr.database.library.renew_lease(lease, now=time.time() - 100, lease_seconds=1)
+    report = await scan(nomarr, library)
+    assert report.files_processed == 30
+    assert (await scan(nomarr, library)).files_processed == 0
+    runs = {run.scan_id: run.state for run in await nomarr.libraries.list_scans(library.library_id)}
+    assert runs.pop(DEAD) is ScanRunState.INTERRUPTED
+    assert set(runs.values()) == {ScanRunState.COMPLETED}
+
+
+async def test_the_targets_of_an_interrupted_scan_are_scanned_with_the_next_one(
+    nomarr: Nomarr, music_tree: Callable[..., Path]
+) -> None:
+    root = music_tree(TREE)
+    library = await scanned(nomarr, root)
+    build(root, {"Rock": {"new.wav": tone(900)}, "Pop": {"new.wav": tone(901)}, "Jazz": {"new.wav": tone(902)}})
+    let_lease_run_out(nomarr, die_while_scanning(nomarr, ScanTarget(library.library_id, "Rock")))
+    await scan(nomarr, library, "Pop")
+    found = await ids(nomarr, library)
+    assert {"Rock/new.wav", "Pop/new.wav"} <= set(found)
+    assert "Jazz/new.wav" not in found
+
+
+async def test_an_interrupted_scan_is_left_alone_if_the_policy_says_never(
+    database: Path, music_tree: Callable[..., Path]
+) -> None:
+    root = music_tree(TREE)
+    async with Nomarr.open(f"sqlite:///{database}", settle_seconds=0, resume_policy="never") as nomarr:
+        library = await scanned(nomarr, root)
+        build(root, {"Rock": {"new.wav": tone(900)}})
+        let_lease_run_out(nomarr, die_while_scanning(nomarr, ScanTarget(library.library_id, "Rock")))
+        await scan(nomarr, library, "Pop")
+        assert "Rock/new.wav" not in await ids(nomarr, library)
+
+
+async def test_a_dry_scan_of_a_new_library_counts_its_files(
+    nomarr: Nomarr, music_tree: Callable[..., Path], database: Path
+) -> None:
+    library = await nomarr.libraries.add_library("Music", music_tree(TREE))
+    before = dump(database, leaving_out=())
+    report = await scan(nomarr, library, dry_run=True)
+    assert (report.files_added, report.files_processed, report.batches_written) == (50, 50, 0)
+    assert dump(database, leaving_out=()) == before
+    assert (await nomarr.libraries.get_library(library.library_id)).state is LibraryState.NEW
+
+
+async def test_a_dry_scan_tells_of_losses_that_would_be_held_back(
+    nomarr: Nomarr, music_tree: Callable[..., Path]
+) -> None:
+    root = music_tree({"Rock": tones(100), "keep.wav": tone(900)})
+    library = await scanned(nomarr, root)
+    os.rename(root / "Rock", root.parent / "away")
+    report = await scan(nomarr, library, dry_run=True)
+    assert (report.files_held_back, report.files_missing) == (100, 0)
+    report = await scan(nomarr, library, dry_run=True, accept_losses=True)
+    assert (report.files_held_back, report.files_missing) == (0, 100)
+    os.rename(root.parent / "away", root / "Rock")
+    await assert_equal(nomarr, library)
