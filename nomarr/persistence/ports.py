@@ -1,6 +1,7 @@
 """What every storage backend promises. One contract-test suite holds all of them to it.
 
-Everything is synchronous and safe to call from several worker threads. Times are seconds since 1970 and are passed in.
+Everything is synchronous and safe to call from several worker threads. Times are seconds since 1970 and are passed in;
+whether a lease still holds is judged when the write really begins, so a call that had to wait counts its waiting.
 Failures are `DatabaseError`s: `DatabaseNotReachable` when a retry may help, `StorageFull` when the disk is full.
 """
 

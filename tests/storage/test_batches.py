@@ -331,7 +331,7 @@ def test_a_batch_after_the_lease_ran_out_leaves_nothing(filled: Scan) -> None:
     batch = _everything(filled, [upsert("new", number=88)])
     before = _stored(filled)
     with pytest.raises(LeaseLost):
-        filled.db.library_files.upsert_batch(filled.lease, batch, now=filled.lease.started_at + 1e6)
+        filled.db.library_files.upsert_batch(filled.lease, batch, now=filled.lease.started_at + 2e6)
     assert _stored(filled) == before
 
 

@@ -28,6 +28,7 @@ Answer = TypeVar("Answer")
 
 _BUSY_TIMEOUT_SECONDS = 5.0
 LOCKED_PATIENCE_SECONDS = 60.0
+_LONG_WAIT_SECONDS = 0.1
 _CACHE_KIB = 16 * 1024
 _CHECKPOINT_PAGES = 8000
 """32 MB of log before it is worked into the file, which waits for the disk; with 1000 a first scan waits often."""
@@ -87,7 +88,13 @@ class SqliteConnections:
         lease lasts.
         """
         called_at = time.time()
-        return self.write(lambda db: work(db, now + max(0.0, time.time() - called_at)))
+
+        def timed(db: sqlite3.Connection) -> Answer:
+            waited = time.time() - called_at
+            # What is nothing beside a lease is left out: then what is stored is exactly what the caller said.
+            return work(db, now + waited if waited > _LONG_WAIT_SECONDS else now)
+
+        return self.write(timed)
 
     def read(self, query: str, parameters: tuple[object, ...] = ()) -> list[sqlite3.Row]:
         """Every row of one query."""

@@ -94,12 +94,16 @@ class SqliteFiles:
         return found
 
     def sample(self, library_id: str, limit: int) -> list[KnownFile]:
-        # Ids are random: the first ones are a choice from everywhere, and always the same.
-        rows = self._connections.read(
-            f"SELECT {KNOWN_FILE_COLUMNS} FROM library_files WHERE library_id = ? AND missing_since IS NULL"
-            " AND ignored_by IS NULL ORDER BY file_id LIMIT ?",
-            (library_id, limit),
-        )
+        # Ids are random: the first ones are a choice from everywhere, and always the same. An index holds the first
+        # ones alone, so that this costs the same in a large library; a small one may have too few of them.
+        rows: list[sqlite3.Row] = []
+        for among in ("file_id < '04'", "TRUE"):
+            if len(rows) < limit:
+                rows = self._connections.read(
+                    f"SELECT {KNOWN_FILE_COLUMNS} FROM library_files WHERE library_id = ? AND {among}"
+                    " AND missing_since IS NULL AND ignored_by IS NULL ORDER BY file_id LIMIT ?",
+                    (library_id, limit),
+                )
         return [known_file(row) for row in rows]
 
     def count_present(self, library_id: str) -> int:
