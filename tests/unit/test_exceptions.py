@@ -1,0 +1,97 @@
+"""The one tree of errors: facts as attributes, and a text that says what to do."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from nomarr.helpers import exceptions
+from nomarr.helpers.exceptions import (
+    ConfigurationError,
+    DatabaseError,
+    DatabaseNotReachable,
+    DatabaseSchemaTooNew,
+    InvalidPath,
+    LeaseLost,
+    LibraryAlreadyExists,
+    LibraryAlreadyScanning,
+    LibraryNotFound,
+    LibraryOffline,
+    NomarrError,
+    ScanCancelled,
+    StorageFull,
+    TaskAlreadyRunning,
+)
+
+EVIL = "a\nb\x1b[2J\u202e\udcff"
+
+ERRORS: list[NomarrError] = [
+    ConfigurationError("the value is not a number", source="the file x"),
+    InvalidPath(EVIL, "it is absolute"),
+    LibraryNotFound(EVIL, ["Music", "Books"]),
+    LibraryAlreadyExists(EVIL, EVIL, "that name is taken"),
+    LibraryOffline(EVIL, EVIL, "its folder is away"),
+    LibraryAlreadyScanning(EVIL, "host|1", 12.0),
+    LeaseLost("id"),
+    ScanCancelled("id"),
+    TaskAlreadyRunning("scan"),
+    DatabaseNotReachable("the database can't be opened"),
+    DatabaseSchemaTooNew("x.db", 9, 1),
+    StorageFull("x.db"),
+]
+
+
+def test_every_error_is_in_the_tree_and_exported() -> None:
+    classes = [
+        one for _, one in inspect.getmembers(exceptions, inspect.isclass) if one.__module__ == exceptions.__name__
+    ]
+    assert all(issubclass(one, NomarrError) for one in classes)
+    assert sorted(one.__name__ for one in classes) == sorted(exceptions.__all__)
+    assert all(one.__doc__ for one in classes)
+
+
+def test_every_error_is_looked_at_here() -> None:
+    looked_at = {type(error) for error in ERRORS} | {NomarrError, DatabaseError}
+    assert {one.__name__ for one in looked_at} == set(exceptions.__all__)
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_a_text_is_one_printable_line(error: NomarrError) -> None:
+    assert str(error)
+    assert str(error).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("error", "builtin"),
+    [
+        (ConfigurationError, ValueError),
+        (InvalidPath, ValueError),
+        (LibraryNotFound, LookupError),
+        (LibraryAlreadyExists, ValueError),
+    ],
+)
+def test_some_are_what_python_would_call_them(error: type[NomarrError], builtin: type[Exception]) -> None:
+    assert issubclass(error, builtin)
+
+
+def test_database_errors_are_caught_by_one_name() -> None:
+    for error in (DatabaseNotReachable, DatabaseSchemaTooNew, StorageFull):
+        assert issubclass(error, DatabaseError)
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (LibraryNotFound("x"), "nomarr library list"),
+        (LibraryNotFound("x", ["Music"]), "there are: Music"),
+        (LibraryOffline("x", "/x", "r"), "nomarr library relocate"),
+        (LibraryAlreadyScanning("x", "o", 1.0), "--wait"),
+        (DatabaseSchemaTooNew("x", 2, 1), "update Nomarr"),
+        (StorageFull("x"), "free some space"),
+        (LeaseLost("x"), "Scan again"),
+        (ScanCancelled("x"), "scan again"),
+    ],
+)
+def test_a_text_says_what_to_do(error: NomarrError, advice: str) -> None:
+    assert advice in str(error)
