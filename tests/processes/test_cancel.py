@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from process_kit import Scanner, integrity, rows, scan_state
 from scan_once import Job
-from test_leases import assert_equal_to_disk, job, scan, states
+from test_lease_races import assert_equal_to_disk, job, scan, states
 
 STAGES = ["walking", "reading", "writing", "settling"]
 WITHIN_SECONDS = 1.0

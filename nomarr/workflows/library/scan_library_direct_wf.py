@@ -74,6 +74,8 @@ class ScanContext:
     """Full scan: when it began, perhaps in an earlier process."""
     renumbered: tuple[int, int] | None = None
     held_back: HeldBackLosses | None = None
+    after_unfinished: bool = False
+    """The scan before this one did not come to its last steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +202,7 @@ class _Scan:
     async def finish(self, unsettled: set[str]) -> ScanOutcome:
         """The last writes, and the outcome."""
         self._context.meter.phase = ScanPhase.FINISHING
-        if not self._options.dry_run and self._report.changes_detected:
+        if not self._options.dry_run and (self._report.changes_detected or self._context.after_unfinished):
             await self._in_thread(partial(self._db.library_sidecars.resolve_entries, self._context.lease))
         report = replace(
             self._report,

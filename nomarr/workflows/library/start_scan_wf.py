@@ -154,6 +154,7 @@ async def _guarded(
         read_since=start.full_since,
         renumbered=verdict.renumbered,
         held_back=start.state.held_back,
+        after_unfinished=start.state.state not in (None, ScanRunState.COMPLETED),
         check_root=partial(_require_root, db, start.library, options),
         root_device=0 if verdict.identity is None else verdict.identity.device,
     )

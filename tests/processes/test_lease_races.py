@@ -111,9 +111,6 @@ def pause_between_transactions(scanner: Scanner, database: Path) -> None:
     wait_until(is_paused, "a moment between two transactions")
 
 
-STALE_TIME = "the time is read before the write lock is waited for, so that one last batch is written"
-
-
 @pytest.mark.parametrize(
     ("stage", "taken_over"),
     [
@@ -124,7 +121,7 @@ STALE_TIME = "the time is read before the write lock is waited for, so that one 
         ("settling", True),
         ("settling", False),
         ("before a write", True),
-        pytest.param("before a write", False, marks=pytest.mark.xfail(reason=STALE_TIME)),
+        ("before a write", False),
     ],
 )
 def test_a_holder_paused_beyond_its_lease_writes_nothing_more(
