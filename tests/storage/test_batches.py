@@ -221,8 +221,8 @@ def test_seen_leaves_what_stands_elsewhere_alone(scan: Scan, other: Scan) -> Non
 
 def test_gone_needs_the_path_and_counts_once(scan: Scan) -> None:
     files = scan.add("a", "b")
-    wrong = FileGone(files["a"].file_id, "elsewhere")
-    result = scan.write(gone=[wrong, gone(files["b"]), gone(files["b"])])
+    wrong = [FileGone(files["a"].file_id, path) for path in ("elsewhere", "", "A", "a/", "b")]
+    result = scan.write(gone=[*wrong, gone(files["b"]), gone(files["b"])])
     assert result.gone == 1
     assert scan.files()["a"].is_present
     assert scan.files()["b"].missing_since == scan.now

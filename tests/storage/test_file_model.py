@@ -208,6 +208,6 @@ def test_any_story_ends_as_the_model_says(any_database: Database) -> None:
         database = any_database
 
     run_state_machine_as_test(
-        Story, settings=settings(max_examples=40, stateful_step_count=25, derandomize=True, deadline=None)
+        Story, settings=settings(max_examples=150, stateful_step_count=40, derandomize=True, deadline=None)
     )
     assert any_database.check_integrity() == []

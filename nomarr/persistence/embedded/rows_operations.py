@@ -157,8 +157,8 @@ def file_record(row: sqlite3.Row) -> FileRecord:
 
 def tags_json(tags: AudioTags) -> str:
     """Only what the file says: the same tags always give the same text."""
-    values = zip(_TAG_DEFAULTS.items(), _tag_values(tags), strict=True)
-    text = _compact_json({name: value for (name, default), value in values if value != default})
+    tags_said = zip(_TAG_DEFAULTS, _tag_values(tags), _TAG_DEFAULTS.values(), strict=True)
+    text = _compact_json({name: value for name, value, default in tags_said if value != default})
     # A broken tag may hold half of a surrogate pair, which no database takes.
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
