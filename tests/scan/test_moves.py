@@ -236,6 +236,42 @@ async def test_a_missing_file_back_where_nobody_looked_does_not_move_to_a_hard_l
     assert (await music.ids())["Rock/a.wav"] == music.before["Rock/a.wav"]
 
 
+async def test_a_displaced_file_back_at_its_place_is_not_replaced_by_a_hard_link_of_it(scanned: Scanned) -> None:
+    music = await scanned({"Rock": {"one.wav": tone(440)}, "Pop": {"other.wav": tone(441)}})
+    os.link(music.root / "Rock/one.wav", music.root / "Pop/two.wav")
+    await music.scan()
+    before = await music.ids()
+    os.rename(music.root / "Pop/two.wav", music.root.parent / "away")
+    music.rename("Pop/other.wav", "Pop/two.wav")
+    await music.scan("Pop")
+    (music.root / "Rock/one.wav").unlink()
+    os.rename(music.root.parent / "away", music.root / "Pop/two.wav")
+    await music.scan()
+    assert (await music.ids())["Pop/two.wav"] != before["Rock/one.wav"]
+
+
+async def test_a_folder_moved_away_and_back_between_targeted_scans_is_found(scanned: Scanned) -> None:
+    music = await scanned({"New": {"b.wav": tone(440)}, "keep.wav": tone(300)})
+    music.rename("New", "Pop")
+    await music.scan("Pop")
+    music.rename("Pop", "New")
+    await music.scan()
+    assert await music.ids() == music.before
+    assert not (await music.scan()).changes_detected
+
+
+async def test_a_folder_moved_to_another_library_and_back_is_found(scanned: Scanned) -> None:
+    here = await scanned({"New": {"b.wav": tone(440)}, "keep.wav": tone(300)}, "here")
+    there = await scanned({"c.wav": tone(441)}, "there")
+    os.rename(here.root / "New", there.root / "New")
+    await there.scan()
+    os.rename(there.root / "New", here.root / "New")
+    await here.scan()
+    await there.scan()
+    assert await here.ids() == here.before
+    assert await there.ids() == there.before
+
+
 async def test_a_copy_is_a_new_file(scanned: Scanned) -> None:
     music = await scanned({"a.wav": tone(440)})
     shutil.copy2(music.root / "a.wav", music.root / "b.wav")

@@ -12,7 +12,7 @@ from support.disk import assert_equal
 from support.music import build, tone, tones, wait_for_another_timestamp
 from support.scans import dump, ids, scan
 
-from nomarr import Library, LibraryState, Nomarr, ScanRunState, ScanTarget
+from nomarr import Library, LibraryState, Nomarr, ScanReport, ScanRunState, ScanTarget
 from nomarr.components.library.lease_owner_comp import this_process
 from nomarr.helpers.dto.batches import ScanBatch
 from nomarr.helpers.dto.files import FolderRecord
@@ -119,6 +119,42 @@ async def test_an_interrupted_scan_is_left_alone_if_the_policy_says_never(
         let_lease_run_out(nomarr, die_while_scanning(nomarr, ScanTarget(library.library_id, "Rock")))
         await scan(nomarr, library, "Pop")
         assert "Rock/new.wav" not in await ids(nomarr, library)
+
+
+def counters(report: ScanReport) -> dict[str, object]:
+    names = [name for name in ScanReport.__slots__ if name.startswith(("files_", "folders_", "playlists_", "images_"))]
+    return {name: getattr(report, name) for name in (*names, "changes_detected")}
+
+
+async def test_a_dry_scan_writes_nothing_and_tells_what_the_real_one_would_do(
+    nomarr: Nomarr, music_tree: Callable[..., Path], database: Path
+) -> None:
+    root = music_tree({**TREE, "Hide": tones(3, first=400), "Gone": tones(2, first=500), "list.m3u": "Rock/0000.wav\n"})
+    os.rename(root / "Rock" / "0019.wav", root.parent / "away.wav")
+    library = await scanned(nomarr, root)
+    os.rename(root / "Rock" / "0018.wav", root.parent / "back.wav")
+    await scan(nomarr, library)
+
+    os.rename(root.parent / "back.wav", root / "Rock" / "0018.wav")
+    os.rename(root / "Rock" / "0000.wav", root / "Rock" / "renamed.wav")
+    os.rename(root / "Gone", root / "Here")
+    (root / "Pop" / "0001.wav").unlink()
+    (root / "Pop" / "0002.wav").write_bytes(tone(900))
+    build(
+        root, {"Hide": {".nomedia": None}, "New": tones(4, first=600), "cover.jpg": b"1", "list.m3u": "Here/0000.wav"}
+    )
+    wait_for_another_timestamp(root.parent, 0.03)
+
+    before = dump(database, leaving_out=())
+    dry = await scan(nomarr, library, dry_run=True)
+    assert dump(database, leaving_out=()) == before
+    real = await scan(nomarr, library)
+    assert dry.dry_run
+    assert not real.dry_run
+    assert counters(dry) == counters(real)
+    assert dry.batches_written == 0
+    assert real.files_moved == 3
+    assert (await scan(nomarr, library, dry_run=True)).changes_detected is False
 
 
 async def test_a_dry_scan_of_a_new_library_counts_its_files(

@@ -56,7 +56,10 @@ class FileSeen:
 
 @dataclass(frozen=True, slots=True)
 class FileMove:
-    """A known file that was found at another path. Only its place changes; the old place is the guard."""
+    """A known file that was found at another path. Only its place changes; the old place is the guard.
+
+    The folder that it left loses its digest: it has to be compared again.
+    """
 
     file_id: str
     from_library_id: str

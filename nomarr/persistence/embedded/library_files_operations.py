@@ -195,7 +195,7 @@ class _BatchWriter:
         moves = list({move.file_id: move for move in moves}.values())
         # Two steps, because the new path of one is often the old path of another (swaps, chains).
         leaving = [move for move in moves if self._leave(move)]
-        # The folders that they leave may not be part of this scan; as long as they have a digest, nobody looks into them.
+        # The folders that they leave may be out of this scan; as long as these have a digest, nobody looks into them.
         left = {(move.from_library_id, escaped(folder_of(move.from_path))) for move in leaving}
         self._db.executemany("UPDATE library_folders SET digest = '' WHERE library_id = ? AND path = ?", left)
         displaced = 0

@@ -10,7 +10,7 @@ from typing import Final
 from nomarr.components.library.detect_moves_comp import Arrival, Move, detect_moves, identity_of
 from nomarr.helpers.dto.files import KnownFile
 from nomarr.helpers.dto.library import Library
-from nomarr.helpers.paths_helper import join
+from nomarr.helpers.paths_helper import folder_of, join
 from nomarr.persistence.db import Database
 from nomarr.workflows.library.survey_wf import Survey
 
@@ -31,10 +31,23 @@ def find_moves(
     elsewhere = _Elsewhere(db)
     for chunk in _chunks(_put_back(first, inodes)):
         for row in db.library_files.with_inodes(chunk):
-            if row.file_id not in departed and elsewhere.has_left(row):
+            if row.file_id not in departed and (elsewhere.has_left(row) or _comes_back(row, library, survey)):
                 departed[row.file_id] = row
     numbers: Mapping[int, int] = {} if renumbered is None else {renumbered[0]: renumbered[1]}
     return detect_moves(_arrivals(survey), departed.values(), numbers)
+
+
+def _comes_back(row: KnownFile, library: Library, survey: Survey) -> bool:
+    """True for a displaced file at whose own path a file was found that could be it: it gets its place back."""
+    if not row.displaced or row.library_id != library.library_id:
+        return False
+    folder = folder_of(row.path)
+    return any(
+        diff.path_at(index) == row.path
+        for diff in survey.diffs
+        if diff.listing.path == folder
+        for index in diff.arrivals()
+    )
 
 
 class _Elsewhere:

@@ -34,6 +34,7 @@ from nomarr.helpers.dto.files import FileStat, FolderRecord, IgnoreRule, KnownFi
 from nomarr.helpers.dto.library import Library, ScanTarget, without_covered
 from nomarr.helpers.dto.scan import HeldBackLosses, Lease, ScanOptions, ScanPhase, ScanReport, ScanRunState
 from nomarr.helpers.exceptions import LibraryNotFound
+from nomarr.helpers.file_kinds import FileKind, kind_of
 from nomarr.helpers.paths_helper import join
 from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.db import Database
@@ -177,6 +178,7 @@ class _Scan:
         self._held_back: HeldBackLosses | None = None
         self._batch = ScanBatch()
         self._unsettled: set[str] = set()
+        self._moved: set[str] = set()
 
     async def look(self, targets: Sequence[ScanTarget], *, final_look: bool) -> set[str]:
         """Look at the targets once and write what differs; the folders that have to be looked at again."""
@@ -189,6 +191,7 @@ class _Scan:
         for move in moves:
             placement.moved_here[move.to_path] = move.file
             placement.moved_away.add(move.file.file_id)
+        self._moved |= placement.moved_away
         held_back = await self._hold_back_losses(survey, placement)
         if self._options.dry_run:
             self._count_dry(survey, placement, held_back)
@@ -429,11 +432,15 @@ class _Scan:
 
     def _count(self, batch: ScanBatch, result: BatchResult) -> None:
         outcomes = result.upserts
+        unchanged = sum(
+            outcome is RowOutcome.UNCHANGED and upsert.file_id not in self._moved
+            for upsert, outcome in zip(batch.upserts, outcomes, strict=True)
+        )
         self._add(
             files_processed=len(batch.upserts),
             files_added=outcomes.count(RowOutcome.INSERTED),
             files_updated=outcomes.count(RowOutcome.UPDATED),
-            files_unchanged=outcomes.count(RowOutcome.UNCHANGED) + result.refreshed,
+            files_unchanged=unchanged + result.refreshed,
             files_restored=outcomes.count(RowOutcome.RESTORED) + result.restored,
             files_failed=sum(upsert.tags.error is not None for upsert in batch.upserts),
             files_moved=result.moved,
@@ -460,6 +467,7 @@ class _Scan:
             "files_moved": len(placement.moved_away),
             "files_missing": len(gone - placement.moved_away - held_back),
             "files_ignored": len(survey.hidden_files) + sum(len(diff.hidden) for diff in survey.diffs),
+            **_count_sidecars(survey),
         }
         self._add(**found)
         self._report = replace(self._report, changes_detected=any(found.values()))
@@ -491,6 +499,14 @@ def _in_chunks(steps: Iterator[_Step]) -> Iterator[list[_Step]]:
             chunk, files = [], 0
     if chunk:
         yield chunk
+
+
+def _count_sidecars(survey: Survey) -> dict[str, int]:
+    """Playlists and images that appeared, changed or went away."""
+    paths = [diff.path_at(index) for diff in survey.diffs for index in diff.sidecars]
+    paths += [path for diff in survey.diffs for path in diff.gone_sidecars] + survey.gone_sidecars
+    images = sum(kind_of(path) is FileKind.IMAGE for path in paths)
+    return {"playlists_changed": len(paths) - images, "images_changed": images}
 
 
 def _is_same(listed: FileStat, now: FileStat | None) -> bool:
