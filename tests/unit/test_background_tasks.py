@@ -86,10 +86,13 @@ async def test_nothing_is_known_of_a_task_that_never_was() -> None:
 
 
 async def test_an_error_in_the_block_comes_out_as_it_is() -> None:
-    with pytest.raises(LookupError, match="mine"):
+    async def fail_beside_a_task() -> None:
         async with BackgroundTaskService() as tasks:
             tasks.start("long", anyio.sleep_forever)
             raise LookupError("mine")
+
+    with pytest.raises(LookupError, match="mine"):
+        await fail_beside_a_task()
 
 
 async def test_tasks_are_listed_by_name() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from nomarr.helpers.dto.files import KnownFile
+from nomarr.helpers.dto.files import KnownFile, int64
 from nomarr.helpers.dto.library import RootIdentity
 from nomarr.helpers.paths_helper import join, strip_control
 
@@ -55,7 +55,7 @@ def check_root(
         return RootVerdict(None, f"{strip_control(root)} is not a folder")
     except OSError as error:
         return RootVerdict(None, f"the folder {strip_control(root)} can't be read ({error.strerror})")
-    identity = RootIdentity(status.st_dev, status.st_ino)
+    identity = RootIdentity(int64(status.st_dev), int64(status.st_ino))
     if marker and not os.path.lexists(join(root, marker)):
         return RootVerdict(identity, f"the marker file '{marker}' is not in {strip_control(root)}")
     if is_empty and not may_be_empty and sample():

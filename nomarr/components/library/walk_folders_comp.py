@@ -19,7 +19,7 @@ from nomarr.components.library.ignore_rules_comp import (
     junk_rule,
     read_rule_file,
 )
-from nomarr.helpers.dto.files import FolderListing, IgnoreRule
+from nomarr.helpers.dto.files import FolderListing, IgnoreRule, int64
 from nomarr.helpers.dto.library import ScanTarget
 from nomarr.helpers.exceptions import InvalidPath
 from nomarr.helpers.file_kinds import FileKind, kind_of
@@ -29,7 +29,6 @@ __all__ = ["FolderWalker", "existing_target", "reason_of"]
 
 _DIGEST_VERSION: Final = b"1"
 _RULE_FILES: Final = frozenset({*IGNORE_FILES, SKIP_FILE})
-_INT64_MAX: Final = (1 << 63) - 1
 
 
 _Candidate = tuple[str, "os.DirEntry[str]", FileKind]
@@ -250,5 +249,4 @@ def _int64_array(numbers: list[int]) -> array[int]:
     try:
         return array("q", numbers)
     except OverflowError:
-        # Some network file systems hand out inodes of 64 unsigned bits, and a broken clock may say year 2500.
-        return array("q", (min(number, _INT64_MAX) if number >= 0 else max(number, ~_INT64_MAX) for number in numbers))
+        return array("q", map(int64, numbers))

@@ -21,9 +21,18 @@ __all__ = [
     "KnownSidecar",
     "Playlist",
     "PlaylistEntry",
+    "int64",
 ]
 
 STAT_FIELDS = 4
+
+
+def int64(number: int) -> int:
+    """`number` as a signed value of 64 bits, the same one for the same number.
+
+    Some network file systems hand out inodes of 64 unsigned bits, and a broken clock may say year 2500.
+    """
+    return (number + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
 class FileStat(NamedTuple):

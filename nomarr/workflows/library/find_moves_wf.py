@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Final
 
 from nomarr.components.library.detect_moves_comp import Arrival, Move, detect_moves, identity_of
-from nomarr.helpers.dto.files import KnownFile
+from nomarr.helpers.dto.files import KnownFile, int64
 from nomarr.helpers.dto.library import Library
 from nomarr.helpers.paths_helper import folder_of, join
 from nomarr.persistence.db import Database
@@ -72,7 +72,7 @@ class _Elsewhere:
             return True
         except OSError:
             return was_gone
-        return status.st_ino != row.stat.inode
+        return int64(status.st_ino) != row.stat.inode
 
     def _root_of(self, library_id: str) -> str | None:
         """The library's root if it is the one that was scanned; a disk that is away says nothing about its files."""
@@ -89,7 +89,7 @@ class _Elsewhere:
         except OSError:
             return None
         # The inode alone: device numbers change with a reboot.
-        return known.root_path if status.st_ino == known.root_identity.inode else None
+        return known.root_path if int64(status.st_ino) == known.root_identity.inode else None
 
 
 def _arrivals(survey: Survey) -> Iterator[Arrival]:

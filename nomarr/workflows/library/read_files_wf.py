@@ -14,7 +14,7 @@ import anyio.to_process
 import anyio.to_thread
 
 from nomarr.components.media.read_tags_comp import read_tags
-from nomarr.helpers.dto.files import FileStat
+from nomarr.helpers.dto.files import FileStat, int64
 from nomarr.helpers.dto.quick_pickle import QuickPickle
 from nomarr.helpers.dto.tags import TagReadResult
 from nomarr.helpers.time_helper import system_clock
@@ -147,4 +147,4 @@ def _stat(path: str) -> FileStat | None:
         status = os.stat(path)
     except OSError:
         return None
-    return FileStat(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    return FileStat(*map(int64, (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)))
