@@ -43,7 +43,11 @@ def run_command(context: typer.Context, work: Work, *, gentle: bool = False) -> 
     import anyio
 
     config = stored_config(context.find_object(GlobalOptions) or GlobalOptions())
-    code = anyio.run(partial(_cancellable if gentle else _open_and_work, config, work))
+    try:
+        code = anyio.run(partial(_cancellable if gentle else _open_and_work, config, work))
+    except BrokenPipeError as error:
+        # Without the number of the error, at which typer would end the process as if it had failed.
+        raise BrokenPipeError("whoever read the output has gone") from error
     if code:
         raise typer.Exit(code)
 
