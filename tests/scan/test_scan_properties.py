@@ -236,12 +236,17 @@ class Expectation:
             if row.file_id not in self._in_place(row.path):
                 self._left[as_known(row)].append(row)
 
+        # A missing file whose inode is at its path again with another content: it was edited, or another file has got
+        # its inode. Either is right, so nothing is expected of files of this identity.
+        self._unclear = {numbers for path, numbers in disk.items() if self._is_unclear(path)}
+        self.may_move = {row.file_id for numbers in self._unclear for row in self._left[numbers]}
+
     def moves(self) -> dict[str, str]:
         """Id to new path of every file that is at another path beyond doubt."""
         return {
             self._left[numbers][0].file_id: paths[0]
             for numbers, paths in self._arrived.items()
-            if len(paths) == 1 and len(self._left[numbers]) == 1
+            if len(paths) == 1 and len(self._left[numbers]) == 1 and numbers not in self._unclear
         }
 
     def ids_at(self, path: str, moved: dict[str, str]) -> set[str]:
@@ -253,7 +258,8 @@ class Expectation:
                 return {file_id}
         # Another file at a known path, such as an editor makes it, goes on as the one that was there.
         there = [self.here[path]] if path in self.here else self._absent_at[path]
-        return {row.file_id for row in there if row.file_id not in moved}
+        kept = {row.file_id for row in there if row.file_id not in moved}
+        return kept | self.may_move if self.disk[path] in self._unclear else kept
 
     def is_known_at(self, path: str, moved: dict[str, str]) -> bool:
         """True if the file at `path` must have one of those ids, and may not be a new one.
@@ -268,9 +274,18 @@ class Expectation:
         """The rows of this path whose very file is there."""
         if path not in self.disk:
             return set()
-        rows = [self.here[path]] if path in self.here else self._absent_at[path]
         there = self.disk[path]
-        return {row.file_id for row in rows if (row.device, row.inode) == (there.device, there.inode)}
+        if path in self.here:
+            row = self.here[path]
+            return {row.file_id} if (row.device, row.inode) == (there.device, there.inode) else set()
+        return {row.file_id for row in self._absent_at[path] if as_known(row) == there}
+
+    def _is_unclear(self, path: str) -> bool:
+        there = self.disk[path]
+        return path not in self.here and any(
+            as_known(row) != there and (row.device, row.inode) == (there.device, there.inode)
+            for row in self._absent_at[path]
+        )
 
 
 async def scan_and_check(nomarr: Nomarr, library: Library, targets: list[ScanTarget]) -> None:
@@ -296,7 +311,7 @@ async def scan_and_check(nomarr: Nomarr, library: Library, targets: list[ScanTar
         else:
             assert record == before.get(path), f"{path!r} is out of scope and was touched"
     for path, record in before.items():
-        if path not in scope and record.file_id not in moved:
+        if path not in scope and record.file_id not in moved and record.file_id not in expected.may_move:
             assert after.get(path) == record, f"{path!r} is out of scope and was lost"
     everybody = [record.file_id for record in (*after.values(), *absent_after)]
     assert len(set(everybody)) == len(everybody)
