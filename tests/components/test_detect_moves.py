@@ -22,7 +22,7 @@ def pairs(moves: list[Move]) -> set[tuple[str, str]]:
 
 
 def test_the_same_identity_at_another_path_is_a_move() -> None:
-    moves = detect_moves([arrived("b", 7), arrived("new", 8)], [known("a", 7), known("gone", 9)])
+    moves = detect_moves([arrived("b", 7), arrived("new", 8)], [known("a", 7), known("gone", 9)], "l")
     assert pairs(moves) == {("a", "b")}
 
 
@@ -33,17 +33,17 @@ def test_anything_less_than_the_whole_identity_is_no_move() -> None:
         arrived("b", 7, mtime_ns=2),
         arrived("b", 7, device=2),
     ):
-        assert detect_moves([other], [known("a", 7)]) == []
+        assert detect_moves([other], [known("a", 7)], "l") == []
 
 
 def test_two_of_one_identity_on_either_side_are_ambiguous() -> None:
-    assert detect_moves([arrived("b", 7), arrived("c", 7)], [known("a", 7)]) == []
-    assert detect_moves([arrived("b", 7)], [known("a", 7), known("c", 7)]) == []
-    assert detect_moves([arrived("b", 7), arrived("d", 7)], [known("a", 7), known("c", 7)]) == []
+    assert detect_moves([arrived("b", 7), arrived("c", 7)], [known("a", 7)], "l") == []
+    assert detect_moves([arrived("b", 7)], [known("a", 7), known("c", 7)], "l") == []
+    assert detect_moves([arrived("b", 7), arrived("d", 7)], [known("a", 7), known("c", 7)], "l") == []
 
 
 def test_inodes_that_mean_nothing_are_no_evidence() -> None:
-    assert detect_moves([arrived("b", 0)], [known("a", 0)]) == []
+    assert detect_moves([arrived("b", 0)], [known("a", 0)], "l") == []
 
 
 def test_a_disk_with_a_new_device_number_is_the_same_disk() -> None:

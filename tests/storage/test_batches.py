@@ -475,7 +475,7 @@ class TestMoves:
         file = scan.add("a")["a"]
         scan.told()
         result = scan.write(moves=[FileMove(file.file_id, "music", wrong, "b", "e")])
-        assert result == BatchResult()
+        assert result == BatchResult(lost_moves=(file.file_id,))
         assert scan.files() == {"a": file}
         assert scan.told() == []
 

@@ -46,11 +46,17 @@ def identity_of(stat: FileStat, device: int) -> FileIdentity:
 
 
 def detect_moves(
-    arrivals: Iterable[Arrival], departed: Iterable[KnownFile], renumbered: Mapping[int, int] | None = None
+    arrivals: Iterable[Arrival],
+    departed: Iterable[KnownFile],
+    library_id: str,
+    renumbered: Mapping[int, int] | None = None,
 ) -> list[Move]:
-    """Pair departed files with arrivals of the same identity, one to one.
+    """Pair departed files with arrivals of the same identity in the library `library_id`, one to one.
 
     Two files of one identity on either side (hard links) are ambiguous, and ambiguous means not a move.
+
+    The same physical file may be in several libraries that lie inside each other. It is another file in each of them,
+    so a file of another library counts only if the library itself had none of that identity.
 
     Args:
         renumbered: device number of old to that of now, for disks that got another number since (a reboot).
@@ -65,11 +71,12 @@ def detect_moves(
     for arrival in arrivals:
         if arrival.identity in gone:
             came[arrival.identity].append(arrival)
-    return [
-        Move(gone[identity][0], found[0].path, SAME_INODE)
-        for identity, found in came.items()
-        if len(found) == 1 and len(gone[identity]) == 1
-    ]
+    moves = []
+    for identity, found in came.items():
+        candidates = [file for file in gone[identity] if file.library_id == library_id] or gone[identity]
+        if len(found) == 1 and len(candidates) == 1:
+            moves.append(Move(candidates[0], found[0].path, SAME_INODE))
+    return moves
 
 
 def in_safe_order(moves: Iterable[Move], library_id: str) -> list[list[Move]]:

@@ -146,6 +146,8 @@ class BatchResult:
     upserts: tuple[RowOutcome, ...] = ()
     """In the order of the batch's upserts."""
     moved: int = 0
+    lost_moves: tuple[str, ...] = ()
+    """Ids of files that were not at their old place any more: a scan of another library was faster."""
     restored: int = 0
     """Among the files that were only seen."""
     refreshed: int = 0

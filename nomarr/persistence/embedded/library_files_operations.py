@@ -165,6 +165,7 @@ class _BatchWriter:
 
     def write(self, batch: ScanBatch) -> BatchResult:
         moved, displaced = self._move(batch.moves)
+        lost = tuple(move.file_id for move in batch.moves if move.file_id not in moved)
         outcomes = self._upsert(batch.upserts)
         restored, refreshed = self._see(batch.seen)
         gone = sum(
@@ -180,7 +181,8 @@ class _BatchWriter:
         self._put_events()
         return BatchResult(
             upserts=outcomes,
-            moved=moved,
+            moved=len(moved),
+            lost_moves=lost,
             restored=restored,
             refreshed=refreshed,
             gone=gone,
@@ -190,7 +192,8 @@ class _BatchWriter:
             images=images,
         )
 
-    def _move(self, moves: Sequence[FileMove]) -> tuple[int, int]:
+    def _move(self, moves: Sequence[FileMove]) -> tuple[set[str], int]:
+        """The ids of the files that were moved, and how many others had to make room."""
         # A file that is moved twice goes to the last place that was told.
         moves = list({move.file_id: move for move in moves}.values())
         # Two steps, because the new path of one is often the old path of another (swaps, chains).
@@ -214,7 +217,7 @@ class _BatchWriter:
                 ),
             )
             self._note_move(move)
-        return len(leaving), displaced
+        return {move.file_id for move in leaving}, displaced
 
     def _leave(self, move: FileMove) -> bool:
         found = self._db.execute(
@@ -236,6 +239,8 @@ class _BatchWriter:
             " WHERE file_id = ?",
             (displaced_key(row["file_id"]), self._now, self._now, row["file_id"]),
         )
+        # Playlists mean the file that stands at the path.
+        self._db.execute("UPDATE playlist_entries SET file_id = NULL WHERE file_id = ?", (row["file_id"],))
         if row["missing_since"] is not None or row["ignored_by"] is not None:
             return 0
         self._note(EventType.MISSING, row["file_id"], path, evidence="overwritten by a moved file")

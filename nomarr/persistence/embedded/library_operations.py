@@ -209,7 +209,7 @@ class SqliteLibraries:
             if row is None:
                 return
             done = state is ScanRunState.COMPLETED
-            # Whatever did not complete keeps its targets: the next scan takes them along.
+            # Whatever did not complete keeps its targets: the next scan may take them along.
             db.execute(
                 "UPDATE libraries SET scan_state = ?, scan_owner = NULL, scan_expires_at = NULL,"
                 " last_scan_at = CASE WHEN ? THEN ? ELSE last_scan_at END,"

@@ -318,7 +318,10 @@ class LibraryService:
     async def explain(self, path: str | os.PathLike[str]) -> Explanation:
         """Why a file or folder is or isn't in a library."""
         libraries = await self.list_libraries()
-        return await self._in_thread(lambda: explain_path_workflow(self._db, os.path.abspath(path), libraries))
+        marker = self._settings.scan.root_marker
+        return await self._in_thread(
+            lambda: explain_path_workflow(self._db, os.path.abspath(path), libraries, root_marker=marker)
+        )
 
     # -- inside -----------------------------------------------------------------------------------------------
 
@@ -391,8 +394,7 @@ async def _results(handles: Sequence[ScanHandle]) -> list[ScanReport]:
             reports.append(report)
     finally:
         for handle in handles:
-            if not handle.is_done:
-                handle.cancel()
+            handle.give_up()
     return reports
 
 

@@ -28,6 +28,7 @@ class ScanHandle:
         self._subscribers: list[Callable[[ScanProgress], None]] = []
         self._scope = anyio.CancelScope()
         self._done = anyio.Event()
+        self._askers = 1
         self._report: ScanReport | None = None
         self._error: Exception | None = None
 
@@ -38,6 +39,22 @@ class ScanHandle:
     def cancel(self) -> None:
         """End the scan within a second in a consistent state; what is written stays."""
         self._scope.cancel()
+
+    @property
+    def is_cancelled(self) -> bool:
+        """True once somebody cancelled the scan, done or not."""
+        return self._scope.cancel_called
+
+    def join(self, targets: Sequence[ScanTarget]) -> None:
+        """Do this too, for somebody else; only before the scan has begun."""
+        self.targets = without_covered([*self.targets, *targets])
+        self._askers += 1
+
+    def give_up(self) -> None:
+        """One of those who asked is not interested any more; when none is left, the scan is cancelled."""
+        self._askers -= 1
+        if self._askers == 0 and not self.is_done:
+            self.cancel()
 
     async def result(self) -> ScanReport | None:
         """Wait for the end; None if the scan was cancelled. Raises whatever made the scan fail."""
@@ -63,7 +80,7 @@ class ScanHandle:
 
     def takes_along(self, options: ScanOptions, wait: bool) -> bool:
         """True if a request with these options can be served by this scan, which has not begun yet."""
-        return self.options == options and self.wait == wait
+        return self.options == options and self.wait == wait and not self.is_cancelled
 
     async def run(self, scan: Callable[[ScanHandle], Awaitable[ScanReport]]) -> None:
         """Do the scan and keep what came of it."""
@@ -99,6 +116,8 @@ class ScanQueue:
         self._scan = scan
         self._keep_queued = keep_queued
         self._limiter = anyio.CapacityLimiter(max(1, parallel_libraries))
+        self._kept: set[str] = set()
+        """Libraries for which something waits in the database."""
         self._waiting: dict[str, list[ScanHandle]] = {}
         self._running: dict[str, ScanHandle | None] = {}
 
@@ -109,7 +128,7 @@ class ScanQueue:
         waiting = self._waiting.setdefault(library_id, [])
         for handle in waiting:
             if handle.takes_along(options, wait):
-                handle.targets = without_covered([*handle.targets, *targets])
+                handle.join(targets)
                 break
         else:
             handle = ScanHandle(library_id, targets, options, wait=wait)
@@ -136,6 +155,8 @@ class ScanQueue:
                 async with self._limiter:
                     self._running[library_id] = handle = waiting.pop(0)
                     await handle.run(self._scan)
+                if library_id in self._kept:
+                    await self._keep(library_id)
         finally:
             # Whoever still waits when everything ends must not wait for ever.
             for left in self._waiting.pop(library_id, []):
@@ -148,7 +169,11 @@ class ScanQueue:
         targets = [
             target
             for handle in self._waiting.get(library_id, [])
-            if not handle.options.dry_run
+            if not handle.options.dry_run and not handle.is_cancelled
             for target in handle.targets
         ]
+        if targets:
+            self._kept.add(library_id)
+        else:
+            self._kept.discard(library_id)
         await self._keep_queued(library_id, without_covered(targets))

@@ -26,7 +26,9 @@ def library_of_path(path: str, libraries: Sequence[Library]) -> Library | None:
     return max(holding, key=lambda library: len(library.root_path), default=None)
 
 
-def explain_path_workflow(db: Database, path: str, libraries: Sequence[Library]) -> Explanation:
+def explain_path_workflow(
+    db: Database, path: str, libraries: Sequence[Library], *, root_marker: str = ""
+) -> Explanation:
     """Look at the row, the disk and the rules for one absolute path. Synchronous: run it in a worker thread."""
     library = library_of_path(path, libraries)
     if library is None:
@@ -43,6 +45,7 @@ def explain_path_workflow(db: Database, path: str, libraries: Sequence[Library])
         library.root_identity,
         lambda: db.library_files.sample(library.library_id, SAMPLE_SIZE),
         may_be_empty=False,
+        marker=root_marker,
     )
     if verdict.offline_reason is not None:
         return tell(PathState.OFFLINE, f"the library is offline: {verdict.offline_reason}; nothing in it is judged")

@@ -34,7 +34,7 @@ def find_moves(
             if row.file_id not in departed and (elsewhere.has_left(row) or _comes_back(row, library, survey)):
                 departed[row.file_id] = row
     numbers: Mapping[int, int] = {} if renumbered is None else {renumbered[0]: renumbered[1]}
-    return detect_moves(_arrivals(survey), departed.values(), numbers)
+    return detect_moves(_arrivals(survey), departed.values(), library.library_id, numbers)
 
 
 def _comes_back(row: KnownFile, library: Library, survey: Survey) -> bool:

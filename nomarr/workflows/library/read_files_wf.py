@@ -47,10 +47,11 @@ class FileReader:
     A worker that dies or takes too long is ended, and its files are read one by one to find the culprit.
     """
 
-    def __init__(self, workers: int, file_timeout_seconds: float, threads: anyio.CapacityLimiter) -> None:
+    def __init__(self, workers: int, file_timeout_seconds: float) -> None:
         self._limiter = anyio.CapacityLimiter(max(1, workers))
         self._file_timeout = file_timeout_seconds
-        self._threads = threads
+        # One: two threads take longer for the same files than one.
+        self._threads = anyio.CapacityLimiter(1)
 
     async def read(self, paths: Sequence[str], *, few: bool) -> list[ReadFile]:
         """One answer for each path, in their order.
@@ -69,8 +70,12 @@ class FileReader:
         return [await self._read_one(path) for path in paths]
 
     async def _try_in_thread(self, paths: list[str], patience: float) -> list[ReadFile] | None:
-        with anyio.move_on_after(patience):
-            return await anyio.to_thread.run_sync(read_here, paths, limiter=self._threads, abandon_on_cancel=True)
+        # The time spent waiting for the thread does not count.
+        async with self._threads:
+            with anyio.move_on_after(patience):
+                return await anyio.to_thread.run_sync(
+                    read_here, paths, limiter=anyio.CapacityLimiter(1), abandon_on_cancel=True
+                )
         return None
 
     async def _read_one(self, path: str) -> ReadFile:

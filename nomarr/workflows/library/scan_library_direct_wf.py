@@ -48,7 +48,7 @@ __all__ = ["ScanContext", "ScanOutcome", "scan_library_direct_workflow"]
 
 Answer = TypeVar("Answer")
 
-_READ_IN_THREAD: Final = 128
+_READ_IN_THREAD: Final = 512
 """Up to so many files are read in a thread: starting worker processes costs as much as reading these."""
 
 _BRAKE_FILES: Final = 50
@@ -150,6 +150,11 @@ class _Placement:
     moved_here: dict[str, KnownFile] = field(default_factory=dict)
     moved_away: set[str] = field(default_factory=set)
 
+    def forget(self, file_ids: set[str]) -> None:
+        """Moves that were not written: their files are new here, as far as this library is concerned."""
+        self.moved_here = {path: row for path, row in self.moved_here.items() if row.file_id not in file_ids}
+        self.moved_away -= file_ids
+
     def row_for(self, diff: FolderDiff, index: int) -> KnownFile | None:
         """The row that stands for a file to be read; None for a new file."""
         if self.moved_here and (moved := self.moved_here.get(diff.path_at(index))) is not None:
@@ -173,18 +178,19 @@ class _Scan:
         file_system = file_system_of(library.root_path)
         self._stable = keeps_identity(file_system)
         self._granularity = timestamp_granularity(file_system)
-        self._reader = FileReader(self._options.tag_workers, self._options.file_timeout_seconds, context.threads)
+        self._reader = FileReader(self._options.tag_workers, self._options.file_timeout_seconds)
         self._report = ScanReport(context.scan_id, library.library_id, ScanRunState.COMPLETED)
         self._held_back: HeldBackLosses | None = None
         self._batch = ScanBatch()
         self._unsettled: set[str] = set()
         self._moved: set[str] = set()
+        self._lost_moves: set[str] = set()
 
     async def look(self, targets: Sequence[ScanTarget], *, final_look: bool) -> set[str]:
         """Look at the targets once and write what differs; the folders that have to be looked at again."""
         survey = await self._survey(targets, final_look)
         self._unsettled = set(survey.unsettled)
-        moves = await self._in_thread(
+        moves = await self._look_in_thread(
             partial(find_moves, self._db, self._library, survey, renumbered=self._context.renumbered)
         )
         placement = _Placement()
@@ -197,6 +203,7 @@ class _Scan:
             self._count_dry(survey, placement, held_back)
             return set()
         await self._write_moves(moves)
+        placement.forget(self._lost_moves)
         await self._read_and_write(survey, placement, held_back, final_look)
         await self._write_absent(survey, placement, held_back)
         await self._flush()
@@ -259,7 +266,7 @@ class _Scan:
             )
         self._warn(found.warnings)
         # Emptied or unmounted while it was walked: nothing that was seen may be believed then.
-        await self._in_thread(self._context.check_root)
+        await self._look_in_thread(self._context.check_root)
         return found
 
     # -- moves ------------------------------------------------------------------------------------------------
@@ -428,6 +435,7 @@ class _Scan:
         result = await self._in_thread(
             partial(self._db.library_files.upsert_batch, self._context.lease, batch, now=self._context.clock())
         )
+        self._lost_moves.update(result.lost_moves)
         self._count(batch, result)
 
     def _count(self, batch: ScanBatch, result: BatchResult) -> None:
@@ -481,6 +489,10 @@ class _Scan:
         new = [warning for warning in warnings if warning not in self._report.warnings]
         if new:
             self._report = replace(self._report, warnings=(*self._report.warnings, *new))
+
+    async def _look_in_thread(self, look: Callable[[], Answer]) -> Answer:
+        """Run a step that only looks, perhaps at a disk that hangs: a cancelled scan does not wait for it."""
+        return await anyio.to_thread.run_sync(look, limiter=self._context.threads, abandon_on_cancel=True)
 
     async def _in_thread(self, work: Callable[[], Answer]) -> Answer:
         """Run a database step in a worker thread; it is never left half done."""

@@ -83,8 +83,7 @@ async def start_scan_workflow(
     try:
         outcome = await _guarded(db, start, scan_id, options, hooks, clock)
     except anyio.get_cancelled_exc_class():
-        with anyio.CancelScope(shield=True):
-            await end(ScanRunState.CANCELLED)
+        await end(ScanRunState.CANCELLED)
         raise
     except LibraryOffline as error:
         await end(ScanRunState.OFFLINE, error=str(error))
@@ -110,13 +109,15 @@ def _begin(
     dead = state.owner if state.owner is not None and is_certainly_dead(state.owner) else None
     resumed = db.library.check_interrupted_scan(library_id, now=now, dead_owner=dead) if options.resume else None
     wanted = [*targets, *state.queued_targets]
-    if resumed is not None or (options.resume and state.state is ScanRunState.FAILED):
+    inherits = resumed is not None or (options.resume and state.state in (ScanRunState.FAILED, ScanRunState.OFFLINE))
+    if inherits:
         # What that scan was asked for is still to be done; a cancelled one is not wanted any more.
         wanted += state.targets
     merged = tuple(without_covered(wanted))
     full_since = now if options.full else None
+    if inherits:
+        full_since = state.full_scan_since or full_since
     if resumed is not None:
-        full_since = resumed.full_since or full_since
         began = iso8601(resumed.started_at)
         logger.info("the scan of %s that began at %s was interrupted; going on", library.name, began)
     lease = db.library.mark_scan_started(
@@ -271,7 +272,9 @@ async def _end(
         if report is not None and report.changes_detected:
             db.events.prune(before=clock() - _KEPT_EVENTS_SECONDS)
 
-    await anyio.to_thread.run_sync(end)
+    # A cancelled scan has to give its lease back as well, and one that is done must not be told to be interrupted.
+    with anyio.CancelScope(shield=True):
+        await anyio.to_thread.run_sync(end)
     _log_end(start.library, state, report, error)
 
 
