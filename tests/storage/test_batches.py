@@ -488,7 +488,7 @@ class TestMoves:
         move = moved(file, "b")
         scan.write(moves=[move])
         scan.told()
-        assert scan.write(moves=[move]) == BatchResult()
+        assert scan.write(moves=[move]) == BatchResult(lost_moves=(file.file_id,))
         assert scan.told() == []
 
     def test_a_file_that_is_moved_twice_goes_to_the_last_place(self, scan: Scan) -> None:
