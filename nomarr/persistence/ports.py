@@ -24,6 +24,7 @@ from nomarr.helpers.dto.scan import (
     ScanRunState,
     ScanState,
 )
+from nomarr.helpers.time_helper import Clock
 
 __all__ = [
     "Backend",
@@ -92,7 +93,7 @@ class LibraryStore(Protocol):
             dead_owner: an owner that is known to be dead; its lease may be taken before it expires.
         """
 
-    def renew_lease(self, lease: Lease, *, now: float, lease_seconds: float) -> None:
+    def renew_lease(self, lease: Lease, *, now: float | Clock, lease_seconds: float) -> None:
         """Raises `LeaseLost` if the lease ran out or is somebody else's."""
 
     def mark_scan_completed(
@@ -116,7 +117,7 @@ class LibraryStore(Protocol):
 class FileStore(Protocol):
     """The files of all libraries."""
 
-    def upsert_batch(self, lease: Lease, batch: ScanBatch, *, now: float) -> BatchResult:
+    def upsert_batch(self, lease: Lease, batch: ScanBatch, *, now: float | Clock) -> BatchResult:
         """Write the whole batch in one transaction, or nothing of it. An empty batch makes no request.
 
         The result tells what really became different: the same batch once more gives UNCHANGED rows and zeros. Of

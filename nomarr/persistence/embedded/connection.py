@@ -19,6 +19,7 @@ from typing import TypeVar
 import stamina
 
 from nomarr.helpers.exceptions import DatabaseError, DatabaseNotReachable, DatabaseSchemaTooNew, StorageFull
+from nomarr.helpers.time_helper import Clock
 
 __all__ = ["LOCKED_PATIENCE_SECONDS", "SqliteConnections"]
 
@@ -81,7 +82,7 @@ class SqliteConnections:
                     answer = work(self._writer)
         return answer
 
-    def write_by(self, now: float, work: Callable[[sqlite3.Connection, float], Answer]) -> Answer:
+    def write_by(self, now: float | Clock, work: Callable[[sqlite3.Connection, float], Answer]) -> Answer:
         """As `write`, for work that needs to know how late it is once the transaction has begun.
 
         Between the caller's `now` and then this process may have waited for the file or been stopped, for longer than a
@@ -90,6 +91,8 @@ class SqliteConnections:
         called_at = time.time()
 
         def timed(db: sqlite3.Connection) -> Answer:
+            if callable(now):
+                return work(db, now())
             waited = time.time() - called_at
             # What is nothing beside a lease is left out: then what is stored is exactly what the caller said.
             return work(db, now + waited if waited > _LONG_WAIT_SECONDS else now)

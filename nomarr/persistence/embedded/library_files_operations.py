@@ -11,6 +11,7 @@ from nomarr.helpers.dto.events import EventType
 from nomarr.helpers.dto.files import FileRecord, FolderRecord, KnownFile
 from nomarr.helpers.dto.scan import Lease
 from nomarr.helpers.paths_helper import escaped, folder_of, folders_above
+from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.embedded.connection import SqliteConnections
 from nomarr.persistence.embedded.library_operations import require_lease
 from nomarr.persistence.embedded.library_sidecars_operations import write_sidecars
@@ -44,13 +45,13 @@ class SqliteFiles:
     def __init__(self, connections: SqliteConnections) -> None:
         self._connections = connections
 
-    def upsert_batch(self, lease: Lease, batch: ScanBatch, *, now: float) -> BatchResult:
+    def upsert_batch(self, lease: Lease, batch: ScanBatch, *, now: float | Clock) -> BatchResult:
         if not batch:
             return BatchResult()
 
         def work(db: sqlite3.Connection, begun_at: float) -> BatchResult:
             require_lease(db, lease, begun_at)
-            return _BatchWriter(db, lease.library_id, now).write(batch)
+            return _BatchWriter(db, lease.library_id, begun_at if callable(now) else now).write(batch)
 
         return self._connections.write_by(now, work)
 

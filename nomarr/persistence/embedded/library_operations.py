@@ -18,6 +18,7 @@ from nomarr.helpers.dto.scan import (
 )
 from nomarr.helpers.exceptions import LeaseLost, LibraryAlreadyExists
 from nomarr.helpers.paths_helper import escaped, path_key, unescaped
+from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.embedded.connection import SqliteConnections
 from nomarr.persistence.embedded.rows_operations import (
     escaped_or_none,
@@ -188,7 +189,7 @@ class SqliteLibraries:
 
         return self._connections.write_by(now, work)
 
-    def renew_lease(self, lease: Lease, *, now: float, lease_seconds: float) -> None:
+    def renew_lease(self, lease: Lease, *, now: float | Clock, lease_seconds: float) -> None:
         def work(db: sqlite3.Connection, begun_at: float) -> None:
             require_lease(db, lease, begun_at)
             db.execute(

@@ -432,9 +432,9 @@ class _Scan:
         batch, self._batch = self._batch, ScanBatch()
         if not batch:
             return
-        # The clock is read in the thread: this process may be stopped before the thread begins.
+        # The clock, not the time: this process may be stopped for longer than its lease before the write begins.
         result = await self._in_thread(
-            lambda: self._db.library_files.upsert_batch(self._context.lease, batch, now=self._context.clock())
+            partial(self._db.library_files.upsert_batch, self._context.lease, batch, now=self._context.clock)
         )
         self._lost_moves.update(result.lost_moves)
         self._count(batch, result)

@@ -176,7 +176,7 @@ async def _keep_lease(db: Database, lease: Lease, options: ScanOptions, clock: C
     while True:
         await anyio.sleep(options.lease_seconds / 4)
         await anyio.to_thread.run_sync(
-            lambda: db.library.renew_lease(lease, now=clock(), lease_seconds=options.lease_seconds)
+            partial(db.library.renew_lease, lease, now=clock, lease_seconds=options.lease_seconds)
         )
 
 
