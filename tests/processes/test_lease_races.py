@@ -132,11 +132,10 @@ def test_a_holder_paused_beyond_its_lease_writes_nothing_more(
     slow = "walking" if stage == "walking" else None
     with Scanner(job(database, root, settings=settings, slow=slow, stop_at_transaction=stop_at)) as paused:
         paused.stage(stage)
-        if stop_at is None:
-            pause_between_transactions(paused, database)
-        else:
+        if stop_at is not None:
             # It stops itself, just after it has told so; stopped by us before that, it would stop once more later.
             wait_until(lambda: psutil.Process(paused.pid).status() == psutil.STATUS_STOPPED, "it to stop itself")
+        pause_between_transactions(paused, database)
         expire(database, root)
         if taken_over:
             # Something new, which the paused scan must not touch either.
