@@ -116,6 +116,7 @@ class ScanQueue:
         self._scan = scan
         self._keep_queued = keep_queued
         self._limiter = anyio.CapacityLimiter(max(1, parallel_libraries))
+        self._keeping = anyio.Lock()
         self._kept: set[str] = set()
         """Libraries for which something waits in the database."""
         self._waiting: dict[str, list[ScanHandle]] = {}
@@ -166,14 +167,16 @@ class ScanQueue:
             self._running.pop(library_id, None)
 
     async def _keep(self, library_id: str) -> None:
-        targets = [
-            target
-            for handle in self._waiting.get(library_id, [])
-            if not handle.options.dry_run and not handle.is_cancelled
-            for target in handle.targets
-        ]
-        if targets:
-            self._kept.add(library_id)
-        else:
-            self._kept.discard(library_id)
-        await self._keep_queued(library_id, without_covered(targets))
+        # One after the other: an older list must not be stored over a newer one.
+        async with self._keeping:
+            targets = [
+                target
+                for handle in self._waiting.get(library_id, [])
+                if not handle.options.dry_run and not handle.is_cancelled
+                for target in handle.targets
+            ]
+            if targets:
+                self._kept.add(library_id)
+            else:
+                self._kept.discard(library_id)
+            await self._keep_queued(library_id, without_covered(targets))
