@@ -50,7 +50,7 @@ def skipped(line: str, text: str, reason: str) -> Check:
 
 
 def first_scan(files: int, nomarr_seconds: float, mpd_seconds: float | None, why_no_mpd: str) -> Check:
-    """Judged from the scan's begin to its end, as `mpc update` is: the start of MPD itself does not count either."""
+    """Judged by the whole process, start-up included: that is what a user waits for."""
     text = f"first scan: at least {FIRST_SCAN_TIMES_MPD} × the files/s of MPD (goal {FIRST_SCAN_GOAL_TIMES_MPD} ×)"
     if mpd_seconds is None:
         return skipped("A2", text, why_no_mpd)

@@ -189,7 +189,7 @@ def judge_library(bench: Bench, summary: LibrarySummary) -> None:
     files = summary.audio_files
     mpd_seconds = bench.samples.median(FIRST, MPD)
     bench.checks += [
-        acceptance.first_scan(files, bench.median(FIRST, REPORT), mpd_seconds, bench.no_mpd or ""),
+        acceptance.first_scan(files, bench.median(FIRST, PROCESS), mpd_seconds, bench.no_mpd or ""),
         acceptance.peak_memory(f"{files:,} files", bench.peaks[REPORT], acceptance.PEAK_RSS_MB),
         acceptance.unchanged_scan(bench.median(UNCHANGED, REPORT), bench.median(UNCHANGED, FIND)),
         acceptance.changed_scan(
