@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +24,7 @@ from scan_once import COUNTERS, Job
 
 PROGRAM = Path(__file__).with_name("scan_once.py")
 PATIENCE_SECONDS = 60.0
+_MARK = "MARK_OF_SCANNER"
 
 
 def wait_until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> Any:
@@ -39,9 +41,11 @@ class Scanner:
     """A child program that scans. A context manager: leaving it ends the child and whatever it started, by pid."""
 
     def __init__(self, job: Job) -> None:
-        # A session of its own: its worker processes can be told from others even after it has died.
+        # A mark in the environment: its worker processes can be told from others even after it has died.
+        self._mark = uuid.uuid4().hex
         self.process = subprocess.Popen(
             [sys.executable, str(PROGRAM), job.as_json()],
+            env=os.environ | {_MARK: self._mark},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -123,7 +127,7 @@ class Scanner:
 
     def members(self) -> list[int]:
         """The child and everything it started that still runs."""
-        return [pid for pid in psutil.pids() if _is_running(pid) and _session(pid) == self.pid]
+        return [pid for pid in psutil.pids() if _is_running(pid) and _mark_of(pid) == self._mark]
 
     def workers(self) -> list[int]:
         """What it started and still runs."""
@@ -203,11 +207,11 @@ def _has(fact: dict[str, Any], wanted: dict[str, Any]) -> bool:
     return all(fact.get(name) == value for name, value in wanted.items())
 
 
-def _session(pid: int) -> int:
+def _mark_of(pid: int) -> str | None:
     try:
-        return os.getsid(pid)
-    except ProcessLookupError:
-        return -1
+        return psutil.Process(pid).environ().get(_MARK)
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return None
 
 
 def _is_running(pid: int) -> bool:

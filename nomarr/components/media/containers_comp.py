@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 from collections.abc import Callable
 from contextlib import suppress
@@ -44,6 +43,7 @@ _PLAIN_WAV: Final = (1, 3, 0xFFFE)
 _LOSSLESS_MP4: Final = ("alac", "fLaC", "lpcm", "sowt", "twos", "in24", "in32")
 _OGG_HEAD_BYTES: Final = 4096
 _COMMENT_BYTES: Final = 8192
+_UINT32: Final = struct.Struct("<I")
 # Mutagen's annotations stop at its constructors.
 _AAC: Final[Any] = AAC
 _AIFF: Final[Any] = AIFF
@@ -72,7 +72,7 @@ def _sound_first(kind: type[FileType]) -> Any:
     return type(kind.__name__, (_SoundFirst, kind), {})
 
 
-class _BufferedComments(_COMMENTS):  # type: ignore[misc]
+class _QuickComments(_COMMENTS):  # type: ignore[misc]
     """Vorbis comments that are parsed in memory, which is cheaper than a hundred little reads from the file.
 
     As in mutagen, their own lengths say where they end, whatever the block claims.
@@ -80,24 +80,38 @@ class _BufferedComments(_COMMENTS):  # type: ignore[misc]
 
     def load(self, source: Any, *args: Any, **options: Any) -> None:
         start = source.tell()
-        head = io.BytesIO(source.tryread(_COMMENT_BYTES))
-        with suppress(MutagenError):
-            super().load(head, *args, **options)
-            end = head.tell()
-            if head.read(1):
-                source.seek(start + end)
-                return
+        block = source.tryread(_COMMENT_BYTES)
+        try:
+            end = self._take(block)
+        except (struct.error, ValueError):
+            end = len(block)
+        if end < len(block):
+            source.seek(start + end)
+            return
         # Longer than that, at the end of the file, or damaged.
         self.clear()
         source.seek(start)
         super().load(source, *args, **options)
+
+    def _take(self, block: bytes) -> int:
+        """Where the comments end; struct.error or ValueError if mutagen has to look at them."""
+        length: int
+        (length,) = _UINT32.unpack_from(block)
+        (count,) = _UINT32.unpack_from(block, 4 + length)
+        end = 8 + length
+        for _ in range(count):
+            (length,) = _UINT32.unpack_from(block, end)
+            start, end = end + 4, end + 4 + length
+            name, value = block[start:end].decode("utf-8", "replace").split("=", 1)
+            self.append((name, value))
+        return end
 
 
 class _LeanFLAC(FLAC):
     """Seek tables become thousands of objects, and nobody looks at them or at cue sheets."""
 
     METADATA_BLOCKS = [  # noqa: RUF012 - mutagen's own form
-        _BufferedComments if kind is VCFLACDict else None if kind in (SeekTable, CueSheet) else kind
+        _QuickComments if kind is VCFLACDict else None if kind in (SeekTable, CueSheet) else kind
         for kind in FLAC.METADATA_BLOCKS
     ]
 

@@ -74,9 +74,8 @@ _MAX_SLICES: Final = 5 * _MAX_FRAMES
 _LITTLE_TAG_BYTES: Final = 16 << 10
 _MAX_STRINGS: Final = 1_000
 _MAX_INFLATED_BYTES: Final = 256 << 10
-_UTF16: Final = b"\x01"
-_UTF8: Final = b"\x03"
-"""First byte of a text frame: its encoding."""
+_CODECS: Final = {b"\x00": "latin-1", b"\x01": "utf-16", b"\x02": "utf-16-be", b"\x03": "utf-8"}
+"""By the first byte of a text frame."""
 
 _BYTE_ORDER_MARK: Final = "\ufeff"
 _OTHER_BYTE_ORDER: Final = "\ufffe"
@@ -104,24 +103,44 @@ def _from_little_data(cls: Any, header: Any, flags: int, data: bytes) -> Any:
         # Mutagen copies what remains of a frame for each of its strings.
         if data.count(b"\0\0" if data[0] in (1, 2) else b"\0") > _MAX_STRINGS:
             raise ID3JunkFrameError("too many strings")
-    if not flags and not header.f_unsynch and data[:1] == _UTF16 and issubclass(cls, TextFrame):
-        data = _as_utf8(data)
+    if not flags and not header.f_unsynch and issubclass(cls, TextFrame):
+        frame = _text_frame(cls, data)
+        if frame is not None:
+            return frame
     return super(cls, cls)._fromData(header, flags, data)
 
 
-def _as_utf8(data: bytes) -> bytes:
-    """A text frame in UTF-16, decoded in one step: mutagen goes byte by byte, half of the time of a usual mp3.
+def _text_frame(cls: Any, data: bytes) -> Any:
+    """A text frame decoded in one step: mutagen goes string by string, UTF-16 byte by byte, half of a usual mp3's time.
 
-    What can't be decoded, or changes its byte order on the way, is left to mutagen.
+    None for what is damaged, or changes its byte order on the way: mutagen knows ways around that.
     """
+    codec = _CODECS.get(data[:1])
+    if codec is None:
+        return None
+    is_comment = issubclass(cls, COMM)
+    fields: dict[str, Any] = {"encoding": data[0]}
     try:
-        text = data[1:].decode("utf-16")
+        if is_comment:
+            fields["lang"] = data[1:4].decode("ascii")
+        text = data[4 if is_comment else 1 :].decode(codec)
     except UnicodeDecodeError:
-        return data
-    if _OTHER_BYTE_ORDER in text:
-        return data
-    # Each further string of the frame begins with a mark of its own.
-    return _UTF8 + text.replace(_BYTE_ORDER_MARK, "").encode("utf-8")
+        return None
+    if codec == "utf-16":
+        if _OTHER_BYTE_ORDER in text:
+            return None
+        # Each further string of the frame begins with a mark of its own.
+        text = text.replace(_BYTE_ORDER_MARK, "")
+    # Zeros at the end are padding, and empty values count for nothing.
+    strings = text.rstrip("\0").split("\0")
+    if is_comment or issubclass(cls, TXXX):
+        if len(strings) < 2:
+            return None
+        fields["desc"] = strings.pop(0)
+    frame = cls()
+    # As mutagen's own reading does: setting an attribute would check it once more.
+    vars(frame).update(fields, text=strings)
+    return frame
 
 
 def _frame_class(name: str, base: Any) -> Any:
@@ -219,6 +238,14 @@ class SmallID3(_ID3):  # type: ignore[misc]
         if not whole_body_is_changed and len(content) > _LITTLE_TAG_BYTES:
             content = _TagBytes(content)
         return super()._read(header, content)
+
+    def _add(self, frame: Any, strict: bool) -> None:
+        # The same as mutagen's for a frame that is the first of its kind, which nearly all are.
+        key = frame.HashKey
+        if key in self:
+            super()._add(frame, strict)
+        else:
+            self[key] = frame
 
 
 def take_id3(tags: Any, found: FoundTags) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -83,5 +84,8 @@ async def _cancellable(config: Config, work: Work) -> int:
 async def _open_and_work(config: Config, work: Work) -> int:
     from nomarr.app import Nomarr
 
+    # Now that everything is imported; `__main__` turned it off.
+    gc.freeze()
+    gc.enable()
     async with Nomarr.open(config) as nomarr:
         return await work(nomarr) or ExitCode.DONE

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Self, TypeVar
 
 import anyio
-import anyio.to_process
 import anyio.to_thread
 
-from nomarr.components.media.read_tags_comp import read_tags
-from nomarr.helpers.dto.files import FileStat, int64
-from nomarr.helpers.dto.quick_pickle import QuickPickle
+from nomarr.components.media.read_files_comp import ReadFile, read_files, stat_of
 from nomarr.helpers.dto.tags import TagReadResult
 from nomarr.helpers.time_helper import system_clock
+from nomarr.workflows.library.tag_worker_wf import TagWorker, WorkerWillNotStart
 from nomarr.workflows.library.task_errors_wf import single_error
 
-__all__ = ["READ_CHUNK", "FileReader", "ReadFile", "in_order", "read_here"]
+__all__ = ["READ_CHUNK", "FileReader", "in_order"]
 
 logger = logging.getLogger(__name__)
 
@@ -31,27 +28,27 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 
-@dataclass(frozen=True, slots=True)
-class ReadFile(QuickPickle):
-    """Tags, and the file's numbers just after they were read (None if it was gone by then)."""
-
-    tags: TagReadResult
-    stat: FileStat | None
-    read_at: float
-    """Just before it was opened: what was written later than this may not have been seen."""
-
-
 class FileReader:
     """Reads chunks of files in worker processes, at most `workers` at a time; a handful of files in a thread.
 
-    A worker that dies or takes too long is ended, and its files are read one by one to find the culprit.
+    A context manager: leaving it ends the processes. One that dies, or is silent for the time that a file may take, is
+    ended, and the files that it has not answered are read one by one to find the culprit.
     """
 
     def __init__(self, workers: int, file_timeout_seconds: float) -> None:
         self._limiter = anyio.CapacityLimiter(max(1, workers))
         self._file_timeout = file_timeout_seconds
+        self._idle: list[TagWorker] = []
+        self._can_start_workers = True
         # One: two threads take longer for the same files than one.
         self._threads = anyio.CapacityLimiter(1)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        while self._idle:
+            await self._idle.pop().end()
 
     async def read(self, paths: Sequence[str], *, few: bool) -> list[ReadFile]:
         """One answer for each path, in their order.
@@ -59,53 +56,52 @@ class FileReader:
         Args:
             few: there are only a few files in all, not worth starting a process.
         """
-        if not paths:
-            return []
-        patience = self._file_timeout + len(paths)
-        attempt = self._try_in_thread if few else self._try
-        answers = await attempt(list(paths), patience)
-        if answers is not None:
-            return answers
-        logger.warning("reading tags got stuck or lost its process; these %d files are read one by one", len(paths))
-        return [await self._read_one(path) for path in paths]
+        answers = await (self._read_in_thread(paths) if few else self._read_in_process(paths))
+        rest = paths[len(answers) :]
+        if rest:
+            logger.warning("reading tags got stuck or lost its process; %d files are read one by one", len(rest))
+        return answers + [await self._read_alone(path) for path in rest]
 
-    async def _try_in_thread(self, paths: list[str], patience: float) -> list[ReadFile] | None:
-        # The time spent waiting for the thread does not count.
-        async with self._threads:
-            with anyio.move_on_after(patience):
-                return await anyio.to_thread.run_sync(
-                    read_here, paths, limiter=anyio.CapacityLimiter(1), abandon_on_cancel=True
-                )
-        return None
-
-    async def _read_one(self, path: str) -> ReadFile:
-        answers = await self._try([path], self._file_timeout)
-        if answers is not None:
+    async def _read_alone(self, path: str) -> ReadFile:
+        answers = await self._read_in_process([path])
+        if answers:
             return answers[0]
         reason = f"took longer than {self._file_timeout:g} s to read, or ended the process that read it"
-        return ReadFile(TagReadResult(None, reason), _stat(path), system_clock())
+        return ReadFile(TagReadResult(None, reason), stat_of(path), system_clock())
 
-    async def _try(self, paths: list[str], patience: float) -> list[ReadFile] | None:
-        try:
-            # The time spent waiting for a free worker does not count.
-            async with self._limiter:
-                with anyio.fail_after(patience):
-                    return await anyio.to_process.run_sync(
-                        read_here, paths, cancellable=True, limiter=anyio.CapacityLimiter(1)
-                    )
-        except (TimeoutError, anyio.BrokenWorkerProcess):
-            return None
+    async def _read_in_process(self, paths: Sequence[str]) -> list[ReadFile]:
+        # The time spent waiting for a free worker does not count.
+        async with self._limiter:
+            worker = await self._free_worker()
+            if worker is None:
+                return await self._read_in_thread(paths)
+            try:
+                return await worker.read(paths, self._file_timeout)
+            finally:
+                if worker.is_ready:
+                    self._idle.append(worker)
+                else:
+                    await worker.end()
 
+    async def _free_worker(self) -> TagWorker | None:
+        if self._idle:
+            return self._idle.pop()
+        if self._can_start_workers:
+            try:
+                return await TagWorker.start()
+            except WorkerWillNotStart as error:
+                self._can_start_workers = False
+                logger.warning("no process can be started for reading tags (%s); this takes longer", error)
+        return None
 
-def read_here(paths: list[str]) -> list[ReadFile]:
-    """Read in this process. A changed file shows by its numbers afterwards."""
-    return [_read_one_here(path) for path in paths]
-
-
-def _read_one_here(path: str) -> ReadFile:
-    read_at = system_clock()
-    tags = read_tags(path)
-    return ReadFile(tags, _stat(path), read_at)
+    async def _read_in_thread(self, paths: Sequence[str]) -> list[ReadFile]:
+        # The time spent waiting for the thread does not count.
+        async with self._threads:
+            with anyio.move_on_after(self._file_timeout + len(paths)):
+                return await anyio.to_thread.run_sync(
+                    read_files, paths, limiter=anyio.CapacityLimiter(1), abandon_on_cancel=True
+                )
+        return []
 
 
 async def in_order(
@@ -145,11 +141,3 @@ class _Pending(Generic[Item, Answer]):
     async def answer(self) -> Answer:
         await self._done.wait()
         return self._answers.pop()
-
-
-def _stat(path: str) -> FileStat | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return FileStat(*map(int64, (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)))

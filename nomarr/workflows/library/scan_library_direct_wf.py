@@ -20,6 +20,7 @@ from nomarr.components.library.diff_folder_comp import FolderDiff
 from nomarr.components.library.file_systems_comp import file_system_of, keeps_identity, timestamp_granularity
 from nomarr.components.library.ignore_rules_comp import IgnoreRules
 from nomarr.components.library.walk_folders_comp import FolderWalker, existing_target
+from nomarr.components.media.read_files_comp import ReadFile
 from nomarr.helpers.dto.batches import (
     BatchResult,
     FileGone,
@@ -40,7 +41,7 @@ from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.db import Database
 from nomarr.workflows.library.find_moves_wf import find_moves
 from nomarr.workflows.library.progress_wf import ProgressMeter
-from nomarr.workflows.library.read_files_wf import READ_CHUNK, FileReader, ReadFile, in_order
+from nomarr.workflows.library.read_files_wf import READ_CHUNK, FileReader, in_order
 from nomarr.workflows.library.record_sidecars_wf import record_sidecars
 from nomarr.workflows.library.survey_wf import Survey, SurveyRules, survey_targets
 
@@ -114,13 +115,15 @@ async def scan_library_direct_workflow(
     )
     if library is None:
         raise LibraryNotFound(library_id)
-    scan = _Scan(db, library, batch_size, context, is_whole=ScanTarget(library_id) in scan_targets)
-    unsettled = await scan.look(scan_targets, final_look=False)
-    if unsettled and context.options.look_again:
-        context.meter.phase = ScanPhase.SETTLING
-        await anyio.sleep(context.options.settle_seconds)
-        unsettled = await scan.look([ScanTarget(library_id, folder, False) for folder in unsettled], final_look=True)
-    return await scan.finish(unsettled)
+    async with FileReader(context.options.tag_workers, context.options.file_timeout_seconds) as reader:
+        scan = _Scan(db, library, batch_size, context, reader, is_whole=ScanTarget(library_id) in scan_targets)
+        unsettled = await scan.look(scan_targets, final_look=False)
+        if unsettled and context.options.look_again:
+            context.meter.phase = ScanPhase.SETTLING
+            await anyio.sleep(context.options.settle_seconds)
+            again = [ScanTarget(library_id, folder, False) for folder in unsettled]
+            unsettled = await scan.look(again, final_look=True)
+        return await scan.finish(unsettled)
 
 
 @dataclass(slots=True)
@@ -167,7 +170,14 @@ class _Scan:
     """The state of one scan, across its looks."""
 
     def __init__(
-        self, db: Database, library: Library, batch_size: int, context: ScanContext, *, is_whole: bool
+        self,
+        db: Database,
+        library: Library,
+        batch_size: int,
+        context: ScanContext,
+        reader: FileReader,
+        *,
+        is_whole: bool,
     ) -> None:
         self._db = db
         self._library = library
@@ -178,7 +188,7 @@ class _Scan:
         file_system = file_system_of(library.root_path)
         self._stable = keeps_identity(file_system)
         self._granularity = timestamp_granularity(file_system)
-        self._reader = FileReader(self._options.tag_workers, self._options.file_timeout_seconds)
+        self._reader = reader
         self._report = ScanReport(context.scan_id, library.library_id, ScanRunState.COMPLETED)
         self._held_back: HeldBackLosses | None = None
         self._batch = ScanBatch()
