@@ -65,9 +65,9 @@ class LibraryStore(Protocol):
     def remove_library(self, library_id: str) -> None:
         """Forget the library with everything that belongs to it."""
 
-    def set_root_identity(self, lease: Lease, identity: RootIdentity) -> None: ...
+    def set_root_identity(self, lease: Lease, identity: RootIdentity, *, now: float | Clock) -> None: ...
 
-    def set_offline(self, library_id: str, reason: str | None) -> None:
+    def set_offline(self, lease: Lease, reason: str | None, *, now: float | Clock) -> None:
         """None: the library is back."""
 
     def mark_scan_started(
@@ -111,7 +111,7 @@ class LibraryStore(Protocol):
     def set_queued_targets(self, library_id: str, targets: Sequence[ScanTarget]) -> None:
         """What this process wants to scan next, so that a crash does not lose it."""
 
-    def set_held_back(self, lease: Lease, losses: HeldBackLosses | None) -> None: ...
+    def set_held_back(self, lease: Lease, losses: HeldBackLosses | None, *, now: float | Clock) -> None: ...
 
 
 class FileStore(Protocol):
@@ -181,7 +181,7 @@ class SidecarStore(Protocol):
     def playlists(self, library_id: str) -> Iterator[Playlist]:
         """Every playlist with its entries, by path."""
 
-    def resolve_entries(self, lease: Lease) -> int:
+    def resolve_entries(self, lease: Lease, *, now: float | Clock) -> int:
         """Point entries that mean a file which is known now to that file; how many were.
 
         Raises:

@@ -30,7 +30,7 @@ QUESTIONS: dict[str, Callable[[Scan], object]] = {
     "sidecars in_folders": lambda scan: scan.db.library_sidecars.in_folders("music", ["A"]),
     "sidecars below": lambda scan: scan.db.library_sidecars.below("music", "A"),
     "playlists": lambda scan: list(scan.db.library_sidecars.playlists("music")),
-    "resolve_entries": lambda scan: scan.db.library_sidecars.resolve_entries(scan.lease),
+    "resolve_entries": lambda scan: scan.db.library_sidecars.resolve_entries(scan.lease, now=scan.now),
     "libraries": lambda scan: scan.db.library.list_libraries(0.0),
     "events after": lambda scan: scan.db.events.after(3),
     "last_seq": lambda scan: scan.db.events.last_seq(),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from storage_kit import (
     LEASE_SECONDS,
@@ -25,6 +27,7 @@ from nomarr.helpers.dto.batches import ScanBatch
 from nomarr.helpers.dto.library import Library, LibraryState, RootIdentity, ScanTarget, WatchMode
 from nomarr.helpers.dto.scan import HeldBackLosses, InterruptedScan, Lease, ScanReport, ScanRunState, ScanState
 from nomarr.helpers.exceptions import LeaseLost, LibraryAlreadyExists
+from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.db import Database
 
 TARGETS = (ScanTarget("music", "A"), ScanTarget("music", "B\udcff/\\x41", recursive=False))
@@ -53,6 +56,15 @@ def state_of(db: Database, library_id: str = "music") -> ScanState:
     return state
 
 
+def small_writes(db: Database, lease: Lease) -> list[Callable[[float | Clock], object]]:
+    """Everything besides batches that is written under a lease."""
+    return [
+        lambda now: db.library.set_root_identity(lease, RootIdentity(1, 2), now=now),
+        lambda now: db.library.set_held_back(lease, HeldBackLosses(1, START, 1), now=now),
+        lambda now: db.library.set_offline(lease, "away", now=now),
+    ]
+
+
 def taken(lease: Lease | None) -> Lease:
     assert lease is not None
     return lease
@@ -70,7 +82,8 @@ class TestLibraries:
         library = Library("id", odd, f"/{odd}")
         db.library.add_library(library)
         assert get(db, "id") == library
-        db.library.set_offline("id", odd)
+        lease = taken(take_lease(db, "id"))
+        db.library.set_offline(lease, odd, now=START)
         assert get(db, "id").offline_reason == odd
 
     def test_odd_names_and_roots_do_not_collide(self, db: Database) -> None:
@@ -108,8 +121,8 @@ class TestLibraries:
 
     def test_a_new_root_forgets_which_folder_the_old_one_was(self, scan: Scan) -> None:
         file = scan.add("a")["a"]
-        scan.db.library.set_root_identity(scan.lease, RootIdentity(2**63 - 1, 2**62))
-        scan.db.library.set_offline("music", "no disk")
+        scan.db.library.set_root_identity(scan.lease, RootIdentity(2**63 - 1, 2**62), now=START)
+        scan.db.library.set_offline(scan.lease, "no disk", now=START)
         assert get(scan.db).root_identity == RootIdentity(2**63 - 1, 2**62)
         scan.db.library.update_library("music", name="New")
         assert get(scan.db).root_identity is not None
@@ -158,7 +171,7 @@ class TestLibraries:
                 images=[image("c.jpg")],
                 playlists=[playlist("p.m3u", "a", library_id=name)],
             )
-            library.db.library_sidecars.resolve_entries(library.lease)
+            library.db.library_sidecars.resolve_entries(library.lease, now=START)
         kept = other.known()
         last = scan.db.events.last_seq()
         scan.db.library.remove_library("music")
@@ -261,14 +274,23 @@ class TestLease:
             db.library_files.upsert_batch(lost, batch, now=START)
         with pytest.raises(LeaseLost):
             db.library.renew_lease(lost, now=START, lease_seconds=60)
-        with pytest.raises(LeaseLost):
-            db.library.set_root_identity(lost, RootIdentity(1, 2))
-        with pytest.raises(LeaseLost):
-            db.library.set_held_back(lost, HeldBackLosses(1, START, 1))
+        for write in small_writes(db, lost):
+            with pytest.raises(LeaseLost):
+                write(START)
         db.library.mark_scan_completed(lost, ScanRunState.COMPLETED, now=START, report=None)
         assert (state_of(db), db.scan_runs.list_runs(), get(db)) == before
         assert not db.library_files.any_files()
         assert db.library_folders.within(ScanTarget("music")) == {}
+
+    def test_a_lease_that_ran_out_writes_nothing_even_if_nobody_took_over(self, db: Database) -> None:
+        lease = taken(take_lease(db))
+        before = state_of(db), get(db)
+        for write in small_writes(db, lease):
+            with pytest.raises(LeaseLost):
+                write(RAN_OUT)
+            with pytest.raises(LeaseLost):
+                write(lambda: RAN_OUT)
+        assert (state_of(db), get(db)) == before
 
     def test_the_same_owner_with_an_older_fence_writes_nothing(self, db: Database) -> None:
         lost = taken(take_lease(db))
@@ -281,12 +303,12 @@ class TestLease:
     def test_held_back_losses_are_kept_until_they_are_settled(self, db: Database) -> None:
         lease = taken(take_lease(db))
         losses = HeldBackLosses(600, START, 2)
-        db.library.set_held_back(lease, losses)
+        db.library.set_held_back(lease, losses, now=START)
         db.library.mark_scan_completed(lease, ScanRunState.COMPLETED, now=START, report=None)
         assert state_of(db).held_back == losses
         again = taken(take_lease(db))
         assert state_of(db).held_back == losses
-        db.library.set_held_back(again, None)
+        db.library.set_held_back(again, None, now=START)
         assert state_of(db).held_back is None
 
 
@@ -389,10 +411,13 @@ class TestEnds:
         if scanned:
             lease = taken(take_lease(db))
             db.library.mark_scan_completed(lease, ScanRunState.COMPLETED, now=START, report=None)
+        lease = taken(take_lease(db))
         before = get(db)
-        db.library.set_offline("music", "the disk is away")
+        db.library.set_offline(lease, "the disk is away", now=START)
+        db.library.mark_scan_completed(lease, ScanRunState.OFFLINE, now=START, report=None)
         assert (get(db).state, get(db).offline_reason) == (LibraryState.OFFLINE, "the disk is away")
-        db.library.set_offline("music", None)
+        lease = taken(take_lease(db))
+        db.library.set_offline(lease, None, now=START)
         assert get(db) == before
 
 

@@ -346,36 +346,43 @@ class TestPlaylists:
 
     def test_an_entry_finds_its_file_as_soon_as_there_is_one(self, scan: Scan) -> None:
         scan.write(playlists=[playlist("p.m3u", "a", "b", None)])
-        assert scan.db.library_sidecars.resolve_entries(scan.lease) == 0
+        assert scan.db.library_sidecars.resolve_entries(scan.lease, now=START) == 0
         files = scan.add("a")
-        assert scan.db.library_sidecars.resolve_entries(scan.lease) == 1
-        assert scan.db.library_sidecars.resolve_entries(scan.lease) == 0
+        assert scan.db.library_sidecars.resolve_entries(scan.lease, now=START) == 1
+        assert scan.db.library_sidecars.resolve_entries(scan.lease, now=START) == 0
         assert self.ids(scan) == [files["a"].file_id, None, None]
         files = scan.add("b")
-        assert scan.db.library_sidecars.resolve_entries(scan.lease) == 1
+        assert scan.db.library_sidecars.resolve_entries(scan.lease, now=START) == 1
         assert self.ids(scan) == [files["a"].file_id, files["b"].file_id, None]
+
+    def test_no_entry_finds_its_file_once_the_lease_has_run_out(self, scan: Scan) -> None:
+        scan.write(playlists=[playlist("p.m3u", "a")])
+        scan.add("a")
+        with pytest.raises(LeaseLost):
+            scan.db.library_sidecars.resolve_entries(scan.lease, now=START + 1e7)
+        assert self.ids(scan) == [None]
 
     def test_an_entry_follows_its_file(self, scan: Scan, other: Scan) -> None:
         files = scan.add("a", "b")
         scan.write(playlists=[playlist("p.m3u", "a", "b")])
-        scan.db.library_sidecars.resolve_entries(scan.lease)
+        scan.db.library_sidecars.resolve_entries(scan.lease, now=START)
         scan.write(moves=[moved(files["a"], "New/a")])
         other.write(moves=[moved(files["b"], "b")])
         scan.write(upserts=[upsert("a", number=9)])
-        assert scan.db.library_sidecars.resolve_entries(scan.lease) == 0
+        assert scan.db.library_sidecars.resolve_entries(scan.lease, now=START) == 0
         assert self.ids(scan) == [files["a"].file_id, files["b"].file_id]
 
     def test_an_entry_may_mean_a_file_of_another_library(self, scan: Scan, other: Scan) -> None:
         scan.add("a")
         theirs = other.add("a")
         scan.write(playlists=[playlist("p.m3u", "a", library_id="other")])
-        scan.db.library_sidecars.resolve_entries(scan.lease)
+        scan.db.library_sidecars.resolve_entries(scan.lease, now=START)
         assert self.ids(scan) == [theirs["a"].file_id]
 
     def test_a_file_that_was_forgotten_leaves_the_text(self, scan: Scan, other: Scan) -> None:
         other.add("a")
         scan.write(playlists=[playlist("p.m3u", "a", library_id="other")])
-        scan.db.library_sidecars.resolve_entries(scan.lease)
+        scan.db.library_sidecars.resolve_entries(scan.lease, now=START)
         scan.db.library.remove_library("other")
         assert self.ids(scan) == [None]
 
@@ -393,7 +400,7 @@ class TestPlaylists:
         assert (result.playlists, result.images) == (1, 1)
         assert [stored.path for stored in scan.db.library_sidecars.playlists("music")] == ["q.m3u"]
         scan.add("a")
-        assert scan.db.library_sidecars.resolve_entries(scan.lease) == 0
+        assert scan.db.library_sidecars.resolve_entries(scan.lease, now=START) == 0
 
     def test_playlists_come_by_path(self, scan: Scan, other: Scan) -> None:
         other.write(playlists=[playlist("theirs.m3u")])
@@ -414,7 +421,7 @@ class TestPlaylists:
         scan.add("a")
         lose_lease(scan)
         with pytest.raises(LeaseLost):
-            scan.db.library_sidecars.resolve_entries(scan.lease)
+            scan.db.library_sidecars.resolve_entries(scan.lease, now=START)
         assert self.ids(scan) == [None]
 
     @staticmethod

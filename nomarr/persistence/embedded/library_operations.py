@@ -30,7 +30,7 @@ from nomarr.persistence.embedded.rows_operations import (
     unescaped_or_none,
 )
 
-__all__ = ["SqliteLibraries", "require_lease", "require_owner"]
+__all__ = ["SqliteLibraries", "require_lease"]
 
 _UNCOUNTED = "SELECT *, 0 AS rows_of_all, 0 AS rows_absent, 0 AS rows_missing FROM libraries"
 _COUNTED = """
@@ -118,23 +118,25 @@ class SqliteLibraries:
     def remove_library(self, library_id: str) -> None:
         self._connections.write(lambda db: db.execute("DELETE FROM libraries WHERE library_id = ?", (library_id,)))
 
-    def set_root_identity(self, lease: Lease, identity: RootIdentity) -> None:
-        def work(db: sqlite3.Connection) -> None:
-            require_owner(db, lease)
+    def set_root_identity(self, lease: Lease, identity: RootIdentity, *, now: float | Clock) -> None:
+        def work(db: sqlite3.Connection, begun_at: float) -> None:
+            require_lease(db, lease, begun_at)
             db.execute(
                 "UPDATE libraries SET root_device = ?, root_inode = ? WHERE library_id = ?",
                 (identity.device, identity.inode, lease.library_id),
             )
 
-        self._connections.write(work)
+        self._connections.write_by(now, work)
 
-    def set_offline(self, library_id: str, reason: str | None) -> None:
-        self._connections.write(
-            lambda db: db.execute(
+    def set_offline(self, lease: Lease, reason: str | None, *, now: float | Clock) -> None:
+        def work(db: sqlite3.Connection, begun_at: float) -> None:
+            require_lease(db, lease, begun_at)
+            db.execute(
                 "UPDATE libraries SET offline_reason = ? WHERE library_id = ?",
-                (escaped_or_none(reason), library_id),
+                (escaped_or_none(reason), lease.library_id),
             )
-        )
+
+        self._connections.write_by(now, work)
 
     def mark_scan_started(
         self,
@@ -253,32 +255,24 @@ class SqliteLibraries:
             )
         )
 
-    def set_held_back(self, lease: Lease, losses: HeldBackLosses | None) -> None:
-        def work(db: sqlite3.Connection) -> None:
-            require_owner(db, lease)
+    def set_held_back(self, lease: Lease, losses: HeldBackLosses | None, *, now: float | Clock) -> None:
+        def work(db: sqlite3.Connection, begun_at: float) -> None:
+            require_lease(db, lease, begun_at)
             db.execute(
                 "UPDATE libraries SET held_back = ? WHERE library_id = ?", (held_back_json(losses), lease.library_id)
             )
 
-        self._connections.write(work)
+        self._connections.write_by(now, work)
 
 
 def require_lease(db: sqlite3.Connection, lease: Lease, now: float) -> None:
     """Raises `LeaseLost` unless the lease is still ours and has not run out; call it inside the transaction."""
-    row = require_owner(db, lease)
-    if row["scan_expires_at"] <= now:
-        raise LeaseLost(lease.library_id)
-
-
-def require_owner(db: sqlite3.Connection, lease: Lease) -> sqlite3.Row:
-    """Raises `LeaseLost` if somebody else took the lease over; call it inside the transaction."""
-    row: sqlite3.Row | None = db.execute(
+    row = db.execute(
         "SELECT scan_expires_at FROM libraries WHERE library_id = ? AND scan_owner = ? AND scan_fence = ?",
         (lease.library_id, lease.owner, lease.fence),
     ).fetchone()
-    if row is None:
+    if row is None or row["scan_expires_at"] <= now:
         raise LeaseLost(lease.library_id)
-    return row
 
 
 def _already_exists(name: str, root_path: str, error: sqlite3.IntegrityError) -> LibraryAlreadyExists:

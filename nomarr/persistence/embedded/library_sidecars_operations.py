@@ -9,8 +9,9 @@ from nomarr.helpers.dto.batches import ImageUpsert, PlaylistUpsert, ScanBatch
 from nomarr.helpers.dto.files import FileStat, KnownSidecar, Playlist, PlaylistEntry
 from nomarr.helpers.dto.scan import Lease
 from nomarr.helpers.paths_helper import escaped, folder_of, unescaped
+from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.embedded.connection import SqliteConnections
-from nomarr.persistence.embedded.library_operations import require_owner
+from nomarr.persistence.embedded.library_operations import require_lease
 from nomarr.persistence.embedded.rows_operations import (
     chunks,
     escaped_or_none,
@@ -61,7 +62,7 @@ class SqliteSidecars:
             entries = tuple(PlaylistEntry(unescaped(text), file_id) for text, file_id in rows)
             yield Playlist(library_id, unescaped(path), entries, unescaped_or_none(error))
 
-    def resolve_entries(self, lease: Lease) -> int:
+    def resolve_entries(self, lease: Lease, *, now: float | Clock) -> int:
         open_entries = "file_id IS NULL AND target_path_key IS NOT NULL"
         if not self._connections.read(f"SELECT 1 FROM playlist_entries WHERE {open_entries} LIMIT 1"):
             return 0
@@ -70,13 +71,13 @@ class SqliteSidecars:
             " AND f.path_key = playlist_entries.target_path_key"
         )
 
-        def work(db: sqlite3.Connection) -> int:
-            require_owner(db, lease)
+        def work(db: sqlite3.Connection, begun_at: float) -> int:
+            require_lease(db, lease, begun_at)
             return db.execute(
                 f"UPDATE playlist_entries SET file_id = ({found}) WHERE {open_entries} AND EXISTS ({found})"
             ).rowcount
 
-        return self._connections.write(work)
+        return self._connections.write_by(now, work)
 
 
 def write_sidecars(db: sqlite3.Connection, library_id: str, batch: ScanBatch) -> tuple[int, int]:

@@ -69,7 +69,7 @@ class ScanContext:
     meter: ProgressMeter
     clock: Clock
     threads: CapacityLimiter
-    check_root: Callable[[], None]
+    check_root: Callable[[], object]
     """Raises `LibraryOffline` if the root is not the one that the scan began with."""
     root_device: int
     read_since: float | None = None
@@ -223,7 +223,8 @@ class _Scan:
         """The last writes, and the outcome."""
         self._context.meter.phase = ScanPhase.FINISHING
         if not self._options.dry_run and (self._report.changes_detected or self._context.after_unfinished):
-            await self._in_thread(partial(self._db.library_sidecars.resolve_entries, self._context.lease))
+            resolve = partial(self._db.library_sidecars.resolve_entries, self._context.lease, now=self._context.clock)
+            await self._in_thread(resolve)
         report = replace(
             self._report,
             duration_seconds=round(self._context.clock() - self._context.lease.started_at, 6),

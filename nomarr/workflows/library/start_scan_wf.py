@@ -144,7 +144,7 @@ async def _guarded(
     verdict = await anyio.to_thread.run_sync(
         partial(_check_root, db, start.library, options), limiter=threads, abandon_on_cancel=True
     )
-    await anyio.to_thread.run_sync(partial(_accept_root, db, start, verdict), limiter=threads)
+    await anyio.to_thread.run_sync(partial(_accept_root, db, start, verdict, clock), limiter=threads)
     context = ScanContext(
         scan_id=scan_id,
         lease=start.lease,
@@ -156,7 +156,7 @@ async def _guarded(
         renumbered=verdict.renumbered,
         held_back=start.state.held_back,
         after_unfinished=start.state.state not in (None, ScanRunState.COMPLETED),
-        check_root=partial(_require_root, db, start.library, options),
+        check_root=partial(_require_root, db, start, options, clock),
         root_device=0 if verdict.identity is None else verdict.identity.device,
     )
     with single_error():
@@ -190,26 +190,34 @@ def _check_root(db: Database, library: Library, options: ScanOptions) -> RootVer
     )
 
 
-def _require_root(db: Database, library: Library, options: ScanOptions) -> None:
+def _require_root(db: Database, start: _Start, options: ScanOptions, clock: Clock) -> None:
     """Raises `LibraryOffline` if the root went away, was emptied or was replaced since the scan began."""
+    try:
+        _look_at_root(db, start.library, options)
+    except LibraryOffline as error:
+        db.library.set_offline(start.lease, error.reason, now=clock)
+        raise
+
+
+def _look_at_root(db: Database, library: Library, options: ScanOptions) -> RootVerdict:
+    """What the root is now; raises `LibraryOffline` if it is not the library's. Writes nothing."""
     verdict = _check_root(db, library, options)
     if verdict.offline_reason is not None:
-        if not options.dry_run:
-            db.library.set_offline(library.library_id, verdict.offline_reason)
         raise LibraryOffline(library.name, library.root_path, verdict.offline_reason)
+    return verdict
 
 
-def _accept_root(db: Database, start: _Start, verdict: RootVerdict) -> None:
+def _accept_root(db: Database, start: _Start, verdict: RootVerdict, clock: Clock) -> None:
     """Store what the root is now; raises `LibraryOffline` if it is not the library's."""
     library = start.library
     if verdict.offline_reason is not None or verdict.identity is None:
         reason = verdict.offline_reason or "its root can't be looked at"
-        db.library.set_offline(library.library_id, reason)
+        db.library.set_offline(start.lease, reason, now=clock)
         raise LibraryOffline(library.name, library.root_path, reason)
     if library.offline_reason is not None:
-        db.library.set_offline(library.library_id, None)
+        db.library.set_offline(start.lease, None, now=clock)
     if verdict.identity != library.root_identity:
-        db.library.set_root_identity(start.lease, verdict.identity)
+        db.library.set_root_identity(start.lease, verdict.identity, now=clock)
 
 
 async def _dry_run(
@@ -227,9 +235,8 @@ async def _dry_run(
         raise LibraryNotFound(library_id)
     now = clock()
     meter = ProgressMeter()
-    verdict = await anyio.to_thread.run_sync(partial(_check_root, db, library, options), abandon_on_cancel=True)
-    if verdict.offline_reason is not None:
-        raise LibraryOffline(library.name, library.root_path, verdict.offline_reason)
+    look_at_root = partial(_look_at_root, db, library, options)
+    verdict = await anyio.to_thread.run_sync(look_at_root, abandon_on_cancel=True)
     context = ScanContext(
         scan_id=scan_id,
         lease=Lease(library_id, "dry run", 0, now),
@@ -237,7 +244,7 @@ async def _dry_run(
         meter=meter,
         clock=clock,
         threads=anyio.CapacityLimiter(_THREADS),
-        check_root=partial(_require_root, db, library, options),
+        check_root=look_at_root,
         root_device=0 if verdict.identity is None else verdict.identity.device,
         read_since=now if options.full else None,
         renumbered=verdict.renumbered,
@@ -266,7 +273,7 @@ async def _end(
 
     def end() -> None:
         if outcome is not None and outcome.held_back != start.state.held_back and _judged_all(start, outcome):
-            db.library.set_held_back(start.lease, outcome.held_back)
+            db.library.set_held_back(start.lease, outcome.held_back, now=clock)
         db.library.mark_scan_completed(start.lease, state, now=clock(), report=report, error=error)
         db.scan_runs.prune(keep_per_library=_KEPT_RUNS)
         if report is not None and report.changes_detected:
