@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from nomarr.components.library.file_systems_comp import file_system_of, keeps_identity, timestamp_granularity
+from nomarr.components.library.file_systems_comp import (
+    file_system_of,
+    keeps_identity,
+    needs_polling,
+    timestamp_granularity,
+)
 
 TABLE = """\
 22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
@@ -40,3 +45,19 @@ def test_the_innermost_and_latest_mount_counts(path: str, file_system: str, is_k
 
 def test_without_a_mount_table_nothing_is_known() -> None:
     assert file_system_of("/music", "") == ""
+
+
+@pytest.mark.parametrize(
+    "file_system",
+    ["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "ceph", "afs", "vboxsf", "fuse", "fuse.sshfs"],
+)
+def test_file_systems_that_change_without_an_event_are_polled(file_system: str) -> None:
+    assert needs_polling(file_system)
+
+
+@pytest.mark.parametrize(
+    "file_system",
+    ["ext4", "xfs", "btrfs", "zfs", "tmpfs", "overlay", "fuseblk", "vfat", "exfat", "ntfs3", "fusectl", ""],
+)
+def test_local_file_systems_tell_of_their_changes(file_system: str) -> None:
+    assert not needs_polling(file_system)

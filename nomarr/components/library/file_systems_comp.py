@@ -8,7 +8,15 @@ import sys
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["MOUNTS", "Mount", "file_system_of", "keeps_identity", "mounts", "timestamp_granularity"]
+__all__ = [
+    "MOUNTS",
+    "Mount",
+    "file_system_of",
+    "keeps_identity",
+    "mounts",
+    "needs_polling",
+    "timestamp_granularity",
+]
 
 MOUNTS: Final = "/proc/self/mountinfo"
 
@@ -22,6 +30,14 @@ _KEEP_IDENTITY: Final = frozenset(
 )
 """File systems whose inodes and ctimes are the same after a remount. All others are not trusted: cifs, smb3, 9p,
 virtiofs, fuse.*, vfat, exfat and ntfs make inodes up as they go."""
+
+_CHANGED_BY_OTHERS: Final = frozenset(
+    {
+        *("nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "lustre", "gfs2", "ocfs2"),
+        *("9p", "virtiofs", "vboxsf", "prl_fs"),
+    }
+)
+"""File systems that other machines change, or the host of a virtual machine: inotify tells of local changes only."""
 
 _OCTAL: Final = re.compile(r"\\([0-7]{3})")
 
@@ -65,6 +81,15 @@ def keeps_identity(file_system: str) -> bool:
     if not file_system:
         return sys.platform != "win32"
     return file_system in _KEEP_IDENTITY
+
+
+def needs_polling(file_system_type: str) -> bool:
+    """True if files on this type of file system can change without an event.
+
+    Besides network file systems those in user space (fuse, fuse.*), where another machine or another program may be on
+    the far side. `fuseblk` is a local disk, as are the layers of an overlay.
+    """
+    return file_system_type in _CHANGED_BY_OTHERS or file_system_type == "fuse" or file_system_type.startswith("fuse.")
 
 
 def timestamp_granularity(file_system: str) -> float:
