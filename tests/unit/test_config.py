@@ -58,6 +58,12 @@ def test_a_variable_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("scan_batch_size: many", "'scan_batch_size': input should be a valid integer"),
         ("resume_policy: maybe", "'resume_policy'"),
         ("root_marker: a/b", "'root_marker'"),
+        ("enable_file_watching: sometimes", "'enable_file_watching'"),
+        ("watcher_debounce_seconds: 61", "'watcher_debounce_seconds': input should be less than or equal to 60"),
+        ("watcher_debounce_seconds: -1", "'watcher_debounce_seconds'"),
+        ("watcher_max_wait_seconds: 0", "'watcher_max_wait_seconds'"),
+        ("watcher_poll_seconds: 0.5", "'watcher_poll_seconds'"),
+        ("watcher_reconcile_seconds: 59", "'watcher_reconcile_seconds': input should be greater than or equal to 60"),
         ("- a list", "lines of the form"),
         ("scan_batch_size: [", "not valid YAML in line"),
         ("text: \x01", "not valid YAML"),
@@ -94,3 +100,11 @@ def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_wrong_argument_is_named() -> None:
     with pytest.raises(ConfigurationError, match="command line"):
         load_config(log_level="loud")
+
+
+def test_watching_can_be_set_by_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOMARR_ENABLE_FILE_WATCHING", "false")
+    monkeypatch.setenv("NOMARR_WATCHER_POLL_SECONDS", "60")
+    config = load_config()
+    assert (config.enable_file_watching, config.watcher_poll_seconds) == (False, 60.0)
+    assert (config.watcher_debounce_seconds, config.watcher_max_wait_seconds) == (2.0, 15.0)
