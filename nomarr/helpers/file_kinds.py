@@ -6,7 +6,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Final
 
-__all__ = ["AUDIO_FORMATS", "FileKind", "kind_of"]
+__all__ = ["AUDIO_FORMATS", "IGNORE_FILES", "RULE_FILES", "SKIP_FILE", "FileKind", "kind_of"]
 
 
 class FileKind(Enum):
@@ -52,6 +52,15 @@ _KINDS: Final[dict[str, FileKind]] = {
     **dict.fromkeys(_PLAYLIST_EXTENSIONS, FileKind.PLAYLIST),
     **dict.fromkeys(_IMAGE_EXTENSIONS, FileKind.IMAGE),
 }
+
+IGNORE_FILES: Final = (".ndignore", ".nomarrignore")
+"""Files with gitignore patterns for their folder; the later one wins. `.ndignore` is Navidrome's name."""
+
+SKIP_FILE: Final = ".nomedia"
+"""A folder that holds this file is skipped with everything below it, as on Android."""
+
+RULE_FILES: Final = frozenset({*IGNORE_FILES, SKIP_FILE})
+"""A change of one of these changes which files belong to the library."""
 
 
 def kind_of(name: str) -> FileKind | None:

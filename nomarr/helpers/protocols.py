@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-__all__ = ["TaskRunner"]
+from nomarr.helpers.dto.library import Library, ScanTarget, WatchMode
+from nomarr.helpers.dto.scan import ScanProgress, ScanReport
+from nomarr.helpers.dto.watching import PathChange
+
+__all__ = ["TaskRunner", "WatchedLibraries"]
 
 
 class TaskRunner(Protocol):
@@ -13,3 +17,31 @@ class TaskRunner(Protocol):
 
     def start(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """Start `work` as the task `name`; raises `TaskAlreadyRunning` if one of that name still runs."""
+
+    def cancel(self, name: str) -> bool:
+        """Ask a running task to end; False if there is none."""
+
+    async def wait(self, name: str) -> object:
+        """Wait until the task has ended."""
+
+
+class WatchedLibraries(Protocol):
+    """What a watcher needs of libraries: which there are, and somebody who scans them."""
+
+    async def list_libraries(self) -> list[Library]:
+        """Every library, by name."""
+
+    async def get_library(self, library_id: str) -> Library:
+        """Raises `LibraryNotFound`."""
+
+    async def update_library(self, library_id: str, *, watch_mode: WatchMode | None = None) -> Library:
+        """Store another watch mode; raises `LibraryNotFound`."""
+
+    async def scan_targets(
+        self,
+        targets: Sequence[ScanTarget],
+        *,
+        path_changes: Sequence[PathChange] = (),
+        on_progress: Callable[[ScanProgress], None] | None = None,
+    ) -> ScanReport:
+        """Scan folders of one library, after whatever else scans it."""

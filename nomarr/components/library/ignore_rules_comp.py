@@ -15,20 +15,12 @@ from nomarr.helpers.dto.files import IgnoreRule
 from nomarr.helpers.paths_helper import join, readable, strip_control
 
 __all__ = [
-    "IGNORE_FILES",
     "JUNK_FILE_PREFIXES",
     "JUNK_FOLDERS",
-    "SKIP_FILE",
     "IgnoreRules",
     "junk_rule",
     "read_rule_file",
 ]
-
-IGNORE_FILES: Final = (".ndignore", ".nomarrignore")
-"""Files with gitignore patterns for their folder; the later one wins. `.ndignore` is Navidrome's name."""
-
-SKIP_FILE: Final = ".nomedia"
-"""A folder that holds this file is skipped with everything below it, as on Android."""
 
 JUNK_FOLDERS: Final = frozenset(
     {

@@ -12,9 +12,7 @@ from typing import Final
 import xxhash
 
 from nomarr.components.library.ignore_rules_comp import (
-    IGNORE_FILES,
     JUNK_FILE_PREFIXES,
-    SKIP_FILE,
     IgnoreRules,
     junk_rule,
     read_rule_file,
@@ -22,13 +20,12 @@ from nomarr.components.library.ignore_rules_comp import (
 from nomarr.helpers.dto.files import FolderListing, IgnoreRule, int64
 from nomarr.helpers.dto.library import ScanTarget
 from nomarr.helpers.exceptions import InvalidPath
-from nomarr.helpers.file_kinds import FileKind, kind_of
+from nomarr.helpers.file_kinds import IGNORE_FILES, RULE_FILES, SKIP_FILE, FileKind, kind_of
 from nomarr.helpers.paths_helper import folder_of, join, readable
 
 __all__ = ["FolderWalker", "existing_target", "reason_of"]
 
 _DIGEST_VERSION: Final = b"1"
-_RULE_FILES: Final = frozenset({*IGNORE_FILES, SKIP_FILE})
 
 
 _Candidate = tuple[str, "os.DirEntry[str]", FileKind]
@@ -84,7 +81,7 @@ class FolderWalker:
         rules = self._rules
         above = ""
         for segment in folder.split("/") if folder else ():
-            rules, skip = self._with_rule_files(above, rules, set(_RULE_FILES))
+            rules, skip = self._with_rule_files(above, rules, set(RULE_FILES))
             if skip is not None:
                 return _Stop(ignored_by=skip)
             above = join(above, segment)
@@ -238,7 +235,7 @@ def _entries(absolute: str, unknown: dict[str, str]) -> tuple[list[_Candidate], 
             except OSError as error:
                 unknown[name] = reason_of(error)
                 continue
-            if name in _RULE_FILES:
+            if name in RULE_FILES:
                 rule_files.add(name)
             elif (kind := kind_of(name)) is not None:
                 candidates.append((name, entry, kind))

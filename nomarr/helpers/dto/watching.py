@@ -17,10 +17,25 @@ __all__ = [
     "WatchFault",
     "WatchMessage",
     "WatchMessageType",
+    "WatchSettings",
     "WatchStatus",
     "WatcherState",
     "path_after",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class WatchSettings:
+    """How libraries are watched; values out of the configuration, in seconds."""
+
+    debounce_seconds: float = 2.0
+    """A scan begins after this time without events,"""
+    max_wait_seconds: float = 15.0
+    """or this time after the first one."""
+    poll_seconds: float = 300.0
+    """How often a library is scanned whose changes the kernel does not tell."""
+    reconcile_seconds: float = 3600.0
+    """How often every library is scanned, give or take a quarter, for what makes no event."""
 
 
 class DiskChange(StrEnum):
@@ -32,7 +47,6 @@ class DiskChange(StrEnum):
     ATTRIBUTES = "attributes"
     MOVED = "moved"
     DELETED = "deleted"
-    """Also: moved to where nobody watches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +57,7 @@ class DiskEvent:
     path: str
     is_folder: bool
     new_path: str | None = None
-    """Where it is now, if it moved inside the library."""
+    """Where it is now, if it moved inside the library; None with MOVED: it left, or its arrival is told next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +92,8 @@ class FaultKind(StrEnum):
     """The kernel's queue was full: events are lost."""
     ROOT = "root"
     """The root was moved, deleted or unmounted."""
+    MOUNT = "mount"
+    """A disk inside the library was mounted or unmounted."""
     LIMIT = "limit"
     """No more watches, instances or memory for them."""
     STOPPED = "stopped"

@@ -1,0 +1,170 @@
+"""Watches libraries: which of them, how, and for whom."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final, Self
+
+import anyio
+
+from nomarr.components.watch.library_event_handler_comp import LibraryEventHandler
+from nomarr.helpers.dto.library import Library, WatchMode
+from nomarr.helpers.dto.watching import WatchMessage, WatchSettings, WatchStatus
+from nomarr.helpers.exceptions import ConfigurationError, NomarrError
+from nomarr.helpers.protocols import TaskRunner, WatchedLibraries
+from nomarr.helpers.time_helper import Clock, system_clock
+from nomarr.services.infrastructure.library_watch_svc import LibraryWatch, MakeTree, make_tree
+
+__all__ = ["FileWatcherService", "LibraryEventHandler"]
+
+logger = logging.getLogger(__name__)
+
+_REFRESH_SECONDS: Final = 5.0
+_SUPERVISOR: Final = "watch libraries"
+
+
+class FileWatcherService:
+    """Watches libraries, each by itself. An async context manager: leaving it ends all watching.
+
+    It knows which libraries there are and who scans them, and nothing of where anything is stored.
+    """
+
+    def __init__(
+        self,
+        libraries: WatchedLibraries,
+        tasks: TaskRunner,
+        settings: WatchSettings | None = None,
+        *,
+        clock: Clock = system_clock,
+        make_tree: MakeTree = make_tree,
+    ) -> None:
+        self._libraries = libraries
+        self._tasks = tasks
+        self._settings = settings or WatchSettings()
+        self._clock = clock
+        self._make_tree = make_tree
+        self._watches: dict[str, LibraryWatch] = {}
+        self._subscribers: list[Callable[[WatchMessage], None]] = []
+        self._watches_all = False
+        self._is_supervised = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with anyio.CancelScope(shield=True):
+            await self.stop_all()
+
+    def subscribe(self, on_message: Callable[[WatchMessage], None]) -> None:
+        """Call `on_message` in the event loop for everything that watchers have to tell from now on."""
+        self._subscribers.append(on_message)
+
+    async def watch_all(self) -> None:
+        """Watch every enabled library whose mode is not off, also those that are added or switched on later."""
+        self._watches_all = True
+        await self._follow_libraries()
+        self._start_supervisor()
+
+    async def start_watching_library(self, library_id: str) -> None:
+        """Watch a library; does nothing if it is watched already. The first scan goes on in the background.
+
+        Raises:
+            LibraryNotFound: if there is no such library.
+        """
+        self._start(await self._libraries.get_library(library_id))
+        self._start_supervisor()
+
+    async def stop_watching_library(self, library_id: str) -> None:
+        """Stop watching it; a scan that the watcher began is cancelled."""
+        watch = self._watches.pop(library_id, None)
+        if watch is not None:
+            self._tasks.cancel(_task_name(library_id))
+            await self._tasks.wait(_task_name(library_id))
+
+    async def stop_all(self) -> None:
+        """Stop watching anything."""
+        self._watches_all = False
+        self._is_supervised = False
+        if self._tasks.cancel(_SUPERVISOR):
+            await self._tasks.wait(_SUPERVISOR)
+        for library_id in list(self._watches):
+            self._tasks.cancel(_task_name(library_id))
+        for library_id in list(self._watches):
+            await self.stop_watching_library(library_id)
+
+    async def switch_watch_mode(self, library_id: str, mode: WatchMode | str) -> None:
+        """Store how the library is watched, and do so from now on.
+
+        Raises:
+            LibraryNotFound: if there is no such library.
+            ConfigurationError: if there is no such mode.
+        """
+        if mode not in list(WatchMode):
+            raise ConfigurationError(f"'{mode}' is none of {', '.join(WatchMode)}", source="watch mode")
+        library = await self._libraries.update_library(library_id, watch_mode=WatchMode(mode))
+        if library_id in self._watches or self._watches_all:
+            await self._apply(library)
+
+    def status(self) -> list[WatchStatus]:
+        """Every watched library, by name."""
+        return sorted((watch.status() for watch in self._watches.values()), key=lambda status: status.name)
+
+    async def wait_until_read(self, library_id: str, seconds: float = 10.0) -> bool:
+        """Wait until every event that has happened on the disk is noted here; False if that can't be told."""
+        watch = self._watches.get(library_id)
+        return watch is not None and await watch.wait_until_read(seconds)
+
+    # -- inside -----------------------------------------------------------------------------------------------
+
+    def _start(self, library: Library) -> None:
+        if library.library_id in self._watches or library.watch_mode is WatchMode.OFF:
+            return
+        watch = LibraryWatch(library, self._libraries, self._settings, self._clock, self._make_tree, self._tell)
+        self._watches[library.library_id] = watch
+        self._tasks.start(_task_name(library.library_id), watch.run)
+
+    async def _apply(self, library: Library) -> None:
+        watch = self._watches.get(library.library_id)
+        if library.watch_mode is WatchMode.OFF or not library.enabled:
+            await self.stop_watching_library(library.library_id)
+        elif watch is not None:
+            watch.change(library)
+        elif self._watches_all:
+            self._start(library)
+
+    def _start_supervisor(self) -> None:
+        if not self._is_supervised:
+            self._is_supervised = True
+            self._tasks.start(_SUPERVISOR, self._supervise)
+
+    async def _supervise(self) -> None:
+        """Follow what others, perhaps in another process, do to libraries."""
+        while True:
+            await anyio.sleep(_REFRESH_SECONDS)
+            try:
+                await self._follow_libraries()
+            except NomarrError as error:
+                logger.warning("could not look which libraries there are: %s", error)
+
+    async def _follow_libraries(self) -> None:
+        libraries = {library.library_id: library for library in await self._libraries.list_libraries()}
+        for library_id in [library_id for library_id in self._watches if library_id not in libraries]:
+            await self.stop_watching_library(library_id)
+        for library in libraries.values():
+            await self._apply(library)
+
+    def _tell(self, message: WatchMessage) -> None:
+        for on_message in self._subscribers:
+            try:
+                on_message(message)
+            except Exception:
+                # Whoever listens must not be able to end the watching.
+                logger.exception("a subscriber to the file watcher failed")
+
+
+def _task_name(library_id: str) -> str:
+    return f"watch {library_id}"

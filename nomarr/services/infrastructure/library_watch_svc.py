@@ -1,0 +1,585 @@
+"""One library that is watched: its tree of watches, its plan, and the loop that acts on both."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Protocol
+
+import anyio
+import anyio.to_thread
+
+from nomarr.components.library.mount_watch_comp import MountWatch, polled_file_system
+from nomarr.components.watch.library_event_handler_comp import LibraryEventHandler
+from nomarr.components.watch.pending_changes_comp import ChangesToScan, PendingChanges
+from nomarr.components.watch.watch_plan_comp import WatchPlan
+from nomarr.helpers.dto.library import Library, ScanTarget, WatchMode
+from nomarr.helpers.dto.scan import ScanProgress, ScanReport
+from nomarr.helpers.dto.watching import (
+    DiskEvent,
+    FaultKind,
+    WatcherState,
+    WatchFault,
+    WatchMessage,
+    WatchMessageType,
+    WatchSettings,
+    WatchStatus,
+)
+from nomarr.helpers.exceptions import LibraryOffline, NomarrError
+from nomarr.helpers.paths_helper import readable
+from nomarr.helpers.protocols import WatchedLibraries
+from nomarr.helpers.time_helper import Clock
+
+__all__ = ["LibraryWatch", "MakeTree", "Tree", "make_tree"]
+
+logger = logging.getLogger(__name__)
+
+_HEALTH_SECONDS: Final = 1.0
+_PROBE_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+_REFUSED_ROOT_SECONDS: Final = 600.0
+_RETRY_TREE_SECONDS: Final = 60.0
+_STRAYS_SECONDS: Final = 30.0
+_SUSPENDED_SECONDS: Final = 5.0
+_INOTIFY: Final = Path("/proc/sys/fs/inotify")
+_WATCHES_STEP: Final = 65_536
+_NEARLY_ALL: Final = 0.8
+
+
+class Tree(Protocol):
+    """Something that tells of every event below a root; see `InotifyTree`."""
+
+    @property
+    def watched_folders(self) -> int: ...
+    @property
+    def blind_folders(self) -> int: ...
+    @property
+    def is_limited(self) -> bool: ...
+    def watch(self) -> None: ...
+    def end(self) -> None: ...
+    def is_alive(self) -> bool: ...
+    def blind_example(self) -> str | None: ...
+    def has_strays(self, now: float) -> bool: ...
+    def wait_until_read(self, timeout: float) -> bool: ...
+    def unwatched(self) -> list[str]: ...
+
+
+MakeTree = Callable[[str, Callable[[DiskEvent], None], Callable[[WatchFault], None]], Tree]
+
+
+def make_tree(root: str, on_event: Callable[[DiskEvent], None], on_fault: Callable[[WatchFault], None]) -> Tree:
+    """What this platform has for watching. Raises OSError if it has none left."""
+    if sys.platform == "linux":
+        from nomarr.components.watch.inotify_tree_comp import InotifyTree
+
+        return InotifyTree(root, on_event, on_fault)
+    from nomarr.components.watch.portable_tree_comp import PortableTree
+
+    return PortableTree(root, on_event, on_fault)
+
+
+@dataclass(frozen=True, slots=True)
+class _Root:
+    """What a library's root looks like from outside."""
+
+    device: int
+    inode: int
+    is_empty: bool
+
+
+@dataclass(slots=True)
+class _Offline:
+    """A library whose root is away, or was refused."""
+
+    reason: str
+    root: _Root | None
+    """What was refused: it is not tried again and again."""
+    since: float
+    probes: int = 0
+    probe_at: float = 0.0
+
+
+@dataclass(slots=True)
+class _Watching:
+    """What watches the library now: nothing at first, and where there is nothing to watch with."""
+
+    tree: Tree | None = None
+    handler: LibraryEventHandler | None = None
+    problem: str | None = None
+    """Why events don't tell everything that they should, and what to do."""
+    retry_at: float = 0.0
+    limits: tuple[int | None, int | None] = (None, None)
+    """The kernel's limits when there were too few watches."""
+
+
+@dataclass(slots=True)
+class _Counters:
+    rebuilds: int = -1
+    """The first time is none."""
+    scans: int = 0
+    targets: int = 0
+    faults: Counter[FaultKind] = field(default_factory=Counter)
+    last_scan_at: float | None = None
+
+
+class LibraryWatch:
+    """Watches one library until `run` is cancelled.
+
+    A folder is scanned only after there are good watches for it. A fault is never repaired in place: new watches are
+    made, then the old ones go, then the library is scanned.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        libraries: WatchedLibraries,
+        settings: WatchSettings,
+        clock: Clock,
+        make_tree: MakeTree,
+        tell: Callable[[WatchMessage], None],
+    ) -> None:
+        self._library = library
+        self._libraries = libraries
+        self._clock = clock
+        self._make_tree = make_tree
+        self._tell = tell
+        self._pending = PendingChanges(library.library_id, settings.debounce_seconds, settings.max_wait_seconds)
+        self._plan = WatchPlan(library.library_id, self._pending, settings, random.random)
+        self._watching = _Watching()
+        self._polled_because: str | None = None
+        self._rebuild_at: float | None = 0.0
+        self._offline: _Offline | None = None
+        self._root: _Root | None = None
+        self._root_is_known = False
+        self._root_is_asked = False
+        self._mounts: MountWatch | None = None
+        self._is_scanning = False
+        self._is_ready = False
+        self._was_audited = False
+        self._counters = _Counters()
+        self._told: tuple[WatcherState, str | None] | None = None
+        self._asleep_seconds = _asleep_seconds()
+        self._wake = anyio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    # -- for the service --------------------------------------------------------------------------------------
+
+    def change(self, library: Library) -> None:
+        """Take over what others changed about the library."""
+        before, self._library = self._library, library
+        if (before.watch_mode, before.root_path) != (library.watch_mode, library.root_path):
+            self._offline = None
+            self._root_is_known = False
+            self._close_mounts()
+            self._start_anew(self._clock())
+
+    async def wait_until_read(self, seconds: float) -> bool:
+        """Wait until every event that has happened is noted; False if that can't be told."""
+        tree = self._watching.tree
+        return tree is not None and await anyio.to_thread.run_sync(tree.wait_until_read, seconds)
+
+    def status(self) -> WatchStatus:
+        """The library as it is seen now."""
+        tree, counters = self._watching.tree, self._counters
+        state, reason = self._state()
+        return WatchStatus(
+            library_id=self._library.library_id,
+            name=self._library.name,
+            root_path=self._library.root_path,
+            mode=self._library.watch_mode,
+            state=state,
+            reason=reason,
+            watched_folders=0 if tree is None else tree.watched_folders,
+            blind_folders=0 if tree is None else tree.blind_folders,
+            events=self._pending.events,
+            targets=counters.targets,
+            folds=self._pending.folds,
+            overflows=counters.faults[FaultKind.OVERFLOW],
+            rebuilds=max(0, counters.rebuilds),
+            faults=tuple(sorted(counters.faults.items())),
+            scans=counters.scans,
+            pending_targets=len(self._pending),
+            last_event_at=self._pending.last_event_at,
+            last_scan_at=counters.last_scan_at,
+            next_whole_scan_at=self._plan.next_whole_at,
+        )
+
+    def _state(self) -> tuple[WatcherState, str | None]:
+        if self._offline is not None:
+            return WatcherState.OFFLINE, self._offline.reason
+        if not self._is_ready:
+            return WatcherState.STARTING, None
+        if self._watching.problem is not None:
+            has_tree = self._watching.tree is not None
+            return WatcherState.DEGRADED if has_tree else WatcherState.POLLING, self._watching.problem
+        if self._polled_because is not None:
+            return WatcherState.POLLING, self._polled_because
+        held = self._plan.held_target
+        if held is not None:
+            return WatcherState.WATCHING, (
+                f"something keeps touching {readable(held.folder_path)} without changing any music; "
+                "it is looked at less often"
+            )
+        return WatcherState.WATCHING, self._unreadable()
+
+    def _unreadable(self) -> str | None:
+        tree = self._watching.tree
+        example = None if tree is None else tree.blind_example()
+        if tree is None or example is None:
+            return None
+        return f"{tree.blind_folders} folders can't be read, such as {readable(example)}; what is in them is not seen"
+
+    # -- the loop ---------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        self._start_anew(self._clock())
+        try:
+            async with anyio.create_task_group() as tasks:
+                while True:
+                    try:
+                        await self._step(tasks.start_soon)
+                    except Exception:
+                        # Watching has to survive whatever it is; it is tried again.
+                        logger.exception("watching %s met an error", self._library.name)
+                        await anyio.sleep(_HEALTH_SECONDS)
+                    self._tell_state()
+                    await self._sleep()
+        finally:
+            self._close_mounts()
+            with anyio.CancelScope(shield=True):
+                await self._end_tree(self._watching)
+
+    async def _sleep(self) -> None:
+        """Until something is to be done, at the longest until the next look at the watches' health."""
+        due_at = None if self._is_scanning or self._offline is not None else self._plan.due_at()
+        wait = _HEALTH_SECONDS if due_at is None else min(_HEALTH_SECONDS, max(0.0, due_at - self._clock()))
+        with anyio.move_on_after(wait):
+            await self._wake.wait()
+        self._wake = anyio.Event()
+
+    async def _step(self, start: Callable[..., object]) -> None:
+        now = self._clock()
+        self._take_faults(now)
+        self._look_after_tree(now)
+        self._look_after_machine(now)
+        if self._offline is not None:
+            await self._probe(self._offline, now)
+        elif not self._root_is_asked:
+            self._root_is_asked = True
+            start(self._look_after_root)
+        if self._is_scanning or self._offline is not None:
+            return
+        if self._rebuild_at is not None and self._rebuild_at <= now:
+            await self._rebuild()
+        changes = self._plan.take(self._clock())
+        if changes is not None:
+            self._is_scanning = True
+            start(self._scan, changes)
+
+    def _start_anew(self, now: float) -> None:
+        """New watches, then a scan of everything."""
+        self._rebuild_at = now
+        self._plan.scan_everything(now)
+        self._wake.set()
+
+    def _wake_from_thread(self) -> None:
+        # Closed: everything is ending, and nobody needs to be woken.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._wake_up)
+
+    def _wake_up(self) -> None:
+        self._wake.set()
+
+    # -- health -----------------------------------------------------------------------------------------------
+
+    def _take_faults(self, now: float) -> None:
+        handler = self._watching.handler
+        for fault in () if handler is None else handler.take_faults():
+            self._counters.faults[fault.kind] += 1
+            logger.warning("watching %s: %s", self._library.name, fault.detail)
+            if fault.kind is FaultKind.OVERFLOW:
+                self._plan.scan_everything_after_loss(now)
+                # With the scan: as long as events keep being lost, new watches would be no better.
+                self._rebuild_at = self._plan.next_whole_at
+            elif fault.kind is FaultKind.LIMIT:
+                self._note_limit(fault)
+            else:
+                self._start_anew(now)
+
+    def _look_after_tree(self, now: float) -> None:
+        """What no event tells: a dead reader, folders that left with their watches, a limit that was raised."""
+        watching = self._watching
+        if self._rebuild_at is not None:
+            return
+        if watching.problem is not None and (now >= watching.retry_at or _limits() != watching.limits):
+            self._start_anew(now)
+        elif watching.tree is not None and not watching.tree.is_alive():
+            self._counters.faults[FaultKind.STOPPED] += 1
+            self._start_anew(now)
+        elif watching.tree is not None and watching.tree.has_strays(time.monotonic()):
+            self._rebuild_at = now + _STRAYS_SECONDS
+
+    def _look_after_machine(self, now: float) -> None:
+        """Disks that were mounted or unmounted, and a machine that slept."""
+        if self._mounts is not None and self._mounts.has_changed():
+            logger.info("the disks at %s are other ones now", self._library.root_path)
+            self._start_anew(now)
+        asleep = _asleep_seconds()
+        if asleep - self._asleep_seconds > _SUSPENDED_SECONDS:
+            self._plan.scan_everything(now)
+        self._asleep_seconds = asleep
+
+    async def _look_after_root(self) -> None:
+        """Ask what the root is. One that does not answer, on a dead share, is asked by one thread only."""
+        try:
+            root = await _look_at(self._library.root_path)
+        finally:
+            self._root_is_asked = False
+        before, was_known = self._root, self._root_is_known
+        self._root, self._root_is_known = root, True
+        if was_known and root != before and self._offline is None:
+            self._start_anew(self._clock())
+
+    async def _probe(self, away: _Offline, now: float) -> None:
+        """Look whether the root is back."""
+        if now < away.probe_at:
+            return
+        away.probe_at = now + _PROBE_SECONDS[min(away.probes, len(_PROBE_SECONDS) - 1)]
+        away.probes += 1
+        root = None
+        with anyio.move_on_after(_HEALTH_SECONDS):
+            root = await _look_at(self._library.root_path)
+        if root is not None and (root != away.root or now - away.since > _REFUSED_ROOT_SECONDS):
+            self._offline = None
+            self._root, self._root_is_known = root, True
+            self._start_anew(now)
+
+    # -- watches ----------------------------------------------------------------------------------------------
+
+    async def _rebuild(self) -> None:
+        """Make new watches, then end the old ones: in between, both are heard."""
+        self._rebuild_at = None
+        self._counters.rebuilds += 1
+        self._was_audited = False
+        if self._mounts is None:
+            self._mounts = MountWatch(self._library.root_path)
+        self._polled_because = await self._why_polled()
+        watching = _Watching()
+        if self._library.watch_mode is not WatchMode.POLL:
+            watching = await self._new_tree()
+            if watching.problem is not None and self._watching.tree is not None:
+                # Perhaps there are too few watches only as long as the old ones are there, too.
+                await self._end_tree(watching)
+                await self._end_tree(self._watching)
+                watching = await self._new_tree()
+        before, self._watching = self._watching, watching
+        await self._end_tree(before)
+        self._plan.is_polled = self._polled_because is not None or watching.problem is not None
+        self._warn_before_limit()
+
+    async def _why_polled(self) -> str | None:
+        if self._library.watch_mode is WatchMode.POLL:
+            return "its watch mode is poll"
+        if self._library.watch_mode is WatchMode.AUTO:
+            kind = await anyio.to_thread.run_sync(polled_file_system, self._library.root_path)
+            if kind is not None:
+                return f"the kernel does not tell of all changes on {kind}"
+        return None
+
+    async def _new_tree(self) -> _Watching:
+        handler = LibraryEventHandler(self._pending, self._clock, self._wake_from_thread)
+        watching = _Watching(handler=handler, retry_at=self._clock() + _RETRY_TREE_SECONDS, limits=_limits())
+
+        def make() -> Tree:
+            tree = self._make_tree(self._library.root_path, handler.on_event, handler.on_fault)
+            tree.watch()
+            return tree
+
+        try:
+            watching.tree = await anyio.to_thread.run_sync(make)
+        except (FileNotFoundError, NotADirectoryError):
+            # The scan that follows says that the root is away.
+            return watching
+        except OSError as error:
+            watching.problem = _why_not(error)
+            return watching
+        if watching.tree.is_limited:
+            watching.problem = _too_few_watches(watching.tree)
+        return watching
+
+    def _note_limit(self, fault: WatchFault) -> None:
+        watching = self._watching
+        watching.problem = _too_few_watches(watching.tree)
+        watching.limits, watching.retry_at = _limits(), self._clock() + _RETRY_TREE_SECONDS
+        self._plan.is_polled = True
+        logger.warning("watching %s: %s; %s", self._library.name, fault.detail, watching.problem)
+
+    async def _end_tree(self, watching: _Watching) -> None:
+        if watching.handler is not None:
+            watching.handler.retire()
+        tree, watching.tree = watching.tree, None
+        if tree is not None:
+            await anyio.to_thread.run_sync(tree.end)
+
+    async def _audit(self) -> None:
+        """Ask the kernel, after a whole scan, whether every folder has its watch; once new ones are tried."""
+        tree = self._watching.tree
+        if tree is None or self._watching.problem is not None:
+            return
+        try:
+            unwatched = await anyio.to_thread.run_sync(tree.unwatched)
+        except OSError as error:
+            logger.warning("watching %s: the watches can't be checked: %s", self._library.name, error)
+            return
+        if not unwatched:
+            self._was_audited = False
+        elif not self._was_audited:
+            self._start_anew(self._clock())
+            self._was_audited = True
+        else:
+            self._watching.problem = (
+                f"{len(unwatched)} folders have no watch, such as {readable(unwatched[0])}; "
+                "the library is scanned from time to time instead"
+            )
+            self._watching.retry_at = self._clock() + _REFUSED_ROOT_SECONDS
+            self._plan.is_polled = True
+
+    def _warn_before_limit(self) -> None:
+        tree, limit = self._watching.tree, _limit("max_user_watches")
+        if tree is not None and limit is not None and tree.watched_folders > _NEARLY_ALL * limit:
+            logger.warning(
+                "watching %s takes %d of the %d watches that the kernel allows; before there are too few: %s",
+                *(self._library.name, tree.watched_folders, limit, _raise_watches(tree.watched_folders)),
+            )
+
+    def _close_mounts(self) -> None:
+        if self._mounts is not None:
+            self._mounts.close()
+            self._mounts = None
+
+    # -- scans ------------------------------------------------------------------------------------------------
+
+    async def _scan(self, changes: ChangesToScan) -> None:
+        """Have the changes scanned; whatever comes of it is noted, and nothing is dropped."""
+        self._counters.scans += 1
+        self._counters.targets += len(changes.targets)
+        self._say(WatchMessageType.SCAN_STARTED, targets=changes.targets)
+        try:
+            report = await self._libraries.scan_targets(
+                changes.targets,
+                path_changes=changes.path_changes,
+                on_progress=lambda progress: self._say(WatchMessageType.SCAN_PROGRESS, progress=progress),
+            )
+        except LibraryOffline as error:
+            self._plan.failed(changes, self._clock())
+            self._offline = _Offline(error.reason, self._root, since=self._clock())
+            self._say(WatchMessageType.SCAN_FAILED, error=str(error))
+        except Exception as error:
+            self._plan.failed(changes, self._clock())
+            # Errors of ours are sentences; the others are mistakes, and need to be found.
+            logger.warning(
+                "scanning %s failed, it is tried again: %s",
+                *(self._library.name, error),
+                exc_info=not isinstance(error, NomarrError),
+            )
+            self._say(WatchMessageType.SCAN_FAILED, error=str(error))
+        else:
+            await self._scanned(changes, report)
+        finally:
+            self._is_scanning = False
+            self._wake.set()
+
+    async def _scanned(self, changes: ChangesToScan, report: ScanReport) -> None:
+        now = self._clock()
+        self._counters.last_scan_at = now
+        self._plan.completed(changes, changed=report.changes_detected, now=now)
+        self._say(WatchMessageType.SCAN_COMPLETED, report=report)
+        if ScanTarget(self._library.library_id) not in changes.targets:
+            return
+        if not self._is_ready:
+            self._is_ready = True
+            self._say(WatchMessageType.WATCHING)
+        await self._audit()
+
+    def _tell_state(self) -> None:
+        state = self._state()
+        if state != self._told:
+            self._told = state
+            self._say(WatchMessageType.STATE)
+
+    def _say(
+        self,
+        kind: WatchMessageType,
+        *,
+        targets: tuple[ScanTarget, ...] = (),
+        progress: ScanProgress | None = None,
+        report: ScanReport | None = None,
+        error: str | None = None,
+    ) -> None:
+        self._tell(
+            WatchMessage(kind, self._library.library_id, self._clock(), self.status(), targets, progress, report, error)
+        )
+
+
+async def _look_at(path: str) -> _Root | None:
+    def look() -> _Root | None:
+        try:
+            status = os.stat(path)
+            with os.scandir(path) as entries:
+                return _Root(status.st_dev, status.st_ino, next(entries, None) is None)
+        except OSError:
+            return None
+
+    return await anyio.to_thread.run_sync(look, abandon_on_cancel=True)
+
+
+def _asleep_seconds() -> float:
+    """How long the machine has slept since it was started; 0 where that can't be told."""
+    if sys.platform != "linux":
+        return 0.0
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
+
+
+def _limit(name: str) -> int | None:
+    try:
+        return int((_INOTIFY / name).read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _limits() -> tuple[int | None, int | None]:
+    return _limit("max_user_watches"), _limit("max_user_instances")
+
+
+def _too_few_watches(tree: Tree | None) -> str:
+    watched, blind = (0, 0) if tree is None else (tree.watched_folders, tree.blind_folders)
+    return (
+        f"{blind} of {watched + blind} folders can't be watched because the kernel's limit is reached; until it is "
+        f"raised, the library is scanned from time to time instead: {_raise_watches(watched + blind)}"
+    )
+
+
+def _raise_watches(folders: int) -> str:
+    """The command for so many folders, with as many again for what else runs on the machine."""
+    wanted = max(2 * folders, _limit("max_user_watches") or 0)
+    return f"sudo sysctl fs.inotify.max_user_watches={-(-wanted // _WATCHES_STEP) * _WATCHES_STEP}"
+
+
+def _why_not(error: OSError) -> str:
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        wanted = 2 * (_limit("max_user_instances") or 128)
+        return (
+            "the kernel allows no more watchers; until it does, the library is scanned from time to time instead: "
+            f"sudo sysctl fs.inotify.max_user_instances={wanted}"
+        )
+    return f"the library can't be watched ({error.strerror}); it is scanned from time to time instead"
