@@ -88,7 +88,6 @@ class InotifyTree(InotifyFD):
         """Start, and come back when every folder has its watch. Raises OSError if the root can't be watched."""
         self.start()
         try:
-            self._add_watch_of_root()
             self._add_tree(self._root)
         except BaseException:
             self.end()
@@ -236,11 +235,9 @@ class InotifyTree(InotifyFD):
         Each folder gets its watch before it is listed: what appears in it later makes an event. A folder that has a
         watch keeps it and is known by its new path.
         """
-        for folder, _ in self._folders_on_disk(top, self._watch_folder):
+        for _ in self._folders_on_disk(top, self._watch_folder):
             if not self.should_keep_running():
                 return
-            with self._lock_of_tree:
-                self._blind.discard(folder)
 
     def _folders_on_disk(
         self, top: bytes, before_listing: Callable[[bytes], bool] = lambda _: True
@@ -265,24 +262,22 @@ class InotifyTree(InotifyFD):
     def _watch_folder(self, folder: bytes) -> bool:
         """Give the folder its watch; False if there is no use in looking into it."""
         try:
-            self._folders_put(self._add_watch(folder), folder)
-        except (FileNotFoundError, NotADirectoryError):
-            return False
+            watch = self._add_watch(folder)
         except OSError as error:
+            if folder == self._root:
+                raise
+            if isinstance(error, FileNotFoundError | NotADirectoryError):
+                return False
             self._note_blind(folder)
             if error.errno in _LIMIT_ERRORS:
                 self._tell_limit(error)
                 # Below, there may be music all the same: how many watches are missing is worth knowing.
                 return True
             return False
-        return True
-
-    def _add_watch_of_root(self) -> None:
-        self._folders_put(self._add_watch(self._root), self._root)
-
-    def _folders_put(self, watch: int, folder: bytes) -> None:
         with self._lock_of_tree:
             self._folders[watch] = folder
+            self._blind.discard(folder)
+        return True
 
     def _add_watch(self, folder: bytes) -> int:
         watch = int(inotify_add_watch(self._inotify_fd, folder, _MASK))

@@ -563,8 +563,9 @@ def _limits() -> tuple[int | None, int | None]:
 
 def _too_few_watches(tree: Tree | None) -> str:
     watched, blind = (0, 0) if tree is None else (tree.watched_folders, tree.blind_folders)
+    missing = f"{blind} of {watched + blind} folders" if tree is not None else "the library's folders"
     return (
-        f"{blind} of {watched + blind} folders can't be watched because the kernel's limit is reached; until it is "
+        f"{missing} can't be watched because the kernel's limit is reached; until it is "
         f"raised, the library is scanned from time to time instead: {_raise_watches(watched + blind)}"
     )
 
@@ -582,4 +583,6 @@ def _why_not(error: OSError) -> str:
             "the kernel allows no more watchers; until it does, the library is scanned from time to time instead: "
             f"sudo sysctl fs.inotify.max_user_instances={wanted}"
         )
+    if error.errno == errno.ENOSPC:
+        return _too_few_watches(None)
     return f"the library can't be watched ({error.strerror}); it is scanned from time to time instead"
