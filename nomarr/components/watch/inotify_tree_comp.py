@@ -128,7 +128,10 @@ class InotifyTree(InotifyFD):
             return any(is_folder and now - since > _STRAY_SECONDS for _, is_folder, since in self._moving.values())
 
     def wait_until_read(self, timeout: float) -> bool:
-        """Wait until every event that has happened is handed on: a cookie goes through the same queue behind them."""
+        """Wait until every event that has happened is handed on: a cookie goes through the same queue behind them.
+
+        False if that did not happen in time. Raises OSError if there is no place for a temporary folder.
+        """
         seen = threading.Event()
         with tempfile.TemporaryDirectory(prefix="nomarr-watch-") as folder:
             with self._lock_of_tree:

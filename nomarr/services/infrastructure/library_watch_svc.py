@@ -48,6 +48,7 @@ _HEALTH_SECONDS: Final = 1.0
 _PROBE_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 _REFUSED_ROOT_SECONDS: Final = 600.0
 _RETRY_TREE_SECONDS: Final = 60.0
+_AFTER_FAULT_SECONDS: Final = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
 _STRAYS_SECONDS: Final = 30.0
 _SUSPENDED_SECONDS: Final = 5.0
 _INOTIFY: Final = Path("/proc/sys/fs/inotify")
@@ -157,6 +158,8 @@ class LibraryWatch:
         self._watching = _Watching()
         self._polled_because: str | None = None
         self._rebuild_at: float | None = 0.0
+        self._last_fault_at = 0.0
+        self._faults_in_a_row = 0
         self._offline: _Offline | None = None
         self._root: _Root | None = None
         self._root_is_known = False
@@ -286,10 +289,10 @@ class LibraryWatch:
             self._is_scanning = True
             start(self._scan, changes)
 
-    def _start_anew(self, now: float) -> None:
+    def _start_anew(self, at: float) -> None:
         """New watches, then a scan of everything."""
-        self._rebuild_at = now
-        self._plan.scan_everything(now)
+        self._rebuild_at = at
+        self._plan.scan_everything(at)
         self._wake.set()
 
     def _wake_from_thread(self) -> None:
@@ -314,7 +317,16 @@ class LibraryWatch:
             elif fault.kind is FaultKind.LIMIT:
                 self._note_limit(fault)
             else:
-                self._start_anew(now)
+                self._start_anew(self._not_again_and_again(now))
+
+    def _not_again_and_again(self, now: float) -> float:
+        """When to make new watches after a fault: at once, and later each time if it keeps coming back."""
+        if now - self._last_fault_at > 2 * _AFTER_FAULT_SECONDS[-1]:
+            self._faults_in_a_row = 0
+        wait = _AFTER_FAULT_SECONDS[min(self._faults_in_a_row, len(_AFTER_FAULT_SECONDS) - 1)]
+        self._faults_in_a_row += 1
+        self._last_fault_at = now
+        return now + wait
 
     def _look_after_tree(self, now: float) -> None:
         """What no event tells: a dead reader, folders that left with their watches, a limit that was raised."""
@@ -325,7 +337,7 @@ class LibraryWatch:
             self._start_anew(now)
         elif watching.tree is not None and not watching.tree.is_alive():
             self._counters.faults[FaultKind.STOPPED] += 1
-            self._start_anew(now)
+            self._start_anew(self._not_again_and_again(now))
         elif watching.tree is not None and watching.tree.has_strays(time.monotonic()):
             self._rebuild_at = now + _STRAYS_SECONDS
 
