@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from nomarr.helpers.dto.library import Library, LibraryState, ScanTarget, WatchMode
     from nomarr.helpers.dto.scan import ScanProgress, ScanReport, ScanRun, ScanRunState
     from nomarr.helpers.dto.tags import AudioTags
+    from nomarr.helpers.dto.watching import PathChange
     from nomarr.helpers.exceptions import (
         ConfigurationError,
         DatabaseError,
@@ -49,6 +50,7 @@ __all__ = [
     "LibraryState",
     "Nomarr",
     "NomarrError",
+    "PathChange",
     "PathState",
     "Playlist",
     "PlaylistEntry",
@@ -84,6 +86,7 @@ _HOMES = {
     "LibraryState": "nomarr.helpers.dto.library",
     "Nomarr": "nomarr.app",
     "NomarrError": "nomarr.helpers.exceptions",
+    "PathChange": "nomarr.helpers.dto.watching",
     "PathState": "nomarr.helpers.dto.answers",
     "Playlist": "nomarr.helpers.dto.files",
     "PlaylistEntry": "nomarr.helpers.dto.files",

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nomarr.components.library.detect_moves_comp import Arrival, FileIdentity, Move, detect_moves, in_safe_order
+from nomarr.components.library.detect_moves_comp import (
+    RENAME_EVENT,
+    SAME_INODE,
+    Arrival,
+    FileIdentity,
+    Move,
+    detect_moves,
+    in_safe_order,
+)
 from nomarr.helpers.dto.files import FileStat, KnownFile
 
 
@@ -49,6 +58,26 @@ def test_inodes_that_mean_nothing_are_no_evidence() -> None:
 def test_a_disk_with_a_new_device_number_is_the_same_disk() -> None:
     moves = detect_moves([arrived("b", 7, device=5)], [known("a", 7, device=1)], "l", {1: 5})
     assert pairs(moves) == {("a", "b")}
+
+
+@pytest.mark.parametrize(
+    "now", [arrived("b", 7, size=2, mtime_ns=2), arrived("b", 8), arrived("b", 0, device=0), arrived("b", 7)]
+)
+def test_a_move_that_was_noticed_counts_whatever_the_numbers_of_the_file_are(now: Arrival) -> None:
+    file = known("a", 7)
+    assert detect_moves([now], [file], "music", noticed=[(file, now)]) == [Move(file, "b", RENAME_EVENT)]
+
+
+def test_files_that_moved_on_after_they_were_noticed_are_told_apart_by_their_numbers() -> None:
+    a, b, c, d = known("a", 7), known("b", 8), arrived("c", 8), arrived("d", 7)
+    moves = detect_moves([c, d], [a, b], "music", noticed=[(a, c)])
+    assert set(moves) == {Move(a, "d", SAME_INODE), Move(b, "c", SAME_INODE)}
+
+
+def test_a_move_that_was_noticed_tells_hard_links_apart() -> None:
+    a, b, c, d = known("a", 7), known("b", 7), arrived("c", 7), arrived("d", 7)
+    moves = detect_moves([c, d], [a, b], "music", noticed=[(b, c)])
+    assert set(moves) == {Move(b, "c", RENAME_EVENT), Move(a, "d", SAME_INODE)}
 
 
 @given(st.permutations(range(8)), st.integers(0, 8))

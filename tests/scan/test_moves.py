@@ -4,60 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-from support.disk import assert_equal
-from support.music import build, tone, tones, wait_for_another_timestamp
-from support.scans import events, happened, ids, last_seq, missing, present, scan
-
-from nomarr import Library, Nomarr, ScanReport
+from support.music import build, tone, tones
+from support.scanned import Scanned
+from support.scans import events, happened, missing, present
 
 PROOF = "device+inode+size+mtime"
-
-
-class Music:
-    """A scanned library: rename in it, scan again, and see what became of the ids."""
-
-    def __init__(self, nomarr: Nomarr, library: Library, before: dict[str, str], seq: int) -> None:
-        self.nomarr, self.library, self.before, self.seq = nomarr, library, before, seq
-        self.root = Path(library.root_path)
-
-    def rename(self, old: str, new: str) -> None:
-        (self.root / new).parent.mkdir(parents=True, exist_ok=True)
-        os.rename(self.root / old, self.root / new)
-
-    def swap(self, one: str, other: str) -> None:
-        self.rename(one, "swapping")
-        self.rename(other, one)
-        self.rename("swapping", other)
-
-    async def scan(self, *folders: str, recursive: bool = True) -> ScanReport:
-        return await scan(self.nomarr, self.library, *folders, recursive=recursive)
-
-    async def ids(self) -> dict[str, str]:
-        await assert_equal(self.nomarr, self.library)
-        return await ids(self.nomarr, self.library)
-
-    async def happened(self) -> list[tuple[str, str]]:
-        return await happened(self.nomarr, self.seq)
-
-
-@pytest.fixture
-def scanned(nomarr: Nomarr, music_tree: Callable[..., Path]) -> Callable[..., object]:
-    async def make(tree: dict[str, object], name: str = "music") -> Music:
-        root = music_tree(tree, name)
-        wait_for_another_timestamp(root.parent, 0.03)
-        library = await nomarr.libraries.add_library(name, root)
-        await scan(nomarr, library)
-        wait_for_another_timestamp(root.parent)
-        return Music(nomarr, library, await ids(nomarr, library), await last_seq(nomarr))
-
-    return make
-
-
-Scanned = Callable[..., "object"]
 
 
 async def test_a_renamed_file_keeps_its_id_and_the_feed_says_why(scanned: Scanned) -> None:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from nomarr.helpers.dto.files import FileStat, KnownFile
 
-__all__ = ["SAME_INODE", "Arrival", "FileIdentity", "Move", "detect_moves", "identity_of", "in_safe_order"]
+__all__ = [
+    "RENAME_EVENT",
+    "SAME_INODE",
+    "Arrival",
+    "FileIdentity",
+    "Move",
+    "detect_moves",
+    "identity_of",
+    "in_safe_order",
+]
 
 SAME_INODE: Final = "device+inode+size+mtime"
+RENAME_EVENT: Final = "rename event"
 
 
 class FileIdentity(NamedTuple):
@@ -50,30 +60,59 @@ def detect_moves(
     departed: Iterable[KnownFile],
     library_id: str,
     renumbered: Mapping[int, int] | None = None,
+    noticed: Iterable[tuple[KnownFile, Arrival]] = (),
 ) -> list[Move]:
-    """Pair departed files with arrivals of the same identity in the library `library_id`, one to one.
+    """Pair departed files with arrivals in the library `library_id`, one to one: first what was noticed, then the rest.
 
-    Two files of one identity on either side (hard links) are ambiguous, and ambiguous means not a move.
+    Of the rest, files of the same identity belong together. Two of one identity on either side (hard links) are
+    ambiguous, and ambiguous means not a move.
 
     The same physical file may be in several libraries that lie inside each other. It is another file in each of them,
     so a file of another library counts only if the library itself had none of that identity.
 
     Args:
         renumbered: device number of old to that of now, for disks that got another number since (a reboot).
+        noticed: files and where they are now for somebody who saw them move, no file and no path twice. It is believed
+            unless identity proves that one of the two belongs to something else.
     """
     new_number = renumbered or {}
+
+    def old_identity(file: KnownFile) -> FileIdentity:
+        return identity_of(file.stat, new_number.get(file.device, file.device))
+
     gone: dict[FileIdentity, list[KnownFile]] = defaultdict(list)
     for file in departed:
         # Inode 0 stands for a file system whose inodes mean nothing.
         if file.stat.inode:
-            gone[identity_of(file.stat, new_number.get(file.device, file.device))].append(file)
+            gone[old_identity(file)].append(file)
     came: dict[FileIdentity, list[Arrival]] = defaultdict(list)
     for arrival in arrivals:
         if arrival.identity in gone:
             came[arrival.identity].append(arrival)
+
+    def is_credible(file: KnownFile, arrival: Arrival) -> bool:
+        # It was noticed before the disk was looked at: since then the file may have moved on, or another one come.
+        before, now = old_identity(file), arrival.identity
+        return before == now or (before not in came and now not in gone)
+
+    seen = [Move(file, arrival.path, RENAME_EVENT) for file, arrival in noticed if is_credible(file, arrival)]
+    return seen + _same_identity(came, gone, library_id, seen)
+
+
+def _same_identity(
+    came: Mapping[FileIdentity, Sequence[Arrival]],
+    gone: Mapping[FileIdentity, Sequence[KnownFile]],
+    library_id: str,
+    known: Sequence[Move],
+) -> list[Move]:
+    """The moves that identity proves, of files and to paths that have no part in those known already."""
+    moved = {move.file.file_id for move in known}
+    taken = {move.to_path for move in known}
     moves = []
-    for identity, found in came.items():
-        candidates = [file for file in gone[identity] if file.library_id == library_id] or gone[identity]
+    for identity, arrivals in came.items():
+        found = [arrival for arrival in arrivals if arrival.path not in taken]
+        files = [file for file in gone[identity] if file.file_id not in moved]
+        candidates = [file for file in files if file.library_id == library_id] or files
         if len(found) == 1 and len(candidates) == 1:
             moves.append(Move(candidates[0], found[0].path, SAME_INODE))
     return moves

@@ -29,6 +29,8 @@ class FolderDiff:
     seen: dict[int, KnownFile] = field(default_factory=dict)
     """Files that are there with the numbers of their rows, though the rows say missing, hidden, or another disk."""
     gone: list[KnownFile] = field(default_factory=list)
+    unsure: list[KnownFile] = field(default_factory=list)
+    """Instead of `gone`, if the folder changed while it was listed."""
     hidden: list[tuple[KnownFile, IgnoreRule]] = field(default_factory=list)
     """Rows that a rule hides now, with the rule."""
     sidecars: list[int] = field(default_factory=list)
@@ -45,6 +47,10 @@ class FolderDiff:
         """Files that were not here before, as far as the file system's identity of files tells."""
         yield from self.new
         yield from self.replaced
+
+    def edited(self) -> Iterator[int]:
+        """Those of `changed` that are not only to be read again: their numbers are others than those of their rows."""
+        return (index for index, row in self.changed.items() if self.listing.stat_at(index) != row.stat)
 
     def path_at(self, index: int) -> str:
         """The normalized path of a listed file."""

@@ -62,7 +62,7 @@ class DiskEvent:
 
 @dataclass(frozen=True, slots=True)
 class PathChange:
-    """A file or folder that was renamed, or, without a new path, deleted."""
+    """A file or folder that was renamed, or, without a new path, deleted; normalized paths of one library."""
 
     old: str
     new: str | None
@@ -70,7 +70,10 @@ class PathChange:
 
 
 def path_after(path: str, changes: Iterable[PathChange]) -> str | None:
-    """Where the file that was at `path` is after these changes, in their order; None if it was deleted."""
+    """Where the file that was at `path` is after these changes, in their order; None if it was deleted.
+
+    Whether another file took its place since is not asked.
+    """
     now = path
     for change in changes:
         if now == change.old:

@@ -20,6 +20,7 @@ from nomarr.helpers.dto.answers import Explanation, Verification
 from nomarr.helpers.dto.files import FileRecord, Playlist
 from nomarr.helpers.dto.library import Library, LibraryState, ScanTarget, WatchMode
 from nomarr.helpers.dto.scan import ScanHooks, ScanOptions, ScanProgress, ScanReport, ScanRun
+from nomarr.helpers.dto.watching import PathChange
 from nomarr.helpers.exceptions import (
     ConfigurationError,
     InvalidPath,
@@ -202,6 +203,7 @@ class LibraryService:
         wait: bool = True,
         dry_run: bool = False,
         accept_losses: bool = False,
+        path_changes: Sequence[PathChange] = (),
         on_progress: Callable[[ScanProgress], None] | None = None,
     ) -> ScanReport:
         """Scan folders, of several libraries if need be, and wait until it is done.
@@ -213,9 +215,12 @@ class LibraryService:
             wait: wait for other processes that scan the library; False raises `LibraryAlreadyScanning`.
             dry_run: say what would be done and write nothing.
             accept_losses: believe that files are gone, however many.
+            path_changes: renames and deletions that the caller noticed since the last scan, in their order: the
+                strongest evidence of moves, with which a renamed file keeps its id though it was edited too. They are
+                kept in memory only; after a crash the other evidence has to do.
 
         Raises:
-            ValueError: without targets.
+            ValueError: without targets, or for `path_changes` with targets of several libraries.
             LibraryNotFound, LibraryOffline, LibraryAlreadyScanning, LeaseLost, DatabaseError: as their names say.
             ScanCancelled: if somebody else cancelled the scan.
         """
@@ -225,6 +230,7 @@ class LibraryService:
             wait=wait,
             dry_run=dry_run,
             accept_losses=accept_losses,
+            path_changes=path_changes,
             on_progress=on_progress,
         )
         return ScanReport.combined(reports)
@@ -237,6 +243,7 @@ class LibraryService:
         wait: bool = True,
         dry_run: bool = False,
         accept_losses: bool = False,
+        path_changes: Sequence[PathChange] = (),
         on_progress: Callable[[ScanProgress], None] | None = None,
     ) -> list[ScanReport]:
         """As `scan_targets`, with one report for each library, in the order of their first targets."""
@@ -246,11 +253,13 @@ class LibraryService:
         by_library: dict[str, list[ScanTarget]] = defaultdict(list)
         for target in targets:
             by_library[target.library_id].append(target)
+        if path_changes and len(by_library) > 1:
+            raise ValueError("path changes belong to one library; scan each library with its own")
         for library_id in by_library:
             await self.get_library(library_id)
         handles = []
         for library_id, its_targets in by_library.items():
-            handle = await self._queue.ask(library_id, its_targets, options, wait=wait)
+            handle = await self._queue.ask(library_id, its_targets, options, wait=wait, path_changes=path_changes)
             if on_progress is not None:
                 handle.subscribe(on_progress)
             handles.append(handle)
@@ -331,7 +340,13 @@ class LibraryService:
         while True:
             try:
                 outcome = await start_scan_workflow(
-                    self._db, handle.library_id, handle.targets, handle.options, hooks, self._clock
+                    self._db,
+                    handle.library_id,
+                    handle.targets,
+                    handle.options,
+                    hooks,
+                    self._clock,
+                    path_changes=handle.path_changes,
                 )
             except LibraryAlreadyScanning:
                 if not handle.wait:

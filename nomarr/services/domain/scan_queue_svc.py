@@ -9,6 +9,7 @@ import anyio
 
 from nomarr.helpers.dto.library import ScanTarget, without_covered
 from nomarr.helpers.dto.scan import ScanOptions, ScanProgress, ScanReport
+from nomarr.helpers.dto.watching import PathChange
 from nomarr.helpers.protocols import TaskRunner
 
 __all__ = ["ScanHandle", "ScanQueue"]
@@ -19,9 +20,18 @@ logger = logging.getLogger(__name__)
 class ScanHandle:
     """One scan of one library that somebody asked for, waiting or running."""
 
-    def __init__(self, library_id: str, targets: Sequence[ScanTarget], options: ScanOptions, *, wait: bool) -> None:
+    def __init__(
+        self,
+        library_id: str,
+        targets: Sequence[ScanTarget],
+        options: ScanOptions,
+        *,
+        wait: bool,
+        path_changes: Sequence[PathChange] = (),
+    ) -> None:
         self.library_id = library_id
         self.targets = without_covered(targets)
+        self.path_changes = list(path_changes)
         self.options = options
         self.wait = wait
         self.progress = ScanProgress()
@@ -45,9 +55,10 @@ class ScanHandle:
         """True once somebody cancelled the scan, done or not."""
         return self._scope.cancel_called
 
-    def join(self, targets: Sequence[ScanTarget]) -> None:
+    def join(self, targets: Sequence[ScanTarget], path_changes: Sequence[PathChange] = ()) -> None:
         """Do this too, for somebody else; only before the scan has begun."""
         self.targets = without_covered([*self.targets, *targets])
+        self.path_changes += path_changes
         self._askers += 1
 
     def give_up(self) -> None:
@@ -123,16 +134,22 @@ class ScanQueue:
         self._running: dict[str, ScanHandle | None] = {}
 
     async def ask(
-        self, library_id: str, targets: Sequence[ScanTarget], options: ScanOptions, *, wait: bool
+        self,
+        library_id: str,
+        targets: Sequence[ScanTarget],
+        options: ScanOptions,
+        *,
+        wait: bool,
+        path_changes: Sequence[PathChange] = (),
     ) -> ScanHandle:
         """The handle of a scan that will do this: a new one, or one that waits already and takes it along."""
         waiting = self._waiting.setdefault(library_id, [])
         for handle in waiting:
             if handle.takes_along(options, wait):
-                handle.join(targets)
+                handle.join(targets, path_changes)
                 break
         else:
-            handle = ScanHandle(library_id, targets, options, wait=wait)
+            handle = ScanHandle(library_id, targets, options, wait=wait, path_changes=path_changes)
             waiting.append(handle)
         if library_id in self._running:
             await self._keep(library_id)

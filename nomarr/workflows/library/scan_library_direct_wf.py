@@ -34,6 +34,7 @@ from nomarr.helpers.dto.batches import (
 from nomarr.helpers.dto.files import FileStat, FolderRecord, IgnoreRule, KnownFile
 from nomarr.helpers.dto.library import Library, ScanTarget, without_covered
 from nomarr.helpers.dto.scan import HeldBackLosses, Lease, ScanOptions, ScanPhase, ScanReport, ScanRunState
+from nomarr.helpers.dto.watching import PathChange
 from nomarr.helpers.exceptions import LibraryNotFound
 from nomarr.helpers.file_kinds import FileKind, kind_of
 from nomarr.helpers.paths_helper import join
@@ -78,6 +79,8 @@ class ScanContext:
     held_back: HeldBackLosses | None = None
     after_unfinished: bool = False
     """The scan before this one did not come to its last steps."""
+    path_changes: Sequence[PathChange] = ()
+    """Renames and deletions in the library that somebody noticed since its last scan, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +203,10 @@ class _Scan:
         """Look at the targets once and write what differs; the folders that have to be looked at again."""
         survey = await self._survey(targets, final_look)
         self._unsettled = set(survey.unsettled)
+        # The first look has seen what these led to, so they say nothing about what changed until the final look.
+        path_changes = () if final_look else self._context.path_changes
         moves = await self._look_in_thread(
-            partial(find_moves, self._db, self._library, survey, renumbered=self._context.renumbered)
+            partial(find_moves, self._db, self._library, survey, path_changes, renumbered=self._context.renumbered)
         )
         placement = _Placement()
         for move in moves:

@@ -24,6 +24,7 @@ from nomarr.helpers.dto.scan import (
     ScanRunState,
     ScanState,
 )
+from nomarr.helpers.dto.watching import PathChange
 from nomarr.helpers.exceptions import (
     LeaseLost,
     LibraryAlreadyScanning,
@@ -65,8 +66,15 @@ async def start_scan_workflow(
     options: ScanOptions,
     hooks: ScanHooks,
     clock: Clock,
+    *,
+    path_changes: Sequence[PathChange] = (),
 ) -> ScanOutcome:
     """Scan `targets` and what an interrupted scan left over; record how it ended, whatever happens.
+
+    Args:
+        path_changes: renames and deletions that were noticed in the library since its last scan, in their order. They
+            are evidence of moves, no order to look somewhere, and are stored nowhere: what a crash leaves over is
+            judged by the other evidence.
 
     Raises:
         LibraryNotFound: if there is no such library.
@@ -77,11 +85,11 @@ async def start_scan_workflow(
     """
     scan_id = uuid.uuid4().hex
     if options.dry_run:
-        return await _dry_run(db, library_id, targets, scan_id, options, hooks, clock)
+        return await _dry_run(db, library_id, targets, scan_id, options, hooks, clock, path_changes)
     start = await anyio.to_thread.run_sync(partial(_begin, db, library_id, targets, scan_id, options, clock))
     end = partial(_end, db, start, clock=clock)
     try:
-        outcome = await _guarded(db, start, scan_id, options, hooks, clock)
+        outcome = await _guarded(db, start, scan_id, options, hooks, clock, path_changes)
     except anyio.get_cancelled_exc_class():
         await end(ScanRunState.CANCELLED)
         raise
@@ -136,7 +144,13 @@ def _begin(
 
 
 async def _guarded(
-    db: Database, start: _Start, scan_id: str, options: ScanOptions, hooks: ScanHooks, clock: Clock
+    db: Database,
+    start: _Start,
+    scan_id: str,
+    options: ScanOptions,
+    hooks: ScanHooks,
+    clock: Clock,
+    path_changes: Sequence[PathChange],
 ) -> ScanOutcome:
     """The scan between its two looks at the root, with the lease kept alive."""
     meter = ProgressMeter()
@@ -158,6 +172,7 @@ async def _guarded(
         after_unfinished=start.state.state not in (None, ScanRunState.COMPLETED),
         check_root=partial(_require_root, db, start, options, clock),
         root_device=0 if verdict.identity is None else verdict.identity.device,
+        path_changes=path_changes,
     )
     with single_error():
         async with anyio.create_task_group() as tasks:
@@ -228,6 +243,7 @@ async def _dry_run(
     options: ScanOptions,
     hooks: ScanHooks,
     clock: Clock,
+    path_changes: Sequence[PathChange],
 ) -> ScanOutcome:
     """Look and compare without a lease and without a single write."""
     library = await anyio.to_thread.run_sync(partial(db.library.get_library, library_id, clock(), counted=False))
@@ -248,6 +264,7 @@ async def _dry_run(
         root_device=0 if verdict.identity is None else verdict.identity.device,
         read_since=now if options.full else None,
         renumbered=verdict.renumbered,
+        path_changes=path_changes,
     )
     with single_error():
         async with anyio.create_task_group() as tasks:

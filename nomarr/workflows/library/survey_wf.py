@@ -74,6 +74,11 @@ class Survey:
             yield from diff.gone
             yield from diff.replaced.values()
 
+    def unsure(self) -> Iterator[KnownFile]:
+        """Files that were not listed, though they may be where they were."""
+        for diff in self.diffs:
+            yield from diff.unsure
+
 
 @dataclass(slots=True)
 class _Trees:
@@ -215,7 +220,7 @@ class _Surveyor:
             self.survey.changing.add(listing.path)
             if not self._rules.final_look:
                 # A file renamed while its folder is listed may show under neither name.
-                diff.gone.clear()
+                diff.unsure, diff.gone = diff.gone, []
 
     def _entries_changed(self, listing: FolderListing) -> bool:
         try:
