@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from nomarr.helpers.dto.events import EventType
 from nomarr.helpers.dto.watching import WatcherState, WatchMessageType
-from nomarr.helpers.paths_helper import name_of, readable, strip_control
+from nomarr.helpers.paths_helper import folder_of, name_of, readable, strip_control
 from nomarr.interfaces.cli.output_cli import ago, counted, local_time, text
 from nomarr.interfaces.cli.progress_cli import counts, phase, speed, steps
 from nomarr.interfaces.cli.report_cli import changes, how_to_accept
@@ -68,6 +68,7 @@ class LiveView:
         self._live = Live(console=self._terminal, auto_refresh=False)
         self._drawn_at = 0.0
         self._drawn: list[Text] = []
+        self._size = self._terminal.size
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -96,10 +97,15 @@ class LiveView:
         """Draw, if there is something new to see and the last drawing was not just now."""
         if now - self._drawn_at < _SECONDS_BETWEEN_DRAWINGS:
             return
-        lines = self._board.lines(self._terminal.width, self._terminal.height, now)
-        if lines != self._drawn:
-            self._live.update(_group(lines), refresh=True)
-            self._drawn_at, self._drawn = now, lines
+        size = self._terminal.size
+        lines = self._board.lines(size.width, size.height, now)
+        if lines == self._drawn and size == self._size:
+            return
+        if size != self._size and self._drawn:
+            # The terminal has broken the old lines anew, so nobody knows how many there are to be drawn over.
+            self._terminal.clear()
+        self._live.update(_group(lines), refresh=True)
+        self._drawn_at, self._drawn, self._size = now, lines, size
 
 
 class WatchBoard:
@@ -129,7 +135,7 @@ class WatchBoard:
         if sum(len(block) + 1 for block in blocks) + _FEW_CHANGES + 2 <= room:
             lines = [line for block in blocks for line in (*block, text(""))]
         else:
-            lines = _first([block[0] for block in blocks], room)
+            lines = [*_first([block[0] for block in blocks], room - 1), text("")]
         return [*lines, *self._change_lines(width, room - len(lines)), text(_FAREWELL, "dim")]
 
     def _change_lines(self, width: int, room: int) -> list[Text]:
@@ -281,12 +287,20 @@ def _fitting_path(event: ChangeEvent, width: int) -> str:
     path = readable(event.path)
     if event.old_path is None:
         return _end_of(path, width)
+    old = readable(_left_place(event.old_path, event.path))
     if event.type is EventType.RENAMED:
         path = name_of(path)
-    old = readable(event.old_path)
     room = max(width - len(_ARROW), 0)
     old = _end_of(old, max(room // 2, room - _columns(path)))
     return f"{old}{_ARROW}{_end_of(path, room - _columns(old))}"
+
+
+def _left_place(old: str, new: str) -> str:
+    """`old` without the end that both have in common: of a file in a folder that was renamed, the folder."""
+    place = old
+    while folder_of(place) and name_of(place) == name_of(new):
+        place, new = folder_of(place), folder_of(new)
+    return old if place == old else f"{place}/"
 
 
 def _end_of(words: str, width: int) -> str:
