@@ -136,7 +136,10 @@ class WatchBoard:
             lines = [line for block in blocks for line in (*block, text(""))]
         else:
             lines = [*_first([block[0] for block in blocks], room - 1), text("")]
-        return [*lines, *self._change_lines(width, room - len(lines)), text(_FAREWELL, "dim")]
+        lines += [*self._change_lines(width, room - len(lines)), text(_FAREWELL, "dim")]
+        for line in lines:
+            line.truncate(width, overflow="ellipsis")
+        return lines
 
     def _change_lines(self, width: int, room: int) -> list[Text]:
         if not self._changes or room < _FEW_CHANGES + 2:
@@ -161,7 +164,7 @@ class WatchBoard:
             (f"{event.type.value:<8}", _EVENT_STYLES.get(event.type, "cyan")),
             f"  {name}",
         )
-        return _one_line(start + Text(_fitting_path(event, width - start.cell_len)), width)
+        return start + Text(_fitting_path(event, width - start.cell_len))
 
 
 @dataclass(slots=True)
@@ -194,10 +197,10 @@ class _LibraryNews:
 
     def lines(self, width: int, now: float) -> list[Text]:
         return [
-            _one_line(self._heading(), width),
+            self._heading(),
             *_wrapped(self.status.reason if self.status is not None else None, width, self._style or "dim"),
-            _one_line(self._summary(now), width),
-            *self._progress_lines(width, now),
+            self._summary(now),
+            *self._progress_lines(now),
             *_wrapped(self.failure and f"the last scan failed: {self.failure}", width, "red"),
             *_wrapped(self._warning(), width, "yellow"),
         ]
@@ -227,7 +230,7 @@ class _LibraryNews:
             return Text(files + last_scan)
         return Text.assemble(files, last_scan, ": ", changes(self.report) or "nothing changed")
 
-    def _progress_lines(self, width: int, now: float) -> list[Text]:
+    def _progress_lines(self, now: float) -> list[Text]:
         from rich.text import Text
 
         if self.scanning_since is None or now - self.scanning_since < _QUICK_SECONDS:
@@ -236,7 +239,7 @@ class _LibraryNews:
             return [Text("  scanning", "cyan")]
         done, total = steps(self.progress)
         filled = round(_BAR_WIDTH * min(done / total, 1)) if total else 0
-        line = Text.assemble(
+        bar = Text.assemble(
             "  ",
             ("━" * filled, "cyan"),
             ("─" * (_BAR_WIDTH - filled), "dim"),
@@ -244,7 +247,7 @@ class _LibraryNews:
             f"{counts(self.progress)} ",
             (speed(self.progress), "dim"),
         )
-        return [_one_line(line, width)]
+        return [bar]
 
     def _warning(self) -> str | None:
         if self.report is None:
@@ -271,15 +274,10 @@ def _first(lines: list[Text], room: int) -> list[Text]:
     return [*lines[:shown], text(f"… and {counted(len(lines) - shown, 'more library', 'more libraries')}", "dim")]
 
 
-def _one_line(line: Text, width: int) -> Text:
-    line.truncate(width, overflow="ellipsis")
-    return line
-
-
 def _wrapped(words: str | None, width: int, style: str) -> list[Text]:
     """A sentence on a few lines; none for None."""
     lines = textwrap.wrap(strip_control(words or ""), max(width - 2, 1), max_lines=_REASON_LINES, placeholder=" …")
-    return [_one_line(text(f"  {line}", style), width) for line in lines]
+    return [text(f"  {line}", style) for line in lines]
 
 
 def _fitting_path(event: ChangeEvent, width: int) -> str:
