@@ -98,5 +98,5 @@ class PretendedNomarr(Nomarr):
 
 
 if __name__ == "__main__":
-    nomarr.app.Nomarr = PretendedNomarr  # type: ignore[misc]
+    nomarr.app.Nomarr = PretendedNomarr
     run()

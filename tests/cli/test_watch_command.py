@@ -220,7 +220,7 @@ def test_a_folder_that_is_no_library_yet_is_added(pretended: CommandLine, music_
         "Songs: created   0000.wav",
         "Songs: 1 added",
         "Songs: watching",
-        "Songs: ready, from now on changes are noticed",
+        "Songs: ready, the first scan is done",
     ]
 
 

@@ -133,7 +133,7 @@ def _told(message: WatchMessage) -> Iterator[str]:
     status = message.status
     match message.type:
         case WatchMessageType.WATCHING:
-            yield "ready, from now on changes are noticed"
+            yield "ready, the first scan is done"
         case WatchMessageType.STATE:
             yield state_words(status) + (f": {status.reason}" if status.reason else "")
         case WatchMessageType.SCAN_STARTED if any(_is_whole(target) for target in message.targets):
