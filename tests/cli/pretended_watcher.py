@@ -1,6 +1,7 @@
 """`nomarr` with a watcher that scans when a line comes on stdin, instead of when the disk changes.
 
-The lines: `scan` scans every watched library, `state STATE REASON` tells a state of all of them.
+The lines: `scan` scans every watched library, `state STATE REASON` tells a state of all of them,
+`follow` watches libraries that were added since.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import anyio
 
 import nomarr.app
-from nomarr import Library, Nomarr, ScanTarget
+from nomarr import Library, Nomarr, ScanTarget, WatchMode
 from nomarr.helpers.dto.watching import WatcherState, WatchMessage, WatchMessageType, WatchStatus
 from nomarr.interfaces.cli.main_cli import run
 
@@ -32,7 +33,17 @@ class PretendedWatcher:
     def subscribe(self, on_message: Callable[[WatchMessage], None]) -> None:
         self._subscribers.append(on_message)
 
+    def status(self) -> list[WatchStatus]:
+        return list(self._statuses.values())
+
+    async def watch_all(self) -> None:
+        for library in await self._nomarr.libraries.list_libraries():
+            if library.enabled and library.watch_mode is not WatchMode.OFF:
+                await self.start_watching_library(library.library_id)
+
     async def start_watching_library(self, library_id: str) -> None:
+        if library_id in self._statuses:
+            return
         library = await self._nomarr.libraries.get_library(library_id)
         if not self._statuses:
             self._nomarr.tasks.start("pretended watcher", self._obey)
@@ -69,6 +80,9 @@ class PretendedWatcher:
                 await self._obey_line(*line.decode().split(" ", 2))
 
     async def _obey_line(self, order: str, *words: str) -> None:
+        if order == "follow":
+            await self.watch_all()
+            return
         for library_id in self._statuses:
             if order == "scan":
                 await self._scan(library_id)

@@ -133,6 +133,26 @@ def test_a_named_library_whose_mode_is_off_is_refused(cli: CommandLine, library:
     assert finished.code == USAGE
 
 
+def test_a_named_library_that_is_disabled_is_refused(cli: CommandLine, library: dict[str, Any]) -> None:
+    assert cli("library", "edit", "Music", "--disable").code == 0
+    finished = cli("watch", "Music")
+    assert finished.error.endswith("nomarr library edit Music --enable")
+    assert finished.code == USAGE
+
+
+def test_a_library_that_is_added_later_is_told_of(
+    cli: CommandLine, pretended: CommandLine, library: dict[str, Any], music_tree: Callable[..., Path]
+) -> None:
+    with watching(pretended, "--json") as watch:
+        watch.objects_until("watching")
+        later = cli("library", "add", "Later", music_tree(tones(1), "later"), "--json").json
+        watch.order("follow")
+        told = watch.objects_until("watching")
+        watch.end()
+    assert {line["library_id"] for line in told} - {library["library_id"]} == {later["library_id"]}
+    assert [line["path"] for line in told if line["type"] == "created"] == ["0000.wav"]
+
+
 def test_what_is_no_library_and_no_folder_is_refused(cli: CommandLine) -> None:
     finished = cli("watch", "nope")
     assert "no library is called 'nope'" in finished.error

@@ -103,6 +103,18 @@ def test_a_failed_scan_is_told_until_one_succeeds() -> None:
     assert len(shown(board)) == 2
 
 
+def test_a_library_that_is_offline_tells_its_reason_once() -> None:
+    board = WatchBoard([MUSIC])
+    board.hear(message(WatchMessageType.SCAN_FAILED, error="x", state=WatcherState.OFFLINE, reason="it is away"))
+    assert shown(board)[1:] == ["  it is away", "  20,000 files, last scan 2 h ago"]
+
+
+def test_a_library_that_comes_later_gets_its_place() -> None:
+    board = WatchBoard([MUSIC])
+    board.know(Library("2", "Books", "/srv/books", files=7))
+    assert shown(board)[2:] == ["Books  starting", "  7 files, not scanned yet"]
+
+
 def test_warnings_and_losses_say_what_to_do() -> None:
     board = WatchBoard([MUSIC])
     board.hear(message(WatchMessageType.SCAN_COMPLETED, report=report(warnings=("Rock can't be read", "b", "c"))))

@@ -8,7 +8,6 @@ from nomarr.components.library.file_systems_comp import (
     file_system_of,
     keeps_identity,
     needs_polling,
-    polled_file_system,
     timestamp_granularity,
 )
 
@@ -62,18 +61,3 @@ def test_file_systems_that_change_without_an_event_are_polled(file_system: str) 
 )
 def test_local_file_systems_tell_of_their_changes(file_system: str) -> None:
     assert not needs_polling(file_system)
-
-
-@pytest.mark.parametrize(
-    ("path", "file_system"),
-    [
-        ("/mnt/nas/Rock", "cifs"),
-        ("/mnt/nas/local/x", ""),
-        ("/mnt", "cifs"),
-        ("/", "cifs"),
-        ("/mnt/na", ""),
-        ("/mnt/with space", ""),
-    ],
-)
-def test_one_polled_file_system_inside_is_enough(path: str, file_system: str) -> None:
-    assert polled_file_system(path, TABLE) == file_system

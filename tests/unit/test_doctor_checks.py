@@ -10,7 +10,7 @@ from support.music import tones
 from support.scans import scan
 
 from nomarr import Nomarr
-from nomarr.components.library import file_systems_comp
+from nomarr.components.library import file_systems_comp, mount_watch_comp
 from nomarr.workflows.library.doctor_wf import Check, check_database_workflow
 
 NOW = 1_700_000_000.0
@@ -46,7 +46,8 @@ def on_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[
             "22 1 8:1 / / rw shared:1 - ext4 /dev/sda1 rw\n"
             f"30 22 0:40 / {folder.resolve()} rw shared:9 - {file_system} away rw\n"
         )
-        monkeypatch.setattr(file_systems_comp, "MOUNTS", str(table))
+        for component in (file_systems_comp, mount_watch_comp):
+            monkeypatch.setattr(component, "MOUNTS", str(table))
 
     return mount
 

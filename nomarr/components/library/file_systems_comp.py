@@ -15,7 +15,6 @@ __all__ = [
     "keeps_identity",
     "mounts",
     "needs_polling",
-    "polled_file_system",
     "timestamp_granularity",
 ]
 
@@ -91,15 +90,6 @@ def needs_polling(file_system_type: str) -> bool:
     the far side. `fuseblk` is a local disk, as are the layers of an overlay.
     """
     return file_system_type in _CHANGED_BY_OTHERS or file_system_type == "fuse" or file_system_type.startswith("fuse.")
-
-
-def polled_file_system(path: str, table: str | None = None) -> str:
-    """The type of the file system at the absolute `path`, or of one mounted below it, that needs polling; or empty."""
-    if table is None:
-        table = _mount_table()
-    inside = os.path.realpath(path).rstrip("/") + "/"
-    below = (mount.file_system for mount in mounts(table) if mount.mount_point.startswith(inside))
-    return next(filter(needs_polling, (file_system_of(path, table), *below)), "")
 
 
 def timestamp_granularity(file_system: str) -> float:

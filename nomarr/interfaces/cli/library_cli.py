@@ -140,7 +140,7 @@ def edit_command(
         bool | None,
         typer.Option(
             "--enable/--disable",
-            help="Whether 'nomarr scan' and 'nomarr watch' take it when no LIBRARY is named.",
+            help="Whether it is watched, and scanned by 'nomarr scan' without a LIBRARY.",
             show_default=False,
         ),
     ] = None,
@@ -243,7 +243,7 @@ def _show(library: Library, *, as_json: bool) -> None:
     if library.ignore_patterns:
         rows.append(("Ignored", ", ".join(library.ignore_patterns)))
     if not library.enabled:
-        rows.append(("Disabled", "scanned and watched only when named"))
+        rows.append(("Disabled", "scanned only when named, and not watched"))
     rows.append(("Id", library.library_id))
     console().print(facts(rows))
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Final, Protocol, cast
 
 import typer
 
 from nomarr.helpers.dto.library import Library, WatchMode
-from nomarr.helpers.dto.watching import WatchMessage, WatchMessageType
+from nomarr.helpers.dto.watching import WatchMessage, WatchMessageType, WatchStatus
 from nomarr.helpers.exceptions import LibraryNotFound
 from nomarr.helpers.time_helper import system_clock
 from nomarr.interfaces.cli.errors_cli import WrongUsage
@@ -41,7 +41,11 @@ class Watcher(Protocol):
 
     async def start_watching_library(self, library_id: str) -> None: ...
 
+    async def watch_all(self) -> None: ...
+
     async def stop_all(self) -> None: ...
+
+    def status(self) -> list[WatchStatus]: ...
 
     def subscribe(self, on_message: Callable[[WatchMessage], None]) -> None: ...
 
@@ -57,7 +61,7 @@ def watch_command(
         typer.Argument(
             metavar="LIBRARY",
             help="Libraries, each by name, id or folder; a folder that is no library yet is added as one. "
-            "Without any: all enabled libraries whose watch mode is not off.",
+            "Without any: all enabled libraries whose watch mode is not off, also those that are added later.",
             autocompletion=complete_library,
             show_default=False,
         ),
@@ -86,25 +90,45 @@ async def _watch(nomarr: Nomarr, wanted: Sequence[str], *, as_json: bool) -> Non
             "set it to true in the configuration, or NOMARR_ENABLE_FILE_WATCHING=true for once"
         )
     libraries = await _wanted_libraries(nomarr, wanted, quiet=as_json)
+    watcher = cast(_Watching, nomarr).watcher
+
+    async def start() -> None:
+        if not wanted:
+            # Libraries that are added later, too.
+            await watcher.watch_all()
+            return
+        for library in libraries:
+            await watcher.start_watching_library(library.library_id)
+
     with _audience(libraries, as_json=as_json) as audience:
-        await _tell_for_ever(nomarr, cast(_Watching, nomarr).watcher, libraries, audience)
+        await _tell_for_ever(nomarr, watcher, start, audience)
 
 
 async def _wanted_libraries(nomarr: Nomarr, wanted: Sequence[str], *, quiet: bool) -> list[Library]:
     if wanted:
         named = [await found_or_added(nomarr, name, quiet=quiet) for name in wanted]
         for library in named:
-            if library.watch_mode is WatchMode.OFF:
-                raise WrongUsage(
-                    f"library '{library.name}' is not to be watched, its watch mode is off; to change that: "
-                    f"nomarr library edit {shlex.quote(library.name)} --watch auto"
-                )
+            _refuse_unwatchable(library)
         return list({library.library_id: library for library in named}.values())
     known = await nomarr.libraries.list_libraries()
     watched = [library for library in known if library.enabled and library.watch_mode is not WatchMode.OFF]
     if not watched:
         raise WrongUsage(_nothing_to_watch(known))
     return watched
+
+
+def _refuse_unwatchable(library: Library) -> None:
+    name = shlex.quote(library.name)
+    if library.watch_mode is WatchMode.OFF:
+        raise WrongUsage(
+            f"library '{library.name}' is not to be watched, its watch mode is off; to change that: "
+            f"nomarr library edit {name} --watch auto"
+        )
+    if not library.enabled:
+        raise WrongUsage(
+            f"library '{library.name}' is disabled, and is not watched; to change that: "
+            f"nomarr library edit {name} --enable"
+        )
 
 
 def _nothing_to_watch(known: Sequence[Library]) -> str:
@@ -130,17 +154,17 @@ def _audience(libraries: Sequence[Library], *, as_json: bool) -> Iterator[Audien
         yield Lines(PlainWords(libraries))
 
 
-async def _tell_for_ever(nomarr: Nomarr, watcher: Watcher, libraries: Sequence[Library], audience: Audience) -> None:
+async def _tell_for_ever(
+    nomarr: Nomarr, watcher: Watcher, start: Callable[[], Awaitable[None]], audience: Audience
+) -> None:
     """Watch, and tell the audience, until cancelled."""
     import anyio
 
     inbox = _Inbox()
-    news = _News(nomarr, {library.library_id for library in libraries}, audience)
-    await news.begin()
+    news = _News(nomarr, watcher, audience, after=await nomarr.event_feed.last_seq())
     watcher.subscribe(inbox.put)
     try:
-        for library in libraries:
-            await watcher.start_watching_library(library.library_id)
+        await start()
         while True:
             for message in inbox.take():
                 await news.tell(message)
@@ -155,23 +179,19 @@ async def _tell_for_ever(nomarr: Nomarr, watcher: Watcher, libraries: Sequence[L
 class _News:
     """Tells what happens in the order in which it happened: the changes that a scan found before the scan's end."""
 
-    def __init__(self, nomarr: Nomarr, library_ids: set[str], audience: Audience) -> None:
+    def __init__(self, nomarr: Nomarr, watcher: Watcher, audience: Audience, *, after: int) -> None:
         self._nomarr = nomarr
-        self._library_ids = library_ids
+        self._watcher = watcher
         self._audience = audience
-        self._last_seq = 0
-
-    async def begin(self) -> None:
-        """Everything before this is old."""
-        self._last_seq = await self._nomarr.event_feed.last_seq()
+        self._last_seq = after
+        self._known: set[str] = set()
 
     async def tell(self, message: WatchMessage) -> None:
         """What a watcher says, to be shown with the next changes."""
-        if message.library_id not in self._library_ids:
-            return
         if message.type in _AFTER_CHANGES:
             await self.tell_changes()
-        if message.type is WatchMessageType.SCAN_COMPLETED and self._audience.counts_files:
+        is_new = message.library_id not in self._known
+        if self._audience.counts_files and (is_new or message.type is WatchMessageType.SCAN_COMPLETED):
             await self._tell_files(message.library_id)
         self._audience.hear(message)
 
@@ -179,9 +199,10 @@ class _News:
         """Every change until now."""
         while True:
             page = await self._nomarr.event_feed.list_events(self._last_seq, limit=_PAGE)
+            watched = {status.library_id for status in self._watcher.status()}
             for event in page:
                 self._last_seq = event.seq
-                if event.library_id in self._library_ids:
+                if event.library_id in watched:
                     self._audience.see(event)
             await self._show()
             if len(page) < _PAGE:
@@ -193,6 +214,7 @@ class _News:
         except LibraryNotFound:
             # Somebody has just removed it; the watcher will say so.
             return
+        self._known.add(library_id)
 
     async def _show(self) -> None:
         """In a thread, so that a reader who is slow or stuck does not hold up the watchers, nor Ctrl-C."""

@@ -43,7 +43,7 @@ class Audience(Protocol):
         """A file changed."""
 
     def know(self, library: Library) -> None:
-        """The library after a scan of it."""
+        """A library as it is now."""
 
     def show(self, now: float) -> None:
         """Write what is new. Raises `BrokenPipeError` if nobody reads any more."""
@@ -140,7 +140,7 @@ def _told(message: WatchMessage) -> Iterator[str]:
             yield "looking through the whole library"
         case WatchMessageType.SCAN_COMPLETED if message.report is not None:
             yield from _report(status.name, message.report)
-        case WatchMessageType.SCAN_FAILED:
+        case WatchMessageType.SCAN_FAILED if status.state is not WatcherState.OFFLINE:
             yield f"the scan failed: {message.error}"
 
 

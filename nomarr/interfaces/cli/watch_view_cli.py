@@ -125,8 +125,9 @@ class WatchBoard:
         self._changes.append(event)
 
     def know(self, library: Library) -> None:
-        """Note how many files there are now."""
-        self._libraries[library.library_id].library = library
+        """Note a new library, or how many files there are now."""
+        news = self._libraries.setdefault(library.library_id, _LibraryNews(library))
+        news.library = library
 
     def lines(self, width: int, height: int, now: float) -> list[Text]:
         """The board at this moment; if there is not room for all of it, the less important is left out."""
@@ -201,7 +202,7 @@ class _LibraryNews:
             *_wrapped(self.status.reason if self.status is not None else None, width, self._style or "dim"),
             self._summary(now),
             *self._progress_lines(now),
-            *_wrapped(self.failure and f"the last scan failed: {self.failure}", width, "red"),
+            *_wrapped(self._failure(), width, "red"),
             *_wrapped(self._warning(), width, "yellow"),
         ]
 
@@ -248,6 +249,12 @@ class _LibraryNews:
             (speed(self.progress), "dim"),
         )
         return [bar]
+
+    def _failure(self) -> str | None:
+        # Of a library that is offline the reason says it already.
+        if self.failure is None or (self.status is not None and self.status.state is WatcherState.OFFLINE):
+            return None
+        return f"the last scan failed: {self.failure}"
 
     def _warning(self) -> str | None:
         if self.report is None:

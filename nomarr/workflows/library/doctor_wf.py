@@ -13,8 +13,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
-from nomarr.components.library.file_systems_comp import file_system_of, keeps_identity, polled_file_system
+from nomarr.components.library.file_systems_comp import file_system_of, keeps_identity
 from nomarr.components.library.inotify_limits_comp import INOTIFY_LIMITS, InotifyLimit, allowed, how_to_raise
+from nomarr.components.library.mount_watch_comp import polled_file_system
 from nomarr.components.library.root_guard_comp import SAMPLE_SIZE, check_root
 from nomarr.helpers.dto.library import Library, ScanTarget, WatchMode
 from nomarr.helpers.exceptions import DatabaseError
@@ -245,14 +246,14 @@ def _watching(library: Library) -> str:
     if library.watch_mode is not WatchMode.AUTO:
         return mode
     polled = polled_file_system(library.root_path)
-    return f"{mode} (polled: {polled} does not tell of every change)" if polled else f"{mode} (by events)"
+    return f"{mode} (polled: {polled} does not tell of every change)" if polled is not None else f"{mode} (by events)"
 
 
 def _judge_watching(library: Library, _: str) -> tuple[str, str] | None:
     if library.watch_mode is not WatchMode.EVENTS:
         return None
     polled = polled_file_system(library.root_path)
-    if not polled:
+    if polled is None:
         return None
     return (
         f"{polled} does not tell of changes that are made elsewhere",
