@@ -2,61 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from command_line import CommandLine
+from on_terminal import SHOW_CURSOR, on_terminal
 from support.music import tone
 
 FILES = 3000
-SHOW_CURSOR = b"\x1b[?25h"
 INTERRUPTED, TERMINATED, BUSY = 130, 143, 4
-
-
-class OnTerminal:
-    """A command whose stderr is a terminal, so that it draws its progress."""
-
-    def __init__(self, process: subprocess.Popen[bytes], terminal: int) -> None:
-        self.process = process
-        self._terminal = terminal
-        self.seen = b""
-
-    def wait_for(self, words: bytes) -> None:
-        while words not in self.seen:
-            self.seen += os.read(self._terminal, 4096)
-
-    def end(self, number: int) -> tuple[int, float]:
-        """Send a signal; the exit code and the seconds until it came."""
-        started = time.monotonic()
-        self.process.send_signal(number)
-        try:
-            while piece := os.read(self._terminal, 4096):
-                self.seen += piece
-        except OSError:
-            # Linux tells so that nobody holds the other end of the terminal any more.
-            pass
-        return self.process.wait(), time.monotonic() - started
-
-
-@contextmanager
-def on_terminal(cli: CommandLine, *arguments: str | Path) -> Iterator[OnTerminal]:
-    ours, theirs = pty.openpty()
-    environment = cli.environment | {"TERM": "xterm-256color", "COLUMNS": "100"}
-    process = subprocess.Popen(cli.command(*arguments), env=environment, stdout=subprocess.PIPE, stderr=theirs)
-    os.close(theirs)
-    try:
-        with process:
-            yield OnTerminal(process, ours)
-            process.kill()
-    finally:
-        os.close(ours)
 
 
 @pytest.fixture

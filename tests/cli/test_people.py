@@ -48,3 +48,11 @@ def test_a_new_folder_is_added_and_summed_up(cli: CommandLine, tmp_path: Path) -
 
 def test_the_version_is_printed(cli: CommandLine) -> None:
     assert cli("--version").out.startswith("nomarr ")
+
+
+def test_libraries_are_listed_with_their_watch_modes(cli: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "music").mkdir()
+    assert cli("library", "add", "Music", tmp_path / "music", "--watch", "poll").code == 0
+    heading, _, row = cli("library", "list").out.splitlines()
+    assert row[heading.index("Watch") :].startswith("poll ")
+    assert "Watching   poll" in cli("library", "show", "Music").out

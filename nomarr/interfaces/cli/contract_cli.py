@@ -6,14 +6,17 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
+from nomarr.helpers.dto.scan import ScanProgress
+from nomarr.helpers.dto.watching import WatchMessageType
 from nomarr.helpers.time_helper import iso8601
 
 if TYPE_CHECKING:
     from nomarr.helpers.dto.answers import Explanation, Verification
     from nomarr.helpers.dto.events import ChangeEvent
     from nomarr.helpers.dto.files import FileRecord, Playlist
-    from nomarr.helpers.dto.library import Library
+    from nomarr.helpers.dto.library import Library, ScanTarget
     from nomarr.helpers.dto.scan import ScanReport, ScanRun
+    from nomarr.helpers.dto.watching import WatchMessage, WatchStatus
 
 __all__ = [
     "JsonObject",
@@ -25,6 +28,7 @@ __all__ = [
     "report_object",
     "run_object",
     "verification_object",
+    "watch_object",
 ]
 
 JsonObject = dict[str, Any]
@@ -65,7 +69,7 @@ def run_object(run: ScanRun) -> JsonObject:
         "state": run.state,
         "started_at": iso8601(run.started_at),
         "ended_at": iso8601(run.ended_at),
-        "targets": [{"folder_path": target.folder_path, "recursive": target.recursive} for target in run.targets],
+        "targets": [_target_object(target) for target in run.targets],
         "full": run.full,
         "error": run.error,
         "report": None if run.report is None else report_object(run.report),
@@ -140,6 +144,54 @@ def playlist_object(playlist: Playlist) -> JsonObject:
         "entries": [{"text": entry.text, "file_id": entry.file_id} for entry in playlist.entries],
         "error": playlist.error,
     }
+
+
+def watch_object(message: WatchMessage) -> JsonObject:
+    """What a watcher tells; the type says which keys there are."""
+    said = {"type": message.type, "library_id": message.library_id}
+    if message.type is WatchMessageType.WATCHING:
+        return said
+    return said | {"time": iso8601(message.time)} | _watch_part(message)
+
+
+def _watch_part(message: WatchMessage) -> JsonObject:
+    match message.type:
+        case WatchMessageType.SCAN_STARTED:
+            return {"targets": [_target_object(target) for target in message.targets]}
+        case WatchMessageType.SCAN_PROGRESS:
+            return asdict(message.progress or ScanProgress())
+        case WatchMessageType.SCAN_COMPLETED:
+            return {"report": None if message.report is None else report_object(message.report)}
+        case WatchMessageType.SCAN_FAILED:
+            return {"error": message.error}
+        case _:
+            return _status_part(message.status)
+
+
+def _status_part(status: WatchStatus) -> JsonObject:
+    return {
+        "state": status.state,
+        "reason": status.reason,
+        "counters": {
+            "watched_folders": status.watched_folders,
+            "blind_folders": status.blind_folders,
+            "events": status.events,
+            "targets": status.targets,
+            "folds": status.folds,
+            "overflows": status.overflows,
+            "rebuilds": status.rebuilds,
+            "faults": {kind.value: number for kind, number in status.faults},
+            "scans": status.scans,
+            "pending_targets": status.pending_targets,
+        },
+        "last_event_at": iso8601(status.last_event_at),
+        "last_scan_at": iso8601(status.last_scan_at),
+        "next_whole_scan_at": iso8601(status.next_whole_scan_at),
+    }
+
+
+def _target_object(target: ScanTarget) -> JsonObject:
+    return {"folder_path": target.folder_path, "recursive": target.recursive}
 
 
 def _wide_part(record: FileRecord) -> JsonObject:

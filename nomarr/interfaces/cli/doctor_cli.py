@@ -53,7 +53,7 @@ async def _checks(options: GlobalOptions, config: Config) -> tuple[list[Check], 
     from nomarr.app import Nomarr
     from nomarr.services.infrastructure.doctor_svc import Check, CheckStatus, DoctorService
 
-    checks = [_config_file(options), *await DoctorService.check_machine()]
+    checks = [_config_file(options), _watching(config), *await DoctorService.check_machine()]
     try:
         async with Nomarr.open(config) as nomarr:
             return [*checks, *await nomarr.doctor.check_database()], None
@@ -73,6 +73,14 @@ def _config_file(options: GlobalOptions) -> Check:
     file = default_config_file()
     detail = str(file) if file.exists() else f"defaults; there is no {file}"
     return Check("configuration", CheckStatus.OK, detail)
+
+
+def _watching(config: Config) -> Check:
+    from nomarr.services.infrastructure.doctor_svc import Check, CheckStatus
+
+    if config.enable_file_watching:
+        return Check("watching", CheckStatus.OK, "turned on; 'nomarr watch' watches libraries for changes")
+    return Check("watching", CheckStatus.OK, "turned off by the setting enable_file_watching")
 
 
 def _print_checks(checks: Sequence[Check]) -> None:

@@ -52,7 +52,7 @@ WatchOption = Annotated[
     typer.Option(
         "--watch",
         metavar="MODE",
-        help="How changes are noticed by programs that watch the library: auto, events, poll or off.",
+        help="How 'nomarr watch' notices changes: auto, events, poll or off.",
         show_default=False,
     ),
 ]
@@ -139,7 +139,9 @@ def edit_command(
     enabled: Annotated[
         bool | None,
         typer.Option(
-            "--enable/--disable", help="Whether 'nomarr scan' without a LIBRARY scans it.", show_default=False
+            "--enable/--disable",
+            help="Whether it is watched, and scanned by 'nomarr scan' without a LIBRARY.",
+            show_default=False,
         ),
     ] = None,
     as_json: JsonOption = False,
@@ -241,7 +243,7 @@ def _show(library: Library, *, as_json: bool) -> None:
     if library.ignore_patterns:
         rows.append(("Ignored", ", ".join(library.ignore_patterns)))
     if not library.enabled:
-        rows.append(("Disabled", "scanned only when named"))
+        rows.append(("Disabled", "scanned only when named, and not watched"))
     rows.append(("Id", library.library_id))
     console().print(facts(rows))
 
@@ -252,6 +254,7 @@ def _print_table(libraries: Iterable[Library]) -> None:
     shown = table(
         Column("Library", overflow="fold", min_width=7),
         Column("State", no_wrap=True),
+        Column("Watch", no_wrap=True),
         Column("Files", justify="right", no_wrap=True),
         Column("Missing", justify="right", no_wrap=True),
         Column("Last scan", no_wrap=True),
@@ -261,6 +264,7 @@ def _print_table(libraries: Iterable[Library]) -> None:
         shown.add_row(
             text(library.name),
             _state(library, short=True),
+            library.watch_mode.value,
             f"{library.files:,}",
             f"{library.missing:,}" if library.missing else "",
             local_time(library.last_scan_at),

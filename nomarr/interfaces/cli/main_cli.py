@@ -23,6 +23,7 @@ from nomarr.interfaces.cli.questions_cli import explain_command, playlists_comma
 from nomarr.interfaces.cli.run_cli import GlobalOptions
 from nomarr.interfaces.cli.scan_cli import scan_command
 from nomarr.interfaces.cli.signals_cli import leave, leave_on_signals
+from nomarr.interfaces.cli.watch_cli import watch_command
 
 __all__ = ["app", "run"]
 
@@ -105,6 +106,7 @@ def global_options(
 
 app.add_typer(library_app, name="library")
 app.command("scan", cls=HelpfulCommand)(scan_command)
+app.command("watch", cls=HelpfulCommand)(watch_command)
 app.command("files", cls=HelpfulCommand)(files_command)
 app.command("verify", cls=HelpfulCommand)(verify_command)
 app.command("explain", cls=HelpfulCommand)(explain_command)

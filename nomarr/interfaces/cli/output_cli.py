@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import select
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -18,18 +20,22 @@ if TYPE_CHECKING:
     from nomarr.interfaces.cli.contract_cli import JsonObject
 
 __all__ = [
+    "ago",
     "console",
     "counted",
     "duration",
     "facts",
+    "json_line",
     "local_time",
     "print_json",
     "print_json_line",
     "print_text",
+    "reader_has_gone",
     "size",
     "table",
     "tag_text",
     "text",
+    "write_at_once",
 ]
 
 _PIPE_WIDTH: Final = 100_000
@@ -44,13 +50,35 @@ def print_json(value: JsonObject | Sequence[JsonObject]) -> None:
 
 def print_json_line(value: JsonObject) -> None:
     """Print one JSON value on one line, at once."""
-    sys.stdout.write(_dumped(value) + "\n")
+    sys.stdout.write(json_line(value) + "\n")
     sys.stdout.flush()
+
+
+def json_line(value: JsonObject) -> str:
+    """One JSON value as one line, without its end."""
+    # ASCII only: names that are no valid UTF-8 survive as lone surrogates, and any terminal or pipe can take it.
+    return json.dumps(value)
 
 
 def print_text(line: str) -> None:
     """Print one line for people, as it is."""
     sys.stdout.write(strip_control(line) + "\n")
+
+
+def write_at_once(lines: Iterable[str]) -> None:
+    """Write lines to stdout past its buffer: a reader that is stuck holds up this call, but not the process's end."""
+    sys.stdout.flush()
+    unwritten = memoryview("".join(f"{line}\n" for line in lines).encode(sys.stdout.encoding, "backslashreplace"))
+    while unwritten:
+        unwritten = unwritten[os.write(sys.stdout.fileno(), unwritten) :]
+
+
+def reader_has_gone() -> bool:
+    """True if stdout is a pipe that nobody will read any more."""
+    poll = select.poll()
+    # Without asking for anything: an error of the pipe is told in any case.
+    poll.register(sys.stdout.fileno(), 0)
+    return bool(poll.poll(0))
 
 
 def console() -> Console:
@@ -113,6 +141,19 @@ def local_time(seconds: float | None) -> str:
     return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
+def ago(seconds: float) -> str:
+    """How long something is past, as roughly as people tell it: `just now`, `20 s ago`, `3 h ago`."""
+    if seconds < 10:
+        return "just now"
+    if seconds < 60:
+        return f"{seconds // 10 * 10:.0f} s ago"
+    if seconds < 3600:
+        return f"{seconds // 60:.0f} min ago"
+    if seconds < 2 * 86400:
+        return f"{seconds // 3600:.0f} h ago"
+    return f"{seconds // 86400:.0f} days ago"
+
+
 def duration(seconds: float | None) -> str:
     """`3:05`, `1:02:03`."""
     if seconds is None:
@@ -134,8 +175,3 @@ def size(number: float) -> str:
 def counted(number: int, one: str, many: str | None = None) -> str:
     """`1 file`, `1,234 files`."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
-def _dumped(value: JsonObject) -> str:
-    # ASCII only: names that are no valid UTF-8 survive as lone surrogates, and any terminal or pipe can take it.
-    return json.dumps(value)

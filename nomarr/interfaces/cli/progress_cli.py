@@ -14,7 +14,7 @@ from nomarr.interfaces.cli.output_cli import duration
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-__all__ = ["NoProgress", "ProgressBars", "progress_display"]
+__all__ = ["NoProgress", "ProgressBars", "counts", "phase", "progress_display", "speed", "steps"]
 
 _PHASES: Final = {
     ScanPhase.WALKING: "looking",
@@ -72,14 +72,14 @@ class ProgressBars:
         return lambda progress: self._update(task, progress)
 
     def _update(self, task: TaskID, progress: ScanProgress) -> None:
-        done, total = _steps(progress)
+        done, total = steps(progress)
         self._progress.update(
             task,
             completed=done,
             total=total,
-            phase=_PHASES[progress.phase],
-            counts=_counts(progress),
-            speed=_speed(progress),
+            phase=phase(progress),
+            counts=counts(progress),
+            speed=speed(progress),
             folder=readable(progress.current_folder),
         )
 
@@ -122,7 +122,12 @@ def _progress() -> Progress:
     )
 
 
-def _steps(progress: ScanProgress) -> tuple[float, float | None]:
+def phase(progress: ScanProgress) -> str:
+    """What the scan is doing."""
+    return _PHASES[progress.phase]
+
+
+def steps(progress: ScanProgress) -> tuple[float, float | None]:
     """What the bar shows: folders while walking, files while reading."""
     if progress.files_total:
         return progress.files_done, progress.files_total
@@ -130,14 +135,16 @@ def _steps(progress: ScanProgress) -> tuple[float, float | None]:
     return progress.folders_done, None if total is None else max(total, progress.folders_done)
 
 
-def _counts(progress: ScanProgress) -> str:
+def counts(progress: ScanProgress) -> str:
+    """`120/300 files`, or folders while walking."""
     if progress.files_total:
         return f"{progress.files_done:,}/{progress.files_total:,} files"
     of_total = f"/{progress.folders_total:,}" if progress.folders_total else ""
     return f"{progress.folders_done:,}{of_total} folders"
 
 
-def _speed(progress: ScanProgress) -> str:
+def speed(progress: ScanProgress) -> str:
+    """`412/s 0:01 left`; nothing while walking."""
     if not progress.files_total or not progress.files_per_second:
         return ""
     left = f" {duration(progress.eta_seconds)} left" if progress.eta_seconds else ""

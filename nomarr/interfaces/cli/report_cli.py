@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nomarr.helpers.dto.library import Library
     from nomarr.helpers.dto.scan import ScanReport
 
-__all__ = ["print_report"]
+__all__ = ["changes", "how_to_accept", "looked_at", "print_report"]
 
 _SHOWN_WARNINGS: Final = 20
 _CHANGES: Final = (
@@ -38,28 +38,44 @@ def print_report(library: Library, report: ScanReport) -> None:
     if len(report.warnings) > _SHOWN_WARNINGS:
         warn(f"  … and {counted(len(report.warnings) - _SHOWN_WARNINGS, 'more warning')}; --json shows all of them")
     if report.files_held_back:
-        warn(_how_to_accept(library, report))
+        warn(f"  {how_to_accept(library.name)}")
+
+
+def changes(report: ScanReport) -> Text:
+    """`3 added, 1 moved`; empty if nothing changed."""
+    from rich.text import Text
+
+    return Text(", ").join(
+        Text.assemble((f"{number:,}", f"bold {style}"), f" {word}")
+        for word, counter, style in _CHANGES
+        if (number := getattr(report, counter))
+    )
+
+
+def looked_at(report: ScanReport) -> str:
+    """How much work the scan was."""
+    return f"{counted(report.files_scanned, 'file')} looked at in {_seconds(report.duration_seconds)}"
+
+
+def how_to_accept(library_name: str) -> str:
+    """What to do about losses that are held back."""
+    name = shlex.quote(strip_control(library_name))
+    return f"If no disk is away and they are really gone: nomarr scan {name} --accept-losses"
 
 
 def _summary(library: Library, report: ScanReport) -> Text:
     from rich.text import Text
 
-    changes = [
-        Text.assemble((f"{number:,}", f"bold {style}"), f" {word}")
-        for word, counter, style in _CHANGES
-        if (number := getattr(report, counter))
-    ]
-    found = Text(", ").join(changes) if changes else Text("nothing changed")
-    looked_at = f"{counted(report.files_scanned, 'file')} looked at in {_seconds(report.duration_seconds)}"
-    would = Text("would be: ", style="bold") if report.dry_run and changes else Text("")
-    return Text.assemble(text(library.name, "bold"), ": ", would, found, (f" ({looked_at})", "dim"))
+    found = changes(report)
+    would = Text("would be: ", style="bold") if report.dry_run and found else Text("")
+    return Text.assemble(
+        text(library.name, "bold"),
+        ": ",
+        would,
+        found or Text("nothing changed"),
+        (f" ({looked_at(report)})", "dim"),
+    )
 
 
 def _seconds(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
-
-
-def _how_to_accept(library: Library, report: ScanReport) -> str:
-    name = strip_control(library.name)
-    quoted = shlex.quote(name)
-    return f"  If no disk is away and they are really gone: nomarr scan {quoted} --accept-losses"

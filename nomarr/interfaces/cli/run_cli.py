@@ -6,7 +6,7 @@ import gc
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import typer
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["GlobalOptions", "Work", "run_command", "stored_config"]
 
+_FAREWELL: Final = "stopped; what was scanned until now is kept"
+
 Work = Callable[["Nomarr"], Awaitable[int | None]]
 """What a command does with an open database; answers the exit code, None for 0."""
 
@@ -34,18 +36,22 @@ class GlobalOptions:
     log_level: str | None = None
 
 
-def run_command(context: typer.Context, work: Work, *, gentle: bool = False) -> None:
+def run_command(context: typer.Context, work: Work, *, gentle: bool = False, farewell: str = _FAREWELL) -> None:
     """Open the database, do `work` and leave with its exit code.
 
     Args:
         gentle: a first Ctrl-C or SIGTERM cancels the work and lets it clean up, instead of ending the process.
+        farewell: what is said when the work was cancelled so.
     """
     # Imported here: nobody waits for all of this to see a help text.
     import anyio
 
     config = stored_config(context.find_object(GlobalOptions) or GlobalOptions())
     try:
-        code = anyio.run(partial(_cancellable if gentle else _open_and_work, config, work))
+        if gentle:
+            code = anyio.run(partial(_cancellable, config, work, farewell))
+        else:
+            code = anyio.run(partial(_open_and_work, config, work))
     except BrokenPipeError as error:
         # Without the number of the error, at which typer would end the process as if it had failed.
         raise BrokenPipeError("whoever read the output has gone") from error
@@ -62,7 +68,7 @@ def stored_config(options: GlobalOptions) -> Config:
     return config
 
 
-async def _cancellable(config: Config, work: Work) -> int:
+async def _cancellable(config: Config, work: Work, farewell: str) -> int:
     import asyncio
 
     import anyio
@@ -76,7 +82,7 @@ async def _cancellable(config: Config, work: Work) -> int:
     ):
         code = await _open_and_work(config, work)
     if scope.cancelled_caught:
-        say("stopped; what was scanned until now is kept")
+        say(farewell)
         return interruption.exit_code
     return code
 

@@ -10,10 +10,10 @@ import typer
 
 from nomarr.helpers.dto.library import Library, LibraryState, ScanTarget
 from nomarr.helpers.dto.scan import ScanProgress, ScanReport
-from nomarr.helpers.exceptions import LibraryNotFound
 from nomarr.interfaces.cli.contract_cli import report_object
 from nomarr.interfaces.cli.errors_cli import WrongUsage, exit_code_of, say, tell_error
 from nomarr.interfaces.cli.exit_codes_cli import ExitCode
+from nomarr.interfaces.cli.libraries_cli import found_or_added
 from nomarr.interfaces.cli.options_cli import JsonOption, complete_library
 from nomarr.interfaces.cli.output_cli import print_json
 from nomarr.interfaces.cli.progress_cli import progress_display
@@ -156,19 +156,13 @@ async def _wanted_libraries(nomarr: Nomarr, wish: _Wish) -> list[Library]:
 
 
 async def _found_or_added(nomarr: Nomarr, wanted: str, wish: _Wish) -> Library:
-    try:
+    if wish.dry_run:
+        # Adding it would be a write.
         return await nomarr.libraries.find_library(wanted)
-    except LibraryNotFound:
-        if wish.dry_run:
-            # Adding it would be a write.
-            raise
     # A wrong folder must be refused before anything is written.
     for folder in wish.folders:
         ScanTarget("", folder)
-    library = await nomarr.libraries.find_or_add_library(wanted)
-    if not wish.as_json:
-        say(f"added library '{library.name}' at {library.root_path}")
-    return library
+    return await found_or_added(nomarr, wanted, quiet=wish.as_json)
 
 
 async def _scan_side_by_side(

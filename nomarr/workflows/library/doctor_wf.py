@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shlex
 import shutil
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from nomarr.components.library.file_systems_comp import file_system_of, keeps_identity
+from nomarr.components.library.inotify_limits_comp import INOTIFY_LIMITS, InotifyLimit, allowed, how_to_raise
+from nomarr.components.library.mount_watch_comp import polled_file_system
 from nomarr.components.library.root_guard_comp import SAMPLE_SIZE, check_root
 from nomarr.helpers.dto.library import Library, ScanTarget, WatchMode
 from nomarr.helpers.exceptions import DatabaseError
@@ -20,8 +23,6 @@ from nomarr.helpers.paths_helper import strip_control
 from nomarr.persistence.db import Database
 
 __all__ = ["Check", "CheckStatus", "check_database_workflow", "check_machine_workflow"]
-
-INOTIFY_LIMITS: Final = Path("/proc/sys/fs/inotify")
 
 _LITTLE_SPACE: Final = 500_000_000
 _VERY_LITTLE_SPACE: Final = 50_000_000
@@ -33,8 +34,13 @@ _TOOLS: Final = (
         "install the package libchromaprint-tools (or chromaprint)",
     ),
 )
-_OF_OTHER_MACHINES: Final = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "afs", "ceph")
-"""File systems that other machines change too; the kernel does not tell about their changes."""
+_PLENTY: Final = {InotifyLimit.WATCHES: 524_288, InotifyLimit.INSTANCES: 512, InotifyLimit.QUEUED_EVENTS: 65_536}
+"""Limits as generous distributions set them; what is not used costs nothing."""
+_KERNEL_QUEUE: Final = 16_384
+"""What the kernel sets if nobody else does."""
+_BY_EVENTS: Final = (WatchMode.AUTO, WatchMode.EVENTS)
+_INSTANCES_PER_LIBRARY: Final = 2
+"""A new watcher stands before the old one is taken down."""
 
 
 class CheckStatus(StrEnum):
@@ -55,6 +61,26 @@ class Check:
     status: CheckStatus
     detail: str
     remedy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Need:
+    """How much of one of inotify's limits the watched libraries take."""
+
+    limit: InotifyLimit
+    check: str
+    number: int
+    detail: str
+    """What is allowed and what for; `{}` is the limit."""
+    cost: str
+    """What happens when it is not enough."""
+
+    def judge(self, limit: int) -> Check:
+        detail = self.detail.format(f"{limit:,}")
+        if self.number <= limit:
+            return Check(self.check, CheckStatus.OK, detail)
+        remedy = how_to_raise(self.limit, max(_PLENTY[self.limit], 2 * self.number))
+        return Check(self.check, CheckStatus.WARN, f"{detail}: {self.cost}", remedy)
 
 
 def check_machine_workflow() -> list[Check]:
@@ -136,22 +162,42 @@ def _free_space(db: Database) -> list[Check]:
 
 
 def _watch_limits(db: Database, libraries: Sequence[Library], limits: Path) -> list[Check]:
-    """inotify takes one watch for each folder, out of a number that all programs of a user share."""
+    """inotify takes a watch for each folder, out of numbers that all programs of a user share."""
+    if platform.system() != "Linux":
+        return []
     try:
-        watches = int((limits / "max_user_watches").read_text(encoding="ascii"))
-        instances = int((limits / "max_user_instances").read_text(encoding="ascii"))
+        return [need.judge(allowed(need.limit, limits)) for need in _needs(db, libraries)]
     except (OSError, ValueError):
         return [Check("inotify", CheckStatus.WARN, "its limits can't be read; changes are found by polling")]
-    folders = sum(_folders(db, library) for library in libraries if library.watch_mode is not WatchMode.OFF)
-    detail = f"{watches:,} watches and {instances:,} instances allowed, {folders:,} folders to watch"
-    if folders * 2 <= watches:
-        return [Check("inotify", CheckStatus.OK, detail)]
-    wanted = max(524_288, 4 * folders)
-    remedy = (
-        f"allow more: echo fs.inotify.max_user_watches={wanted} | sudo tee /etc/sysctl.d/60-nomarr.conf "
-        "&& sudo sysctl --system"
-    )
-    return [Check("inotify", CheckStatus.WARN, detail, remedy)]
+
+
+def _needs(db: Database, libraries: Sequence[Library]) -> list[_Need]:
+    """What watching takes. Half of what users have is left to their other programs."""
+    watched = [library for library in libraries if library.enabled and library.watch_mode in _BY_EVENTS]
+    folders = sum(_folders(db, library) for library in watched)
+    return [
+        _Need(
+            InotifyLimit.WATCHES,
+            "inotify",
+            2 * folders,
+            f"{{}} watched folders allowed, folders to watch: {folders:,}",
+            "folders without a watch are only polled",
+        ),
+        _Need(
+            InotifyLimit.INSTANCES,
+            "inotify instances",
+            2 * _INSTANCES_PER_LIBRARY * len(watched),
+            f"{{}} watchers allowed, libraries to watch: {len(watched):,}",
+            "a library without an instance is only polled",
+        ),
+        _Need(
+            InotifyLimit.QUEUED_EVENTS,
+            "inotify queue",
+            _KERNEL_QUEUE,
+            "{} changes may wait at once",
+            "nothing is lost by that, but when more files change at once, the whole library is looked through",
+        ),
+    ]
 
 
 def _folders(db: Database, library: Library) -> int:
@@ -183,7 +229,7 @@ def _library(db: Database, library: Library, root_marker: str) -> Check:
     file_system = file_system_of(library.root_path)
     detail = (
         f"{strip_control(library.root_path)} on {file_system or 'an unknown file system'}, "
-        f"watch mode {library.watch_mode.value}, {library.files:,} files"
+        f"{_watching(library)}, {library.files:,} files"
     )
     for judge in (_judge_watching, _judge_identity):
         if (doubt := judge(library, file_system)) is not None:
@@ -192,12 +238,26 @@ def _library(db: Database, library: Library, root_marker: str) -> Check:
     return Check(name, CheckStatus.OK, detail)
 
 
-def _judge_watching(library: Library, file_system: str) -> tuple[str, str] | None:
-    if library.watch_mode is not WatchMode.EVENTS or file_system not in _OF_OTHER_MACHINES:
+def _watching(library: Library) -> str:
+    """The watch mode, and what it comes to on this disk."""
+    mode = f"watch mode {library.watch_mode.value}"
+    if not library.enabled:
+        return f"disabled, {mode}"
+    if library.watch_mode is not WatchMode.AUTO:
+        return mode
+    polled = polled_file_system(library.root_path)
+    return f"{mode} (polled: {polled} does not tell of every change)" if polled is not None else f"{mode} (by events)"
+
+
+def _judge_watching(library: Library, _: str) -> tuple[str, str] | None:
+    if library.watch_mode is not WatchMode.EVENTS:
+        return None
+    polled = polled_file_system(library.root_path)
+    if polled is None:
         return None
     return (
-        "changes made by other machines are not told by this file system",
-        f"use polling: nomarr library edit '{strip_control(library.name)}' --watch auto",
+        f"{polled} does not tell of changes that are made elsewhere",
+        f"let it be polled: nomarr library edit {shlex.quote(strip_control(library.name))} --watch auto",
     )
 
 
