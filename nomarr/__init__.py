@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from nomarr.helpers.dto.library import Library, LibraryState, ScanTarget, WatchMode
     from nomarr.helpers.dto.scan import ScanProgress, ScanReport, ScanRun, ScanRunState
     from nomarr.helpers.dto.tags import AudioTags
-    from nomarr.helpers.dto.watching import PathChange
+    from nomarr.helpers.dto.watching import PathChange, WatcherState, WatchMessage, WatchMessageType, WatchStatus
     from nomarr.helpers.exceptions import (
         ConfigurationError,
         DatabaseError,
@@ -62,7 +62,11 @@ __all__ = [
     "ScanTarget",
     "StorageFull",
     "Verification",
+    "WatchMessage",
+    "WatchMessageType",
     "WatchMode",
+    "WatchStatus",
+    "WatcherState",
 ]
 
 _HOMES = {
@@ -98,7 +102,11 @@ _HOMES = {
     "ScanTarget": "nomarr.helpers.dto.library",
     "StorageFull": "nomarr.helpers.exceptions",
     "Verification": "nomarr.helpers.dto.answers",
+    "WatchMessage": "nomarr.helpers.dto.watching",
+    "WatchMessageType": "nomarr.helpers.dto.watching",
     "WatchMode": "nomarr.helpers.dto.library",
+    "WatchStatus": "nomarr.helpers.dto.watching",
+    "WatcherState": "nomarr.helpers.dto.watching",
 }
 
 

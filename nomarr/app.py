@@ -12,11 +12,13 @@ import anyio.to_thread
 
 from nomarr.config import Config, load_config
 from nomarr.helpers.dto.scan import ScanOptions
+from nomarr.helpers.dto.watching import WatchSettings
 from nomarr.persistence.db import Database
 from nomarr.services.domain.library_svc import LibraryService, LibrarySettings
 from nomarr.services.infrastructure.background_task_svc import BackgroundTaskService
 from nomarr.services.infrastructure.doctor_svc import DoctorService
 from nomarr.services.infrastructure.event_feed_svc import EventFeed, EventFeedService
+from nomarr.services.infrastructure.file_watcher_svc import FileWatcherService
 
 __all__ = ["Nomarr"]
 
@@ -29,6 +31,7 @@ class Nomarr:
         self.tasks = tasks
         self.database = db
         self.libraries = LibraryService(db, tasks, _library_settings(config))
+        self.watcher = FileWatcherService(self.libraries, tasks, _watch_settings(config))
         self.event_feed = EventFeedService(db)
         self.doctor = DoctorService(db, root_marker=config.root_marker)
 
@@ -49,14 +52,33 @@ class Nomarr:
         db = await anyio.to_thread.run_sync(Database.open, ready.database_url)
         try:
             async with BackgroundTaskService() as tasks:
-                yield cls(ready, db, tasks)
+                nomarr = cls(ready, db, tasks)
+                async with nomarr.watcher:
+                    yield nomarr
         finally:
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(db.close)
 
+    async def watch_all(self) -> None:
+        """Keep every enabled library whose watch mode is not off true to the disk, from now until the end.
+
+        Comes back at once; `watcher.subscribe` tells what goes on. Does nothing if `enable_file_watching` is false.
+        """
+        if self.config.enable_file_watching:
+            await self.watcher.watch_all()
+
     def events(self, after: int = 0) -> EventFeed:
         """The change feed: `async with nomarr.events(after=0) as feed:` and then `async for event in feed:`."""
         return self.event_feed.follow(after)
+
+
+def _watch_settings(config: Config) -> WatchSettings:
+    return WatchSettings(
+        debounce_seconds=config.watcher_debounce_seconds,
+        max_wait_seconds=config.watcher_max_wait_seconds,
+        poll_seconds=config.watcher_poll_seconds,
+        reconcile_seconds=config.watcher_reconcile_seconds,
+    )
 
 
 def _library_settings(config: Config) -> LibrarySettings:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import anyio
 
@@ -29,6 +29,12 @@ class PretendedWatcher:
         self._nomarr = nomarr
         self._statuses: dict[str, WatchStatus] = {}
         self._subscribers: list[Callable[[WatchMessage], None]] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop_all()
 
     def subscribe(self, on_message: Callable[[WatchMessage], None]) -> None:
         self._subscribers.append(on_message)

@@ -7,12 +7,12 @@ import shlex
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Final, Protocol, cast
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from nomarr.helpers.dto.library import Library, WatchMode
-from nomarr.helpers.dto.watching import WatchMessage, WatchMessageType, WatchStatus
+from nomarr.helpers.dto.watching import WatchMessage, WatchMessageType
 from nomarr.helpers.exceptions import LibraryNotFound
 from nomarr.helpers.time_helper import system_clock
 from nomarr.interfaces.cli.errors_cli import WrongUsage
@@ -23,6 +23,7 @@ from nomarr.interfaces.cli.watch_lines_cli import Audience, JsonWords, Lines, Pl
 
 if TYPE_CHECKING:
     from nomarr.app import Nomarr
+    from nomarr.services.infrastructure.file_watcher_svc import FileWatcherService
 
 __all__ = ["watch_command"]
 
@@ -34,24 +35,6 @@ _AFTER_CHANGES: Final = frozenset(
     {WatchMessageType.WATCHING, WatchMessageType.SCAN_COMPLETED, WatchMessageType.SCAN_FAILED}
 )
 """Whoever reads one of these has read every change before it."""
-
-
-class Watcher(Protocol):
-    """What this command needs of the watcher of an open Nomarr."""
-
-    async def start_watching_library(self, library_id: str) -> None: ...
-
-    async def watch_all(self) -> None: ...
-
-    async def stop_all(self) -> None: ...
-
-    def status(self) -> list[WatchStatus]: ...
-
-    def subscribe(self, on_message: Callable[[WatchMessage], None]) -> None: ...
-
-
-class _Watching(Protocol):
-    watcher: Watcher
 
 
 def watch_command(
@@ -90,7 +73,7 @@ async def _watch(nomarr: Nomarr, wanted: Sequence[str], *, as_json: bool) -> Non
             "set it to true in the configuration, or NOMARR_ENABLE_FILE_WATCHING=true for once"
         )
     libraries = await _wanted_libraries(nomarr, wanted, quiet=as_json)
-    watcher = cast(_Watching, nomarr).watcher
+    watcher = nomarr.watcher
 
     async def start() -> None:
         if not wanted:
@@ -155,7 +138,7 @@ def _audience(libraries: Sequence[Library], *, as_json: bool) -> Iterator[Audien
 
 
 async def _tell_for_ever(
-    nomarr: Nomarr, watcher: Watcher, start: Callable[[], Awaitable[None]], audience: Audience
+    nomarr: Nomarr, watcher: FileWatcherService, start: Callable[[], Awaitable[None]], audience: Audience
 ) -> None:
     """Watch, and tell the audience, until cancelled."""
     import anyio
@@ -179,7 +162,7 @@ async def _tell_for_ever(
 class _News:
     """Tells what happens in the order in which it happened: the changes that a scan found before the scan's end."""
 
-    def __init__(self, nomarr: Nomarr, watcher: Watcher, audience: Audience, *, after: int) -> None:
+    def __init__(self, nomarr: Nomarr, watcher: FileWatcherService, audience: Audience, *, after: int) -> None:
         self._nomarr = nomarr
         self._watcher = watcher
         self._audience = audience

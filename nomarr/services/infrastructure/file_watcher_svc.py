@@ -84,6 +84,7 @@ class FileWatcherService:
         if watch is not None:
             self._tasks.cancel(_task_name(library_id))
             await self._tasks.wait(_task_name(library_id))
+            watch.say_goodbye()
 
     async def stop_all(self) -> None:
         """Stop watching anything."""

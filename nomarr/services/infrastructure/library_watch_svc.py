@@ -13,12 +13,12 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final, Protocol
 
 import anyio
 import anyio.to_thread
 
+from nomarr.components.library.inotify_limits_comp import InotifyLimit, allowed, how_to_raise
 from nomarr.components.library.mount_watch_comp import MountWatch, polled_file_system
 from nomarr.components.watch.library_event_handler_comp import LibraryEventHandler
 from nomarr.components.watch.pending_changes_comp import ChangesToScan, PendingChanges
@@ -51,7 +51,6 @@ _RETRY_TREE_SECONDS: Final = 60.0
 _AFTER_FAULT_SECONDS: Final = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
 _STRAYS_SECONDS: Final = 30.0
 _SUSPENDED_SECONDS: Final = 5.0
-_INOTIFY: Final = Path("/proc/sys/fs/inotify")
 _WATCHES_STEP: Final = 65_536
 _NEARLY_ALL: Final = 0.8
 
@@ -118,7 +117,7 @@ class _Watching:
     problem: str | None = None
     """Why events don't tell everything that they should, and what to do."""
     retry_at: float = 0.0
-    limits: tuple[int | None, int | None] = (None, None)
+    limits: tuple[int, int] = (0, 0)
     """The kernel's limits when there were too few watches."""
 
 
@@ -167,6 +166,7 @@ class LibraryWatch:
         self._mounts: MountWatch | None = None
         self._is_scanning = False
         self._is_ready = False
+        self._has_ended = False
         self._was_audited = False
         self._counters = _Counters()
         self._told: tuple[WatcherState, str | None] | None = None
@@ -189,6 +189,11 @@ class LibraryWatch:
         """Wait until every event that has happened is noted; False if that can't be told."""
         tree = self._watching.tree
         return tree is not None and await anyio.to_thread.run_sync(tree.wait_until_read, seconds)
+
+    def say_goodbye(self) -> None:
+        """Tell that nobody watches any more; once `run` has ended."""
+        self._has_ended = True
+        self._tell_state()
 
     def status(self) -> WatchStatus:
         """The library as it is seen now."""
@@ -217,6 +222,8 @@ class LibraryWatch:
         )
 
     def _state(self) -> tuple[WatcherState, str | None]:
+        if self._has_ended:
+            return WatcherState.OFF, None
         if self._offline is not None:
             return WatcherState.OFFLINE, self._offline.reason
         if not self._is_ready:
@@ -467,8 +474,8 @@ class LibraryWatch:
             self._plan.is_polled = True
 
     def _warn_before_limit(self) -> None:
-        tree, limit = self._watching.tree, _limit("max_user_watches")
-        if tree is not None and limit is not None and tree.watched_folders > _NEARLY_ALL * limit:
+        tree, limit = self._watching.tree, _limit(InotifyLimit.WATCHES)
+        if tree is not None and limit and tree.watched_folders > _NEARLY_ALL * limit:
             logger.warning(
                 "watching %s takes %d of the %d watches that the kernel allows; before there are too few: %s",
                 *(self._library.name, tree.watched_folders, limit, _raise_watches(tree.watched_folders)),
@@ -562,15 +569,16 @@ def _asleep_seconds() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
-def _limit(name: str) -> int | None:
+def _limit(limit: InotifyLimit) -> int:
+    """What the kernel allows; 0 where it does not say."""
     try:
-        return int((_INOTIFY / name).read_text())
+        return allowed(limit)
     except (OSError, ValueError):
-        return None
+        return 0
 
 
-def _limits() -> tuple[int | None, int | None]:
-    return _limit("max_user_watches"), _limit("max_user_instances")
+def _limits() -> tuple[int, int]:
+    return _limit(InotifyLimit.WATCHES), _limit(InotifyLimit.INSTANCES)
 
 
 def _too_few_watches(tree: Tree | None) -> str:
@@ -584,16 +592,16 @@ def _too_few_watches(tree: Tree | None) -> str:
 
 def _raise_watches(folders: int) -> str:
     """The command for so many folders, with as many again for what else runs on the machine."""
-    wanted = max(2 * folders, _limit("max_user_watches") or 0)
-    return f"sudo sysctl fs.inotify.max_user_watches={-(-wanted // _WATCHES_STEP) * _WATCHES_STEP}"
+    wanted = max(2 * folders, _limit(InotifyLimit.WATCHES) + 1)
+    return how_to_raise(InotifyLimit.WATCHES, -(-wanted // _WATCHES_STEP) * _WATCHES_STEP)
 
 
 def _why_not(error: OSError) -> str:
     if error.errno in (errno.EMFILE, errno.ENFILE):
-        wanted = 2 * (_limit("max_user_instances") or 128)
+        raise_it = how_to_raise(InotifyLimit.INSTANCES, 2 * max(64, _limit(InotifyLimit.INSTANCES)))
         return (
             "the kernel allows no more watchers; until it does, the library is scanned from time to time instead: "
-            f"sudo sysctl fs.inotify.max_user_instances={wanted}"
+            f"{raise_it}"
         )
     if error.errno == errno.ENOSPC:
         return _too_few_watches(None)
