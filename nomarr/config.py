@@ -45,7 +45,7 @@ class Config(BaseSettings):
     root_marker: str = Field(default="", pattern="^[^/]*$")
     enable_file_watching: bool = True
     watcher_debounce_seconds: float = Field(default=2.0, ge=0, le=60)
-    watcher_max_wait_seconds: float = Field(default=15.0, gt=0, le=3600)
+    watcher_max_wait_seconds: float | None = Field(default=None, gt=0, le=3600)
     watcher_poll_seconds: float = Field(default=300.0, ge=1)
     watcher_reconcile_seconds: float = Field(default=3600.0, ge=60)
 

@@ -41,6 +41,7 @@ class WatchedLibraries(Protocol):
         self,
         targets: Sequence[ScanTarget],
         *,
+        look_again: bool = True,
         path_changes: Sequence[PathChange] = (),
         on_progress: Callable[[ScanProgress], None] | None = None,
     ) -> ScanReport:

@@ -107,4 +107,4 @@ def test_watching_can_be_set_by_variables(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("NOMARR_WATCHER_POLL_SECONDS", "60")
     config = load_config()
     assert (config.enable_file_watching, config.watcher_poll_seconds) == (False, 60.0)
-    assert (config.watcher_debounce_seconds, config.watcher_max_wait_seconds) == (2.0, 15.0)
+    assert (config.watcher_debounce_seconds, config.watcher_max_wait_seconds) == (2.0, None)

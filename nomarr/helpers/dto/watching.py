@@ -30,12 +30,17 @@ class WatchSettings:
 
     debounce_seconds: float = 2.0
     """A scan begins after this time without events,"""
-    max_wait_seconds: float = 15.0
-    """or this time after the first one."""
+    max_wait_seconds: float | None = None
+    """or this time after the first one; None: three times `debounce_seconds`."""
     poll_seconds: float = 300.0
     """How often a library is scanned whose changes the kernel does not tell."""
     reconcile_seconds: float = 3600.0
     """How often every library is scanned, give or take a quarter, for what makes no event."""
+
+    @property
+    def longest_wait(self) -> float:
+        """Seconds between an event and its scan, however many more events come."""
+        return 3 * self.debounce_seconds if self.max_wait_seconds is None else self.max_wait_seconds
 
 
 class DiskChange(StrEnum):

@@ -203,6 +203,7 @@ class LibraryService:
         wait: bool = True,
         dry_run: bool = False,
         accept_losses: bool = False,
+        look_again: bool = True,
         path_changes: Sequence[PathChange] = (),
         on_progress: Callable[[ScanProgress], None] | None = None,
     ) -> ScanReport:
@@ -215,6 +216,8 @@ class LibraryService:
             wait: wait for other processes that scan the library; False raises `LibraryAlreadyScanning`.
             dry_run: say what would be done and write nothing.
             accept_losses: believe that files are gone, however many.
+            look_again: wait a moment and look once more at folders in which something has just changed; False comes
+                back at once, and looks again in the background.
             path_changes: renames and deletions that the caller noticed since the last scan, in their order: the
                 strongest evidence of moves, with which a renamed file keeps its id though it was edited too. They are
                 kept in memory only; after a crash the other evidence has to do.
@@ -230,6 +233,7 @@ class LibraryService:
             wait=wait,
             dry_run=dry_run,
             accept_losses=accept_losses,
+            look_again=look_again,
             path_changes=path_changes,
             on_progress=on_progress,
         )
@@ -243,13 +247,16 @@ class LibraryService:
         wait: bool = True,
         dry_run: bool = False,
         accept_losses: bool = False,
+        look_again: bool = True,
         path_changes: Sequence[PathChange] = (),
         on_progress: Callable[[ScanProgress], None] | None = None,
     ) -> list[ScanReport]:
         """As `scan_targets`, with one report for each library, in the order of their first targets."""
         if not targets:
             raise ValueError("no targets to scan")
-        options = replace(self._settings.scan, full=full, dry_run=dry_run, accept_losses=accept_losses)
+        options = replace(
+            self._settings.scan, full=full, dry_run=dry_run, accept_losses=accept_losses, look_again=look_again
+        )
         by_library: dict[str, list[ScanTarget]] = defaultdict(list)
         for target in targets:
             by_library[target.library_id].append(target)

@@ -152,7 +152,7 @@ class LibraryWatch:
         self._clock = clock
         self._make_tree = make_tree
         self._tell = tell
-        self._pending = PendingChanges(library.library_id, settings.debounce_seconds, settings.max_wait_seconds)
+        self._pending = PendingChanges(library.library_id, settings.debounce_seconds, settings.longest_wait)
         self._plan = WatchPlan(library.library_id, self._pending, settings, random.random)
         self._watching = _Watching()
         self._polled_because: str | None = None
@@ -496,6 +496,8 @@ class LibraryWatch:
         try:
             report = await self._libraries.scan_targets(
                 changes.targets,
+                # Others may change meanwhile; waiting here would make them wait, too.
+                look_again=False,
                 path_changes=changes.path_changes,
                 on_progress=lambda progress: self._say(WatchMessageType.SCAN_PROGRESS, progress=progress),
             )
