@@ -18,9 +18,8 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: run
-run: music $(READY) ## Scan a music folder and show the library: make run MUSIC=/path/to/music
-	$(BIN)/nomarr scan "$$MUSIC"
-	@$(BIN)/nomarr library list
+run: music $(READY) ## Scan a music folder, then watch it until Ctrl-C: make run MUSIC=/path/to/music
+	$(BIN)/nomarr watch "$$MUSIC"
 
 .PHONY: test
 test: $(DEV_READY) ## Run the whole test suite
@@ -52,6 +51,10 @@ docs: $(DEV_READY) ## Check that the documentation's links lead somewhere
 .PHONY: bench
 bench: $(DEV_READY) ## Measure scans against find and MPD
 	$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: bench-watching
+bench-watching: $(DEV_READY) ## Measure how soon changes are noticed, and what waiting for them costs
+	$(BIN)/python benchmarks/watching.py $(ARGS)
 
 .PHONY: chaos
 chaos: $(DEV_READY) ## Run the tests that kill, pause and race processes

@@ -45,10 +45,12 @@ __all__ = ["LibraryWatch", "MakeTree", "Tree", "make_tree"]
 logger = logging.getLogger(__name__)
 
 _HEALTH_SECONDS: Final = 1.0
+_ROOT_SECONDS: Final = 3.0
+"""A root that moves, goes or is unmounted makes an event; this is for one that is emptied or covered."""
 _PROBE_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 _REFUSED_ROOT_SECONDS: Final = 600.0
 _RETRY_TREE_SECONDS: Final = 60.0
-_AFTER_FAULT_SECONDS: Final = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
+_AFTER_FAULT_SECONDS: Final = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 _STRAYS_SECONDS: Final = 30.0
 _SUSPENDED_SECONDS: Final = 5.0
 _WATCHES_STEP: Final = 65_536
@@ -163,6 +165,7 @@ class LibraryWatch:
         self._root: _Root | None = None
         self._root_is_known = False
         self._root_is_asked = False
+        self._ask_root_at = 0.0
         self._mounts: MountWatch | None = None
         self._is_scanning = False
         self._is_ready = False
@@ -271,11 +274,15 @@ class LibraryWatch:
 
     async def _sleep(self) -> None:
         """Until something is to be done, at the longest until the next look at the watches' health."""
-        due_at = None if self._is_scanning or self._offline is not None else self._plan.due_at()
+        due_at = None if self._is_scanning or self._offline is not None else self._due_at()
         wait = _HEALTH_SECONDS if due_at is None else min(_HEALTH_SECONDS, max(0.0, due_at - self._clock()))
         with anyio.move_on_after(wait):
             await self._wake.wait()
         self._wake = anyio.Event()
+
+    def _due_at(self) -> float | None:
+        times = [time for time in (self._plan.due_at(), self._rebuild_at) if time is not None]
+        return min(times, default=None)
 
     async def _step(self, start: Callable[..., object]) -> None:
         now = self._clock()
@@ -284,8 +291,9 @@ class LibraryWatch:
         self._look_after_machine(now)
         if self._offline is not None:
             await self._probe(self._offline, now)
-        elif not self._root_is_asked:
+        elif not self._root_is_asked and now >= self._ask_root_at:
             self._root_is_asked = True
+            self._ask_root_at = now + (_ROOT_SECONDS if self._watching.tree is not None else _HEALTH_SECONDS)
             start(self._look_after_root)
         if self._is_scanning or self._offline is not None:
             return
@@ -298,8 +306,7 @@ class LibraryWatch:
 
     def _start_anew(self, at: float) -> None:
         """New watches, then a scan of everything."""
-        self._rebuild_at = at
-        self._plan.scan_everything(at)
+        self._rebuild_at = at if self._rebuild_at is None else min(self._rebuild_at, at)
         self._wake.set()
 
     def _wake_from_thread(self) -> None:
@@ -320,7 +327,7 @@ class LibraryWatch:
             if fault.kind is FaultKind.OVERFLOW:
                 self._plan.scan_everything_after_loss(now)
                 # With the scan: as long as events keep being lost, new watches would be no better.
-                self._rebuild_at = self._plan.next_whole_at
+                self._start_anew(self._plan.next_whole_at or now)
             elif fault.kind is FaultKind.LIMIT:
                 self._note_limit(fault)
             else:
@@ -346,7 +353,7 @@ class LibraryWatch:
             self._counters.faults[FaultKind.STOPPED] += 1
             self._start_anew(self._not_again_and_again(now))
         elif watching.tree is not None and watching.tree.has_strays(time.monotonic()):
-            self._rebuild_at = now + _STRAYS_SECONDS
+            self._start_anew(now + _STRAYS_SECONDS)
 
     def _look_after_machine(self, now: float) -> None:
         """Disks that were mounted or unmounted, and a machine that slept."""
@@ -386,7 +393,10 @@ class LibraryWatch:
     # -- watches ----------------------------------------------------------------------------------------------
 
     async def _rebuild(self) -> None:
-        """Make new watches, then end the old ones: in between, both are heard."""
+        """Make new watches, then end the old ones: in between, both are heard. Then everything is to be scanned.
+
+        Whatever was scanned before this may have changed while nobody was there to hear it.
+        """
         self._rebuild_at = None
         self._counters.rebuilds += 1
         self._was_audited = False
@@ -404,6 +414,7 @@ class LibraryWatch:
         before, self._watching = self._watching, watching
         await self._end_tree(before)
         self._plan.is_polled = self._polled_because is not None or watching.problem is not None
+        self._plan.scan_everything(self._clock())
         self._warn_before_limit()
 
     async def _why_polled(self) -> str | None:
@@ -493,6 +504,7 @@ class LibraryWatch:
         self._counters.scans += 1
         self._counters.targets += len(changes.targets)
         self._say(WatchMessageType.SCAN_STARTED, targets=changes.targets)
+        root = await _look_at(self._library.root_path)
         try:
             report = await self._libraries.scan_targets(
                 changes.targets,
@@ -503,7 +515,9 @@ class LibraryWatch:
             )
         except LibraryOffline as error:
             self._plan.failed(changes, self._clock())
-            self._offline = _Offline(error.reason, self._root, since=self._clock())
+            # One that was exchanged meanwhile may be the right one.
+            refused = root if root == await _look_at(self._library.root_path) else None
+            self._offline = _Offline(error.reason, refused, since=self._clock())
             self._say(WatchMessageType.SCAN_FAILED, error=str(error))
         except Exception as error:
             self._plan.failed(changes, self._clock())
