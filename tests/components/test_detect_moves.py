@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,6 +51,22 @@ def test_two_of_one_identity_on_either_side_are_ambiguous() -> None:
     assert detect_moves([arrived("b", 7), arrived("c", 7)], [known("a", 7)], "l") == []
     assert detect_moves([arrived("b", 7)], [known("a", 7), known("c", 7)], "l") == []
     assert detect_moves([arrived("b", 7), arrived("d", 7)], [known("a", 7), known("c", 7)], "l") == []
+
+
+def test_one_that_is_back_at_its_own_path_is_not_ambiguous() -> None:
+    assert pairs(detect_moves([arrived("a", 7)], [known("a", 7), known("c", 7)], "music")) == {("a", "a")}
+    assert pairs(detect_moves([arrived("a", 7), arrived("b", 7)], [known("a", 7)], "music")) == {("a", "a")}
+    both = detect_moves([arrived("a", 7), arrived("b", 7)], [known("a", 7), known("c", 7)], "music")
+    assert pairs(both) == {("a", "a"), ("c", "b")}
+
+
+def test_two_that_were_at_the_same_path_are_ambiguous_there() -> None:
+    one, other = known("a", 7), replace(known("a", 7), file_id="another")
+    assert detect_moves([arrived("a", 7)], [one, other], "music") == []
+
+
+def test_the_same_path_in_another_library_is_no_place_to_be_back_at() -> None:
+    assert detect_moves([arrived("a", 7), arrived("b", 7)], [known("a", 7)], "another library") == []
 
 
 def test_inodes_that_mean_nothing_are_no_evidence() -> None:

@@ -200,7 +200,34 @@ async def test_a_displaced_file_back_at_its_place_is_not_replaced_by_a_hard_link
     (music.root / "Rock/one.wav").unlink()
     os.rename(music.root.parent / "away", music.root / "Pop/two.wav")
     await music.scan()
-    assert (await music.ids())["Pop/two.wav"] != before["Rock/one.wav"]
+    assert await music.ids() == {"Pop/two.wav": before["Pop/two.wav"]}
+
+
+async def test_displaced_files_are_told_apart_by_their_places(scanned: Scanned) -> None:
+    music = await scanned({"other.wav": tone(440), "Pop": {"one.wav": tone(441)}})
+    os.link(music.root / "Pop/one.wav", music.root / "Pop/link.wav")
+    music.swap("other.wav", "Pop/one.wav")
+    # Here `link.wav` and `other.wav` are new: nothing tells which of them is the one that was known.
+    await music.scan()
+    music.swap("other.wav", "Pop/one.wav")
+    await music.scan("", recursive=False)
+    await music.scan()
+    after = await music.ids()
+    assert {path: after[path] for path in music.before} == music.before
+
+
+async def test_a_displaced_file_back_at_its_place_makes_the_one_there_look_for_its_own(scanned: Scanned) -> None:
+    music = await scanned({"one.wav": tone(440), "Rock": {"other.wav": tone(441)}})
+    (music.root / "Pop").mkdir()
+    os.link(music.root / "one.wav", music.root / "Pop/link.wav")
+    music.swap("one.wav", "Rock/other.wav")
+    await music.scan()
+    music.swap("one.wav", "Rock/other.wav")
+    await music.scan("", recursive=False)
+    assert (await present(music.nomarr, music.library))["one.wav"].file_id == music.before["one.wav"]
+    await music.scan()
+    after = await music.ids()
+    assert {path: after[path] for path in music.before} == music.before
 
 
 async def test_a_folder_moved_away_and_back_between_targeted_scans_is_found(scanned: Scanned) -> None:

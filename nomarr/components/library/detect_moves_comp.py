@@ -65,7 +65,8 @@ def detect_moves(
     """Pair departed files with arrivals in the library `library_id`, one to one: first what was noticed, then the rest.
 
     Of the rest, files of the same identity belong together. Two of one identity on either side (hard links) are
-    ambiguous, and ambiguous means not a move.
+    ambiguous, and ambiguous means not a move. Only a path can still tell them apart: a file that another one had
+    displaced, and whose path has its identity again, is back there.
 
     The same physical file may be in several libraries that lie inside each other. It is another file in each of them,
     so a file of another library counts only if the library itself had none of that identity.
@@ -112,10 +113,23 @@ def _same_identity(
     for identity, arrivals in came.items():
         found = [arrival for arrival in arrivals if arrival.path not in taken]
         files = [file for file in gone[identity] if file.file_id not in moved]
-        candidates = [file for file in files if file.library_id == library_id] or files
+        own = [file for file in files if file.library_id == library_id]
+        back = _back_at_their_paths(found, own)
+        moves += [Move(file, path, SAME_INODE) for path, file in back.items()]
+        found = [arrival for arrival in found if arrival.path not in back]
+        candidates = [file for file in own or files if file not in back.values()]
         if len(found) == 1 and len(candidates) == 1:
             moves.append(Move(candidates[0], found[0].path, SAME_INODE))
     return moves
+
+
+def _back_at_their_paths(found: Iterable[Arrival], own: Iterable[KnownFile]) -> dict[str, KnownFile]:
+    """The files that are found at the very path at which they are known, if they are the only ones known there."""
+    known_at: dict[str, list[KnownFile]] = defaultdict(list)
+    for file in own:
+        known_at[file.path].append(file)
+    places = {arrival.path: known_at.get(arrival.path, []) for arrival in found}
+    return {path: files[0] for path, files in places.items() if len(files) == 1}
 
 
 def in_safe_order(moves: Iterable[Move], library_id: str) -> list[list[Move]]:
