@@ -93,7 +93,9 @@ class Operations:
 
     def kept(self) -> Path:
         found = [Path(folder) / name for folder, _, names in os.walk(self.place.root) for name in names if _kept(name)]
-        return self.chance.choice(found) if found else self.place.root / "nothing"
+        if not found:
+            raise FileNotFoundError(self.place.root)
+        return self.chance.choice(found)
 
     def new_name(self, path: Path) -> str:
         self.count += 1
@@ -275,9 +277,25 @@ def make_fault(fault: str, watcher: Watcher, place: Place, chance: random.Random
         case "root away":
             place.root.rename(place.away)
             time.sleep(chance.random() * 3)
-            # An operation may have made a new folder of that name meanwhile; it has nothing in it that is kept.
-            shutil.rmtree(place.root, ignore_errors=True)
+            bring_back(place)
+
+
+def bring_back(place: Place) -> None:
+    """Put the root where it was; what operations made in its place meanwhile goes, but for what is kept."""
+    pretended = []
+    while place.away.exists():
+        with contextlib.suppress(OSError):
             place.away.rename(place.root)
+            break
+        pretended.append(place.top / f"pretended-{len(pretended)}")
+        with contextlib.suppress(OSError):
+            place.root.rename(pretended[-1])
+    for folder in pretended:
+        while kept := list(folder.rglob("keep-*.wav")):
+            for path in kept:
+                with contextlib.suppress(OSError):
+                    path.rename(place.root / path.name)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def differences(place: Place, database: Path) -> list[str]:
