@@ -25,7 +25,7 @@ from support.system import give_away, mounted, open_to_everybody, without_privil
 from watch_kit import Watched, watched
 
 from nomarr import Nomarr
-from nomarr.helpers.dto.watching import FaultKind, WatcherState
+from nomarr.helpers.dto.watching import FaultKind, WatcherState, WatchFault
 from nomarr.services.infrastructure.library_watch_svc import LibraryWatch
 
 SYSCTL = Path("/proc/sys/fs/inotify")
@@ -51,10 +51,14 @@ def folders(root: Path, count: int) -> None:
         (root / f"{number // 100}" / f"{number}").mkdir(parents=True, exist_ok=True)
 
 
+def watch_of(seen: Watched) -> LibraryWatch:
+    """What watches the library."""
+    return seen.nomarr.watcher._watches[seen.library.library_id]
+
+
 def tree_of(seen: Watched) -> Any:
     """The tree of watches, for tests that break it."""
-    watch: LibraryWatch = seen.nomarr.watcher._watches[seen.library.library_id]
-    return watch._watching.tree
+    return watch_of(seen)._watching.tree
 
 
 def churn(root: str, seed: int, seconds: float) -> None:
@@ -322,6 +326,52 @@ class TestBrokenWatching:
         await seen.until(lambda: seen.status.rebuilds == 1, "new watches")
         await seen.until_equal_with_probes()
 
+    async def test_a18_the_reader_is_gone_while_new_watches_are_planned_for_later(
+        self, seen: Watched, tmp_path: Path
+    ) -> None:
+        (seen.root / "A").mkdir()
+        await seen.until(lambda: seen.status.watched_folders == 2, "a watch")
+        (seen.root / "A").rename(tmp_path / "A")
+        await seen.until(lambda: watch_of(seen)._rebuild_at is not None, "a plan for the stray watch")
+        tree_of(seen).stopped_event.set()
+        (seen.root / "first.mp3").touch()
+        await seen.until(lambda: not tree_of(seen).is_alive() or seen.status.rebuilds, "the reader's end")
+        (seen.root / "second.mp3").touch()
+        await seen.until_equal(6)
+
+    async def test_a18_after_new_watches_everything_is_scanned(
+        self, seen: Watched, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Also if a second fault came, and puts the new watches off, while a scan was running."""
+        story: list[str] = []
+        held = anyio.Event()
+        scan_targets, rebuild = seen.nomarr.libraries.scan_targets, LibraryWatch._rebuild
+
+        async def held_scan(targets: Any, **options: Any) -> Any:
+            story.append("all" if targets[0].folder_path == "" and targets[0].recursive else "some")
+            await held.wait()
+            return await scan_targets(targets, **options)
+
+        async def noted_rebuild(self: LibraryWatch) -> None:
+            story.append("watches")
+            await rebuild(self)
+
+        monkeypatch.setattr(seen.nomarr.libraries, "scan_targets", held_scan)
+        monkeypatch.setattr(LibraryWatch, "_rebuild", noted_rebuild)
+        (seen.root / "a.mp3").touch()
+        await seen.until(lambda: story, "a scan")
+        handler = watch_of(seen)._watching.handler
+        assert handler is not None
+        for number in (1, 2):
+            handler.on_fault(WatchFault(FaultKind.BROKEN, "made by a test"))
+            faults = {FaultKind.BROKEN: number}
+            await seen.until(lambda wanted=faults: dict(seen.status.faults) == wanted, "the fault")  # type: ignore[misc]
+        held.set()
+        await seen.until(lambda: "watches" in story, "new watches")
+        await seen.until_quiet()
+        assert story[-1] == "all"
+        assert story.index("watches") < len(story) - 1
+
     async def test_a18_a_step_of_the_loop_raises(self, seen: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(LibraryWatch, "_look_after_machine", raise_once(LibraryWatch._look_after_machine))
         (seen.root / "a.mp3").touch()
@@ -383,10 +433,8 @@ class TestBrokenWatching:
                 memory[100:104] = b"xxxx"
                 memory.flush()
                 (tmp_path / "outside.wav").write_bytes(tone(441))
-                os.truncate(root / "here.wav", 0) if (root / "here.wav").exists() else None
-                watch = seen.nomarr.watcher._watches[seen.library.library_id]
-                watch._plan.scan_everything(time.time())
-                watch._wake_up()
+                watch_of(seen)._plan.scan_everything(time.time())
+                watch_of(seen)._wake_up()
                 await seen.until_equal()
 
     async def test_a22_symbolic_link_loops(self, root: Path, database: Path) -> None:
@@ -425,8 +473,7 @@ class TestA23Ends:
     async def test_an_end_during_a_rebuild(self, root: Path, database: Path) -> None:
         folders(root, 300)
         async with watched(root, database) as seen:
-            tree_of(seen).handle_event  # noqa: B018 - there is one
-            seen.nomarr.watcher._watches[seen.library.library_id]._start_anew(time.time())
+            watch_of(seen)._start_anew(time.time())
         assert inotify_instances() == 0
 
     async def test_switching_the_mode(self, seen: Watched) -> None:

@@ -116,6 +116,8 @@ class _Watching:
 
     tree: Tree | None = None
     handler: LibraryEventHandler | None = None
+    is_given_up: bool = False
+    """True once there was a fault for which new watches are made: a reader that is dead then is no news."""
     problem: str | None = None
     """Why events don't tell everything that they should, and what to do."""
     retry_at: float = 0.0
@@ -331,6 +333,7 @@ class LibraryWatch:
             elif fault.kind is FaultKind.LIMIT:
                 self._note_limit(fault)
             else:
+                self._watching.is_given_up = True
                 self._start_anew(self._not_again_and_again(now))
 
     def _not_again_and_again(self, now: float) -> float:
@@ -345,14 +348,14 @@ class LibraryWatch:
     def _look_after_tree(self, now: float) -> None:
         """What no event tells: a dead reader, folders that left with their watches, a limit that was raised."""
         watching = self._watching
-        if self._rebuild_at is not None:
-            return
+        tree = watching.tree
         if watching.problem is not None and (now >= watching.retry_at or _limits() != watching.limits):
             self._start_anew(now)
-        elif watching.tree is not None and not watching.tree.is_alive():
+        elif tree is not None and not tree.is_alive() and not watching.is_given_up:
+            watching.is_given_up = True
             self._counters.faults[FaultKind.STOPPED] += 1
             self._start_anew(self._not_again_and_again(now))
-        elif watching.tree is not None and watching.tree.has_strays(time.monotonic()):
+        elif tree is not None and self._rebuild_at is None and tree.has_strays(time.monotonic()):
             self._start_anew(now + _STRAYS_SECONDS)
 
     def _look_after_machine(self, now: float) -> None:
