@@ -25,6 +25,7 @@ from support.system import give_away, mounted, open_to_everybody, without_privil
 from watch_kit import Watched, watched
 
 from nomarr import Nomarr
+from nomarr.components.watch.inotify_tree_comp import InotifyTree
 from nomarr.helpers.dto.watching import FaultKind, WatcherState, WatchFault
 from nomarr.services.infrastructure.library_watch_svc import LibraryWatch
 
@@ -338,6 +339,30 @@ class TestBrokenWatching:
         await seen.until(lambda: not tree_of(seen).is_alive() or seen.status.rebuilds, "the reader's end")
         (seen.root / "second.mp3").touch()
         await seen.until_equal(6)
+
+    async def test_folders_that_stay_without_a_watch_are_named_and_polled(
+        self, root: Path, database: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The kernel is asked after every whole scan; new watches are tried once, not for ever."""
+        monkeypatch.setattr(InotifyTree, "unwatched", lambda _: ["A/B"])
+        (root / "here.mp3").touch()
+        async with watched(root, database, watcher_poll_seconds=1.0) as seen:
+            await seen.until_state(WatcherState.DEGRADED)
+            assert "A/B" in (seen.status.reason or "")
+            assert seen.status.rebuilds == 1
+            seen.forget()
+            await seen.until(lambda: seen.whole_scans >= 2, "polling")
+            assert seen.status.rebuilds == 1
+
+    async def test_new_patterns_take_effect_at_once(self, seen: Watched) -> None:
+        (seen.root / "a.mp3").touch()
+        await seen.until_equal()
+        libraries = seen.nomarr.libraries
+        await libraries.update_library(seen.library.library_id, ignore_patterns=["a.*"])
+        await seen.nomarr.watcher._follow_libraries()
+        await seen.until(lambda: seen.whole_scans, "a scan")
+        await seen.until_quiet()
+        assert set(await seen.ids()) == {"here.wav"}
 
     async def test_a18_after_new_watches_everything_is_scanned(
         self, seen: Watched, monkeypatch: pytest.MonkeyPatch

@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Final
 
 from watchdog.observers.inotify_c import InotifyConstants as In
@@ -149,6 +150,9 @@ class InotifyTree(InotifyFD):
     def unwatched(self) -> list[str]:
         """Ask the kernel: the folders that are there, and of which it has no watch."""
         folders = list(self._folders_on_disk(self._root))
+        # What was just made has its watch once its event is read.
+        with suppress(OSError):
+            self.wait_until_read(_STRAY_SECONDS)
         watched = self._inodes_in_kernel()
         if os.stat(self._root).st_ino not in watched:
             # This file system shows other numbers than the kernel uses inside; nothing can be compared.

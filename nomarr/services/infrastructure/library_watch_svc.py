@@ -189,6 +189,9 @@ class LibraryWatch:
             self._root_is_known = False
             self._close_mounts()
             self._start_anew(self._clock())
+        elif before.ignore_patterns != library.ignore_patterns:
+            self._plan.scan_everything(self._clock())
+            self._wake.set()
 
     async def wait_until_read(self, seconds: float) -> bool:
         """Wait until every event that has happened is noted; False if that can't be told."""
@@ -402,7 +405,6 @@ class LibraryWatch:
         """
         self._rebuild_at = None
         self._counters.rebuilds += 1
-        self._was_audited = False
         if self._mounts is None:
             self._mounts = MountWatch(self._library.root_path)
         self._polled_because = await self._why_polled()
@@ -432,22 +434,18 @@ class LibraryWatch:
     async def _new_tree(self) -> _Watching:
         handler = LibraryEventHandler(self._pending, self._clock, self._wake_from_thread)
         watching = _Watching(handler=handler, retry_at=self._clock() + _RETRY_TREE_SECONDS, limits=_limits())
-
-        def make() -> Tree:
-            tree = self._make_tree(self._library.root_path, handler.on_event, handler.on_fault)
-            tree.watch()
-            return tree
-
         try:
-            watching.tree = await anyio.to_thread.run_sync(make)
+            tree = self._make_tree(self._library.root_path, handler.on_event, handler.on_fault)
+            await _start(tree)
         except (FileNotFoundError, NotADirectoryError):
             # The scan that follows says that the root is away.
             return watching
         except OSError as error:
             watching.problem = _why_not(error)
             return watching
-        if watching.tree.is_limited:
-            watching.problem = _too_few_watches(watching.tree)
+        watching.tree = tree
+        if tree.is_limited:
+            watching.problem = _too_few_watches(tree)
         return watching
 
     def _note_limit(self, fault: WatchFault) -> None:
@@ -492,7 +490,10 @@ class LibraryWatch:
         if tree is not None and limit and tree.watched_folders > _NEARLY_ALL * limit:
             logger.warning(
                 "watching %s takes %d of the %d watches that the kernel allows; before there are too few: %s",
-                *(self._library.name, tree.watched_folders, limit, _raise_watches(tree.watched_folders)),
+                self._library.name,
+                tree.watched_folders,
+                limit,
+                _raise_watches(tree.watched_folders),
             )
 
     def _close_mounts(self) -> None:
@@ -527,7 +528,8 @@ class LibraryWatch:
             # Errors of ours are sentences; the others are mistakes, and need to be found.
             logger.warning(
                 "scanning %s failed, it is tried again: %s",
-                *(self._library.name, error),
+                self._library.name,
+                error,
                 exc_info=not isinstance(error, NomarrError),
             )
             self._say(WatchMessageType.SCAN_FAILED, error=str(error))
@@ -567,6 +569,16 @@ class LibraryWatch:
         self._tell(
             WatchMessage(kind, self._library.library_id, self._clock(), self.status(), targets, progress, report, error)
         )
+
+
+async def _start(tree: Tree) -> None:
+    """Start to watch; a cancelled start does not wait for a disk that hangs."""
+    try:
+        await anyio.to_thread.run_sync(tree.watch, abandon_on_cancel=True)
+    except anyio.get_cancelled_exc_class():
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(tree.end)
+        raise
 
 
 async def _look_at(path: str) -> _Root | None:
