@@ -270,6 +270,7 @@ class TestMovedTrees:
             path.unlink()
         # So many losses at once are held back, until somebody says that they are meant.
         await seen.until_quiet(60)
+        assert "--accept-losses" in (seen.status.reason or "")
         await scan(seen.nomarr, seen.library, accept_losses=True)
         await seen.until_equal(60)
 

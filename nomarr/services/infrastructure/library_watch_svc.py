@@ -170,6 +170,7 @@ class LibraryWatch:
         self._ask_root_at = 0.0
         self._mounts: MountWatch | None = None
         self._is_scanning = False
+        self._held_back_files = 0
         self._is_ready = False
         self._has_ended = False
         self._was_audited = False
@@ -241,6 +242,11 @@ class LibraryWatch:
             return WatcherState.DEGRADED if has_tree else WatcherState.POLLING, self._watching.problem
         if self._polled_because is not None:
             return WatcherState.POLLING, self._polled_because
+        if self._held_back_files:
+            return WatcherState.WATCHING, (
+                f"{self._held_back_files:,} files are gone at once and held back; if they were really removed: "
+                "nomarr scan --accept-losses"
+            )
         held = self._plan.held_target
         if held is not None:
             return WatcherState.WATCHING, (
@@ -544,7 +550,10 @@ class LibraryWatch:
         self._counters.last_scan_at = now
         self._plan.completed(changes, changed=report.changes_detected, now=now)
         self._say(WatchMessageType.SCAN_COMPLETED, report=report)
-        if ScanTarget(self._library.library_id) not in changes.targets:
+        is_whole = ScanTarget(self._library.library_id) in changes.targets
+        if is_whole or report.files_held_back:
+            self._held_back_files = report.files_held_back
+        if not is_whole:
             return
         if not self._is_ready:
             self._is_ready = True
