@@ -16,6 +16,7 @@ import pytest
 if sys.platform != "linux":
     pytest.skip("inotify is Linux's", allow_module_level=True)
 
+from support.system import give_away, open_to_everybody, without_privileges
 from watchdog.events import FileSystemEventHandler
 from watchdog.observers import inotify_c
 from watchdog.observers.inotify import InotifyObserver
@@ -312,6 +313,37 @@ class TestFaults:
             seen.hears_everything()
         finally:
             seen.tree.end()
+
+    def test_a_folder_that_may_be_looked_into_again(self, tmp_path: Path) -> None:
+        """Its own watch was there all the time; those inside were not."""
+        with open_to_everybody() as place:
+            root = place / "root"
+            (root / "A" / "B").mkdir(parents=True)
+            give_away(root)
+            with without_privileges():
+                (root / "A").chmod(0o444)
+                seen = Seen(root)
+                seen.tree.watch()
+                try:
+                    assert seen.tree.blind_folders == 1
+                    (root / "A").chmod(0o755)
+                    wait_until(lambda: bool(seen.events))
+                    wait_until(lambda: seen.tree.blind_folders == 0)
+                    (root / "A" / "B" / "b.mp3").touch()
+                    wait_until(lambda: file(DiskChange.CREATED, "A/B/b.mp3") in seen.events)
+                    (root / "A").chmod(0)
+                    shutil.rmtree(root / "A", ignore_errors=True)
+                    (root / "A").chmod(0o755)
+                finally:
+                    seen.tree.end()
+
+    def test_an_unreadable_folder_that_went_is_forgotten(self, seen: Seen) -> None:
+        (seen.root / "X").mkdir()
+        seen.told()
+        seen.tree._note_blind(os.fsencode(seen.root / "X"))
+        (seen.root / "X").rmdir()
+        seen.told()
+        assert seen.tree.blind_folders == 0
 
     def test_a_hundred_trees_leave_nothing_behind(self, root: Path) -> None:
         before = open_files(), threading.active_count()

@@ -10,7 +10,7 @@ import pytest
 from nomarr.components.watch.pending_changes_comp import ChangesToScan, PendingChanges
 from nomarr.components.watch.watch_plan_comp import WatchPlan
 from nomarr.helpers.dto.library import ScanTarget
-from nomarr.helpers.dto.watching import DiskChange, DiskEvent, PathChange, WatchSettings
+from nomarr.helpers.dto.watching import DiskChange, DiskEvent, WatchSettings
 
 NOON = 1_000_000.0
 HOUR = 3600.0
@@ -91,7 +91,8 @@ def test_a_failed_scan_is_tried_again_later_each_time_and_keeps_everything() -> 
     changes = watched.plan.take(watched.now)
     assert changes is not None
     assert {target.folder_path for target in changes.targets} == {"A", "B", "C"}
-    assert changes.path_changes == (PathChange("A/x.mp3", "B/x.mp3", False),)
+    # Too much may have happened since they were noted.
+    assert changes.path_changes == ()
 
 
 def test_everything_is_scanned_from_time_to_time() -> None:

@@ -25,6 +25,7 @@ from support.system import give_away, mounted, open_to_everybody, without_privil
 from watch_kit import Watched, watched
 
 from nomarr import Nomarr
+from nomarr.components.library.mount_watch_comp import MountWatch
 from nomarr.components.watch.inotify_tree_comp import InotifyTree
 from nomarr.helpers.dto.watching import FaultKind, WatcherState, WatchFault
 from nomarr.services.infrastructure.library_watch_svc import LibraryWatch
@@ -353,6 +354,41 @@ class TestBrokenWatching:
             seen.forget()
             await seen.until(lambda: seen.whole_scans >= 2, "polling")
             assert seen.status.rebuilds == 1
+
+    async def test_new_watches_that_can_not_be_made_are_tried_again(
+        self, root: Path, database: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        module = "nomarr.services.infrastructure.library_watch_svc.MountWatch"
+        monkeypatch.setattr(module, raise_once(MountWatch))
+        async with watched(root, database) as seen:
+            (root / "a.mp3").touch()
+            await seen.until_equal()
+
+    async def test_an_audit_that_fails_ends_nothing(
+        self, root: Path, database: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(InotifyTree, "unwatched", raising)
+        async with watched(root, database) as seen:
+            (root / "a.mp3").touch()
+            await seen.until_equal_with_probes()
+
+    async def test_rules_reach_below_their_folder(self, seen: Watched) -> None:
+        (seen.root / "A" / "B").mkdir(parents=True)
+        (seen.root / "A" / "B" / "b.wav").write_bytes(tone(440))
+        await seen.until_equal()
+        (seen.root / "A" / ".nomedia").touch()
+        await seen.until(lambda: seen.status.events > 3, "the rule")
+        await seen.until_quiet()
+        assert set(await seen.ids()) == {"here.wav"}
+        (seen.root / "A" / ".nomedia").unlink()
+        await seen.until_equal()
+
+    async def test_what_was_stopped_stays_stopped(self, seen: Watched) -> None:
+        await seen.nomarr.watcher.stop_watching_library(seen.library.library_id)
+        await seen.nomarr.watcher._follow_libraries()
+        assert seen.nomarr.watcher.status() == []
+        await seen.nomarr.watcher.start_watching_library(seen.library.library_id)
+        await seen.until_equal_with_probes()
 
     async def test_new_patterns_take_effect_at_once(self, seen: Watched) -> None:
         (seen.root / "a.mp3").touch()

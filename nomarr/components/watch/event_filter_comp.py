@@ -20,7 +20,11 @@ def targets_of(event: DiskEvent, library_id: str) -> list[ScanTarget]:
     if event.is_folder:
         parents = [ScanTarget(library_id, folder_of(path), recursive=False) for path in paths if path]
         return parents + [ScanTarget(library_id, path) for path in paths]
-    if any(_matters(name_of(path)) for path in paths):
+    names = [name_of(path) for path in paths]
+    if any(name in RULE_FILES for name in names):
+        # A rule holds for everything below its folder.
+        return [ScanTarget(library_id, folder_of(path)) for path in paths]
+    if any(kind_of(name) is not None for name in names):
         return [ScanTarget(library_id, folder_of(path), recursive=False) for path in paths]
     return []
 
@@ -32,7 +36,3 @@ def path_change_of(event: DiskEvent) -> PathChange | None:
     if event.change is DiskChange.MOVED and event.new_path is not None:
         return PathChange(event.path, event.new_path, event.is_folder)
     return None
-
-
-def _matters(name: str) -> bool:
-    return name in RULE_FILES or kind_of(name) is not None

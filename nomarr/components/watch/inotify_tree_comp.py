@@ -71,8 +71,14 @@ class InotifyTree(InotifyFD):
         self, root: str, on_event: Callable[[DiskEvent], None], on_fault: Callable[[WatchFault], None]
     ) -> None:
         """Raises OSError if there is no inotify instance left."""
-        super().__init__()
-        self._root = os.fsencode(os.path.realpath(root))
+        try:
+            super().__init__()
+        except BaseException:
+            # It may have the instance, and no pipe beside it.
+            if hasattr(self, "_inotify_fd"):
+                os.close(self._inotify_fd)
+            raise
+        self._root = os.fsencode(root)
         self._on_event = on_event
         self._on_fault = on_fault
         self._lock_of_tree = threading.RLock()
@@ -87,6 +93,8 @@ class InotifyTree(InotifyFD):
 
     def watch(self) -> None:
         """Start, and come back when every folder has its watch. Raises OSError if the root can't be watched."""
+        # Here and not in the constructor: on a dead share this hangs.
+        self._root = os.path.realpath(self._root)
         self.start()
         try:
             self._add_tree(self._root)
@@ -204,8 +212,10 @@ class InotifyTree(InotifyFD):
 
     def _take_entry(self, event: InotifyEvent, path: bytes) -> None:
         is_folder = bool(event.mask & In.IN_ISDIR)
-        if is_folder and (event.is_create or event.is_moved_to or (event.is_attrib and path in self._blind)):
+        if is_folder and (event.is_create or event.is_moved_to or (event.is_attrib and self._is_blind_below(path))):
             self._add_tree(path)
+        elif is_folder and (event.mask & In.IN_DELETE or event.is_moved_from):
+            self._forget_blind_below(path)
         if event.is_moved_from:
             self._note_departure(event.cookie, path, is_folder)
             self._tell(DiskChange.MOVED, path, is_folder)
@@ -268,8 +278,13 @@ class InotifyTree(InotifyFD):
 
     def _watch_folder(self, folder: bytes) -> bool:
         """Give the folder its watch; False if there is no use in looking into it."""
+        if not self.should_keep_running():
+            return False
         try:
-            watch = self._add_watch(folder)
+            # With its path at once: a rename that is read meanwhile must not get an older path over its newer one.
+            with self._lock_of_tree:
+                self._folders[self._add_watch(folder)] = folder
+                self._blind.discard(folder)
         except OSError as error:
             if folder == self._root:
                 raise
@@ -281,9 +296,6 @@ class InotifyTree(InotifyFD):
                 # Below, there may be music all the same: how many watches are missing is worth knowing.
                 return True
             return False
-        with self._lock_of_tree:
-            self._folders[watch] = folder
-            self._blind.discard(folder)
         return True
 
     def _add_watch(self, folder: bytes) -> int:
@@ -292,6 +304,14 @@ class InotifyTree(InotifyFD):
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number), os.fsdecode(folder))
         return watch
+
+    def _is_blind_below(self, folder: bytes) -> bool:
+        with self._lock_of_tree:
+            return any(_is_within(path, folder) for path in self._blind)
+
+    def _forget_blind_below(self, folder: bytes) -> None:
+        with self._lock_of_tree:
+            self._blind = {path for path in self._blind if not _is_within(path, folder)}
 
     def _note_blind(self, folder: bytes) -> None:
         with self._lock_of_tree:
@@ -315,3 +335,7 @@ class InotifyTree(InotifyFD):
 
     def _relative(self, path: bytes) -> str:
         return os.fsdecode(path[len(self._root) :].lstrip(b"/"))
+
+
+def _is_within(path: bytes, folder: bytes) -> bool:
+    return path == folder or path.startswith(folder + b"/")

@@ -41,6 +41,7 @@ class LibraryEventHandler:
         """Note that events can't be relied on."""
         if self._is_retired:
             return
+        self._pending.distrust_path_changes()
         # Each kind once: the owner looks at it soon.
         if all(known.kind is not fault.kind for known in self._faults):
             self._faults.append(fault)

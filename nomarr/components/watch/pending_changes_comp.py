@@ -34,7 +34,7 @@ class PendingChanges:
         self._debouncer = Debouncer(quiet_seconds, max_wait_seconds)
         self._targets = TargetSet(library_id)
         self._path_changes: list[PathChange] = []
-        self._too_many_path_changes = False
+        self._is_log_broken = False
         self._lock = threading.Lock()
         self.events = 0
         self.last_event_at: float | None = None
@@ -68,28 +68,39 @@ class PendingChanges:
         return was_idle
 
     def put_back(self, changes: ChangesToScan, now: float) -> None:
-        """What a scan could not do has to be done again."""
+        """What a scan could not do has to be done again.
+
+        Its path changes are not: what was deleted since they were taken is not among those that are noted now.
+        """
         with self._lock:
             self._targets.add(changes.targets)
-            self._path_changes[:0] = changes.path_changes
             self._debouncer.note(now)
+        self.distrust_path_changes()
+
+    def distrust_path_changes(self) -> None:
+        """An event was lost, or is told twice: renames are no evidence until the next `take`.
+
+        Half a log could name the wrong file; without one, scans go by the files' inodes.
+        """
+        with self._lock:
+            self._path_changes.clear()
+            self._is_log_broken = True
 
     def take(self) -> ChangesToScan:
         """Everything, for a scan."""
         with self._lock:
             changes = ChangesToScan(tuple(self._targets.take()), tuple(self._path_changes))
             self._path_changes.clear()
-            self._too_many_path_changes = False
+            self._is_log_broken = False
             self._debouncer.reset()
         return changes
 
     def _note_path_change(self, event: DiskEvent) -> None:
         change = path_change_of(event)
         # A deletion only matters after a rename: it ends what the rename began.
-        if change is None or self._too_many_path_changes or (change.new is None and not self._path_changes):
+        if change is None or self._is_log_broken or (change.new is None and not self._path_changes):
             return
         self._path_changes.append(change)
         if len(self._path_changes) > _MAX_PATH_CHANGES:
-            # Half a log could name the wrong file; without one, scans go by the files' inodes.
             self._path_changes.clear()
-            self._too_many_path_changes = True
+            self._is_log_broken = True

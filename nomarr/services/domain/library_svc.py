@@ -353,7 +353,7 @@ class LibraryService:
                     handle.options,
                     hooks,
                     self._clock,
-                    path_changes=handle.path_changes,
+                    path_changes=handle.recent_path_changes(),
                 )
             except LibraryAlreadyScanning:
                 if not handle.wait:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 
 import anyio
 
@@ -15,6 +17,9 @@ from nomarr.helpers.protocols import TaskRunner
 __all__ = ["ScanHandle", "ScanQueue"]
 
 logger = logging.getLogger(__name__)
+
+_RECENT_SECONDS: Final = 2.0
+"""A scan that begins later than this after it was asked for may be overtaken by what it was told."""
 
 
 class ScanHandle:
@@ -39,6 +44,7 @@ class ScanHandle:
         self._scope = anyio.CancelScope()
         self._done = anyio.Event()
         self._askers = 1
+        self._asked_at = time.monotonic()
         self._report: ScanReport | None = None
         self._error: Exception | None = None
 
@@ -60,6 +66,10 @@ class ScanHandle:
         self.targets = without_covered([*self.targets, *targets])
         self.path_changes += path_changes
         self._askers += 1
+
+    def recent_path_changes(self) -> Sequence[PathChange]:
+        """The path changes, unless the scan had to wait: what happened since then may contradict them."""
+        return self.path_changes if time.monotonic() - self._asked_at < _RECENT_SECONDS else ()
 
     def give_up(self) -> None:
         """One of those who asked is not interested any more; when none is left, the scan is cancelled."""

@@ -48,6 +48,8 @@ class FileWatcherService:
         self._watches: dict[str, LibraryWatch] = {}
         self._subscribers: list[Callable[[WatchMessage], None]] = []
         self._watches_all = False
+        self._stopped: set[str] = set()
+        """Not to be started again for being one of all."""
         self._is_supervised = False
 
     async def __aenter__(self) -> Self:
@@ -66,6 +68,7 @@ class FileWatcherService:
     async def watch_all(self) -> None:
         """Watch every enabled library whose mode is not off, also those that are added or switched on later."""
         self._watches_all = True
+        self._stopped.clear()
         await self._follow_libraries()
         self._start_supervisor()
 
@@ -75,11 +78,16 @@ class FileWatcherService:
         Raises:
             LibraryNotFound: if there is no such library.
         """
+        self._stopped.discard(library_id)
         self._start(await self._libraries.get_library(library_id))
         self._start_supervisor()
 
     async def stop_watching_library(self, library_id: str) -> None:
-        """Stop watching it; a scan that the watcher began is cancelled."""
+        """Stop watching it, until it is started again; a scan that the watcher began is cancelled."""
+        self._stopped.add(library_id)
+        await self._stop(library_id)
+
+    async def _stop(self, library_id: str) -> None:
         watch = self._watches.pop(library_id, None)
         if watch is not None:
             self._tasks.cancel(_task_name(library_id))
@@ -95,7 +103,7 @@ class FileWatcherService:
         for library_id in list(self._watches):
             self._tasks.cancel(_task_name(library_id))
         for library_id in list(self._watches):
-            await self.stop_watching_library(library_id)
+            await self._stop(library_id)
 
     async def switch_watch_mode(self, library_id: str, mode: WatchMode | str) -> None:
         """Store how the library is watched, and do so from now on.
@@ -107,6 +115,7 @@ class FileWatcherService:
         if mode not in list(WatchMode):
             raise ConfigurationError(f"'{mode}' is none of {', '.join(WatchMode)}", source="watch mode")
         library = await self._libraries.update_library(library_id, watch_mode=WatchMode(mode))
+        self._stopped.discard(library_id)
         if library_id in self._watches or self._watches_all:
             await self._apply(library)
 
@@ -131,10 +140,10 @@ class FileWatcherService:
     async def _apply(self, library: Library) -> None:
         watch = self._watches.get(library.library_id)
         if library.watch_mode is WatchMode.OFF or not library.enabled:
-            await self.stop_watching_library(library.library_id)
+            await self._stop(library.library_id)
         elif watch is not None:
             watch.change(library)
-        elif self._watches_all:
+        elif self._watches_all and library.library_id not in self._stopped:
             self._start(library)
 
     def _start_supervisor(self) -> None:
@@ -154,7 +163,7 @@ class FileWatcherService:
     async def _follow_libraries(self) -> None:
         libraries = {library.library_id: library for library in await self._libraries.list_libraries()}
         for library_id in [library_id for library_id in self._watches if library_id not in libraries]:
-            await self.stop_watching_library(library_id)
+            await self._stop(library_id)
         for library in libraries.values():
             await self._apply(library)
 

@@ -13,7 +13,8 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from functools import partial
+from typing import Final, Protocol, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -44,12 +45,15 @@ __all__ = ["LibraryWatch", "MakeTree", "Tree", "make_tree"]
 
 logger = logging.getLogger(__name__)
 
+Answer = TypeVar("Answer")
+
 _HEALTH_SECONDS: Final = 1.0
 _ROOT_SECONDS: Final = 3.0
 """A root that moves, goes or is unmounted makes an event; this is for one that is emptied or covered."""
 _PROBE_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 _REFUSED_ROOT_SECONDS: Final = 600.0
-_RETRY_TREE_SECONDS: Final = 60.0
+_RETRY_TREE_SECONDS: Final = 600.0
+"""Without a change of the kernel's limits, which is noticed at once."""
 _AFTER_FAULT_SECONDS: Final = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 _STRAYS_SECONDS: Final = 30.0
 _SUSPENDED_SECONDS: Final = 5.0
@@ -107,7 +111,6 @@ class _Offline:
     """What was refused: it is not tried again and again."""
     since: float
     probes: int = 0
-    probe_at: float = 0.0
 
 
 @dataclass(slots=True)
@@ -300,16 +303,19 @@ class LibraryWatch:
         self._take_faults(now)
         self._look_after_tree(now)
         self._look_after_machine(now)
-        if self._offline is not None:
-            await self._probe(self._offline, now)
-        elif not self._root_is_asked and now >= self._ask_root_at:
+        if not self._root_is_asked and now >= self._ask_root_at:
+            # A root that does not answer, on a dead share, is asked by one thread only.
             self._root_is_asked = True
-            self._ask_root_at = now + (_ROOT_SECONDS if self._watching.tree is not None else _HEALTH_SECONDS)
             start(self._look_after_root)
         if self._is_scanning or self._offline is not None:
             return
         if self._rebuild_at is not None and self._rebuild_at <= now:
-            await self._rebuild()
+            self._rebuild_at = None
+            try:
+                await self._rebuild()
+            except Exception:
+                self._start_anew(self._not_again_and_again(now))
+                raise
         changes = self._plan.take(self._clock())
         if changes is not None:
             self._is_scanning = True
@@ -318,6 +324,7 @@ class LibraryWatch:
     def _start_anew(self, at: float) -> None:
         """New watches, then a scan of everything."""
         self._rebuild_at = at if self._rebuild_at is None else min(self._rebuild_at, at)
+        self._pending.distrust_path_changes()
         self._wake.set()
 
     def _wake_from_thread(self) -> None:
@@ -378,29 +385,23 @@ class LibraryWatch:
         self._asleep_seconds = asleep
 
     async def _look_after_root(self) -> None:
-        """Ask what the root is. One that does not answer, on a dead share, is asked by one thread only."""
+        """Ask whether the root is another one, or back."""
         try:
             root = await _look_at(self._library.root_path)
         finally:
             self._root_is_asked = False
-        before, was_known = self._root, self._root_is_known
+        now, away = self._clock(), self._offline
+        if away is not None:
+            self._ask_root_at = now + _PROBE_SECONDS[min(away.probes, len(_PROBE_SECONDS) - 1)]
+            away.probes += 1
+            if root is not None and (root != away.root or now - away.since > _REFUSED_ROOT_SECONDS):
+                self._offline = None
+                self._start_anew(now)
+        else:
+            self._ask_root_at = now + (_ROOT_SECONDS if self._watching.tree is not None else _HEALTH_SECONDS)
+            if self._root_is_known and root != self._root:
+                self._start_anew(now)
         self._root, self._root_is_known = root, True
-        if was_known and root != before and self._offline is None:
-            self._start_anew(self._clock())
-
-    async def _probe(self, away: _Offline, now: float) -> None:
-        """Look whether the root is back."""
-        if now < away.probe_at:
-            return
-        away.probe_at = now + _PROBE_SECONDS[min(away.probes, len(_PROBE_SECONDS) - 1)]
-        away.probes += 1
-        root = None
-        with anyio.move_on_after(_HEALTH_SECONDS):
-            root = await _look_at(self._library.root_path)
-        if root is not None and (root != away.root or now - away.since > _REFUSED_ROOT_SECONDS):
-            self._offline = None
-            self._root, self._root_is_known = root, True
-            self._start_anew(now)
 
     # -- watches ----------------------------------------------------------------------------------------------
 
@@ -409,10 +410,9 @@ class LibraryWatch:
 
         Whatever was scanned before this may have changed while nobody was there to hear it.
         """
-        self._rebuild_at = None
         self._counters.rebuilds += 1
         if self._mounts is None:
-            self._mounts = MountWatch(self._library.root_path)
+            self._mounts = await _in_thread(partial(MountWatch, self._library.root_path))
         self._polled_because = await self._why_polled()
         watching = _Watching()
         if self._library.watch_mode is not WatchMode.POLL:
@@ -424,6 +424,8 @@ class LibraryWatch:
                 watching = await self._new_tree()
         before, self._watching = self._watching, watching
         await self._end_tree(before)
+        # As long as both were heard, every rename was told twice.
+        self._pending.distrust_path_changes()
         self._plan.is_polled = self._polled_because is not None or watching.problem is not None
         self._plan.scan_everything(self._clock())
         self._warn_before_limit()
@@ -432,7 +434,7 @@ class LibraryWatch:
         if self._library.watch_mode is WatchMode.POLL:
             return "its watch mode is poll"
         if self._library.watch_mode is WatchMode.AUTO:
-            kind = await anyio.to_thread.run_sync(polled_file_system, self._library.root_path)
+            kind = await _in_thread(partial(polled_file_system, self._library.root_path))
             if kind is not None:
                 return f"the kernel does not tell of all changes on {kind}"
         return None
@@ -464,19 +466,22 @@ class LibraryWatch:
     async def _end_tree(self, watching: _Watching) -> None:
         if watching.handler is not None:
             watching.handler.retire()
-        tree, watching.tree = watching.tree, None
-        if tree is not None:
-            await anyio.to_thread.run_sync(tree.end)
+        if watching.tree is not None:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(watching.tree.end)
+            watching.tree = None
 
-    async def _audit(self) -> None:
+    async def _audit(self, changes: ChangesToScan) -> None:
         """Ask the kernel, after a whole scan, whether every folder has its watch; once new ones are tried."""
         tree = self._watching.tree
-        if tree is None or self._watching.problem is not None:
+        is_whole = ScanTarget(self._library.library_id) in changes.targets
+        if tree is None or not is_whole or self._watching.problem is not None:
             return
         try:
-            unwatched = await anyio.to_thread.run_sync(tree.unwatched)
-        except OSError as error:
-            logger.warning("watching %s: the watches can't be checked: %s", self._library.name, error)
+            unwatched = await _in_thread(tree.unwatched)
+        except Exception:
+            # It only confirms what should be so; the scan is done, and watching goes on.
+            logger.exception("the watches of %s can't be checked", self._library.name)
             return
         if not unwatched:
             self._was_audited = False
@@ -528,6 +533,7 @@ class LibraryWatch:
             # One that was exchanged meanwhile may be the right one.
             refused = root if root == await _look_at(self._library.root_path) else None
             self._offline = _Offline(error.reason, refused, since=self._clock())
+            self._ask_root_at = self._clock() + _PROBE_SECONDS[0]
             self._say(WatchMessageType.SCAN_FAILED, error=str(error))
         except Exception as error:
             self._plan.failed(changes, self._clock())
@@ -540,12 +546,13 @@ class LibraryWatch:
             )
             self._say(WatchMessageType.SCAN_FAILED, error=str(error))
         else:
-            await self._scanned(changes, report)
+            self._scanned(changes, report)
+            await self._audit(changes)
         finally:
             self._is_scanning = False
             self._wake.set()
 
-    async def _scanned(self, changes: ChangesToScan, report: ScanReport) -> None:
+    def _scanned(self, changes: ChangesToScan, report: ScanReport) -> None:
         now = self._clock()
         self._counters.last_scan_at = now
         self._plan.completed(changes, changed=report.changes_detected, now=now)
@@ -558,7 +565,6 @@ class LibraryWatch:
         if not self._is_ready:
             self._is_ready = True
             self._say(WatchMessageType.WATCHING)
-        await self._audit()
 
     def _tell_state(self) -> None:
         state = self._state()
@@ -599,7 +605,12 @@ async def _look_at(path: str) -> _Root | None:
         except OSError:
             return None
 
-    return await anyio.to_thread.run_sync(look, abandon_on_cancel=True)
+    return await _in_thread(look)
+
+
+async def _in_thread(work: Callable[[], Answer]) -> Answer:
+    """Ask a disk that may hang: whoever is cancelled does not wait for it."""
+    return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
 
 
 def _asleep_seconds() -> float:

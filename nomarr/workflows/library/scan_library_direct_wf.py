@@ -118,8 +118,11 @@ async def scan_library_direct_workflow(
     )
     if library is None:
         raise LibraryNotFound(library_id)
+    file_system = await anyio.to_thread.run_sync(file_system_of, library.root_path, abandon_on_cancel=True)
     async with FileReader(context.options.tag_workers, context.options.file_timeout_seconds) as reader:
-        scan = _Scan(db, library, batch_size, context, reader, is_whole=ScanTarget(library_id) in scan_targets)
+        scan = _Scan(
+            db, library, batch_size, context, reader, file_system, is_whole=ScanTarget(library_id) in scan_targets
+        )
         unsettled = await scan.look(scan_targets, final_look=False)
         if unsettled and context.options.look_again:
             context.meter.phase = ScanPhase.SETTLING
@@ -179,6 +182,7 @@ class _Scan:
         batch_size: int,
         context: ScanContext,
         reader: FileReader,
+        file_system: str,
         *,
         is_whole: bool,
     ) -> None:
@@ -188,7 +192,6 @@ class _Scan:
         self._batch_size = batch_size
         self._context = context
         self._options = context.options
-        file_system = file_system_of(library.root_path)
         self._stable = keeps_identity(file_system)
         self._granularity = timestamp_granularity(file_system)
         self._reader = reader
