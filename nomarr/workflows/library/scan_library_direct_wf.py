@@ -20,7 +20,8 @@ from nomarr.components.library.diff_folder_comp import FolderDiff
 from nomarr.components.library.file_systems_comp import file_system_of, keeps_identity, timestamp_granularity
 from nomarr.components.library.ignore_rules_comp import IgnoreRules
 from nomarr.components.library.walk_folders_comp import FolderWalker, existing_target
-from nomarr.components.media.read_files_comp import ReadFile
+from nomarr.components.media import read_files_comp
+from nomarr.components.media.read_files_comp import ReadFile, read_file, unread_file
 from nomarr.helpers.dto.batches import (
     BatchResult,
     FileGone,
@@ -40,9 +41,9 @@ from nomarr.helpers.file_kinds import FileKind, kind_of
 from nomarr.helpers.paths_helper import join
 from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.db import Database
+from nomarr.workflows.library.file_workers_wf import READ_CHUNK, FileSkill, FileWorkers, in_order
 from nomarr.workflows.library.find_moves_wf import find_moves
 from nomarr.workflows.library.progress_wf import ProgressMeter
-from nomarr.workflows.library.read_files_wf import READ_CHUNK, FileReader, in_order
 from nomarr.workflows.library.record_sidecars_wf import record_sidecars
 from nomarr.workflows.library.survey_wf import Survey, SurveyRules, survey_targets
 
@@ -52,6 +53,8 @@ Answer = TypeVar("Answer")
 
 _READ_IN_THREAD: Final = 512
 """Up to so many files are read in a thread: starting worker processes costs as much as reading these."""
+
+_READ_TAGS: Final = FileSkill(read_file, unread_file)
 
 _BRAKE_FILES: Final = 50
 _BRAKE_SHARE: Final = 0.2
@@ -119,9 +122,12 @@ async def scan_library_direct_workflow(
     if library is None:
         raise LibraryNotFound(library_id)
     file_system = await anyio.to_thread.run_sync(file_system_of, library.root_path, abandon_on_cancel=True)
-    async with FileReader(context.options.tag_workers, context.options.file_timeout_seconds) as reader:
+    workers = FileWorkers(
+        context.options.tag_workers, context.options.file_timeout_seconds, module=read_files_comp.__name__
+    )
+    async with workers:
         scan = _Scan(
-            db, library, batch_size, context, reader, file_system, is_whole=ScanTarget(library_id) in scan_targets
+            db, library, batch_size, context, workers, file_system, is_whole=ScanTarget(library_id) in scan_targets
         )
         unsettled = await scan.look(scan_targets, final_look=False)
         if unsettled and context.options.look_again:
@@ -181,7 +187,7 @@ class _Scan:
         library: Library,
         batch_size: int,
         context: ScanContext,
-        reader: FileReader,
+        workers: FileWorkers,
         file_system: str,
         *,
         is_whole: bool,
@@ -194,7 +200,7 @@ class _Scan:
         self._options = context.options
         self._stable = keeps_identity(file_system)
         self._granularity = timestamp_granularity(file_system)
-        self._reader = reader
+        self._workers = workers
         self._report = ScanReport(context.scan_id, library.library_id, ScanRunState.COMPLETED)
         self._held_back: HeldBackLosses | None = None
         self._batch = ScanBatch()
@@ -312,7 +318,7 @@ class _Scan:
 
         async def read(steps: list[_Step]) -> list[ReadFile]:
             paths = [join(self._library.root_path, s.diff.path_at(s.index)) for s in steps if isinstance(s, _Read)]
-            return await self._reader.read(paths, few=few)
+            return await self._workers.run(_READ_TAGS, paths, few=few)
 
         async def deliver(steps: list[_Step], files: list[ReadFile]) -> None:
             answers = iter(files)

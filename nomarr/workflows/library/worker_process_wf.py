@@ -1,23 +1,26 @@
-"""One process that reads tags, seen from the scan that it works for."""
+"""One process that looks into files, seen from the one that it works for."""
 
 from __future__ import annotations
 
 import os
 import pickle
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import anyio
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from nomarr.components.media.read_files_comp import ANSWER_HEADER, ReadFile
+from nomarr.components.media.worker_program_comp import ANSWER_HEADER
 
-__all__ = ["TagWorker", "WorkerWillNotStart"]
+__all__ = ["WorkerProcess", "WorkerWillNotStart"]
 
-_PROGRAM: Final = "from nomarr.components.media.read_files_comp import answer_requests as run; run()"
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+_PROGRAM: Final = "import {}; from nomarr.components.media.worker_program_comp import answer_requests as run; run()"
 _START_SECONDS: Final = 60.0
 _END_SECONDS: Final = 1.0
 _SILENT: Final = (TimeoutError, anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError, OSError)
@@ -27,7 +30,7 @@ class WorkerWillNotStart(Exception):
     """No process can be started here, or none that finds Nomarr."""
 
 
-class TagWorker:
+class WorkerProcess:
     """A worker process: ended by its user, or by itself when its user dies.
 
     Unlike `multiprocessing` and `anyio.to_process` it does not run the main program of its parent again: a script
@@ -44,14 +47,18 @@ class TagWorker:
         """True while it waits for work; one that was interrupted or stood still never is again."""
 
     @classmethod
-    async def start(cls) -> TagWorker:
-        """Start a process and wait until it is ready; raises `WorkerWillNotStart`."""
+    async def start(cls, module: str) -> WorkerProcess:
+        """Start a process and wait until it is ready; raises `WorkerWillNotStart`.
+
+        Args:
+            module: what it will need, so that the first work does not wait for it to be imported.
+        """
         # -P: a file of the current folder, perhaps a folder with music, is not imported.
         paths = [os.environ.get("PYTHONPATH", ""), *sys.path]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
         try:
             process = await anyio.open_process(
-                [sys.executable, "-P", "-c", _PROGRAM],
+                [sys.executable, "-P", "-c", _PROGRAM.format(module)],
                 stderr=None,
                 env=environment,
                 # Ctrl-C is for the parent, which then ends its workers.
@@ -71,19 +78,23 @@ class TagWorker:
                 await worker.end()
         return worker
 
-    async def read(self, paths: Sequence[str], patience: float) -> list[ReadFile]:
-        """The answers for `paths`, in their order; fewer if the process died or was silent for `patience` seconds."""
-        files: list[ReadFile] = []
+    async def run(self, work: Callable[[Item], Answer], items: Sequence[Item], patience: float) -> list[Answer]:
+        """What `work` answers for `items`, in order; fewer if the process died or was silent for `patience` seconds.
+
+        Args:
+            work: a function of a module; it travels by its name.
+        """
+        answers: list[Answer] = []
         self.is_ready = False
         try:
-            await self._requests.send(pickle.dumps(list(paths)))
-            while len(files) < len(paths):
+            await self._requests.send(pickle.dumps((work, list(items))))
+            while len(answers) < len(items):
                 with anyio.fail_after(patience):
-                    files += await self._answer()
+                    answers += await self._answer()
         except _SILENT:
-            return files
+            return answers
         self.is_ready = True
-        return files
+        return answers
 
     async def end(self) -> None:
         """End the process. One that hangs in the kernel, as on a dead network share, is not waited for."""
@@ -96,8 +107,8 @@ class TagWorker:
             await self._requests.aclose()
             await self._answers.aclose()
 
-    async def _answer(self) -> list[ReadFile]:
+    async def _answer(self) -> list[Any]:
         (length,) = ANSWER_HEADER.unpack(await self._answers.receive_exactly(ANSWER_HEADER.size))
-        answer = await self._answers.receive_exactly(length)
-        files: list[ReadFile] = pickle.loads(answer)  # noqa: S301 - from the process that was started here
-        return files
+        pickled = await self._answers.receive_exactly(length)
+        answers: list[Any] = pickle.loads(pickled)  # noqa: S301 - from the process that was started here
+        return answers

@@ -1,4 +1,4 @@
-"""Read the tags of many files: in order, in worker processes, and never stopped by one bad file."""
+"""Look into many files: in order, in worker processes, and never stopped by one bad file."""
 
 from __future__ import annotations
 
@@ -11,13 +11,10 @@ from typing import Final, Generic, Self, TypeVar
 import anyio
 import anyio.to_thread
 
-from nomarr.components.media.read_files_comp import ReadFile, read_files, stat_of
-from nomarr.helpers.dto.tags import TagReadResult
-from nomarr.helpers.time_helper import system_clock
-from nomarr.workflows.library.tag_worker_wf import TagWorker, WorkerWillNotStart
 from nomarr.workflows.library.task_errors_wf import single_error
+from nomarr.workflows.library.worker_process_wf import WorkerProcess, WorkerWillNotStart
 
-__all__ = ["READ_CHUNK", "FileReader", "in_order"]
+__all__ = ["READ_CHUNK", "FileSkill", "FileWorkers", "in_order"]
 
 logger = logging.getLogger(__name__)
 
@@ -28,17 +25,32 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 
-class FileReader:
-    """Reads chunks of files in worker processes, at most `workers` at a time; a handful of files in a thread.
+@dataclass(frozen=True, slots=True)
+class FileSkill(Generic[Item, Answer]):
+    """Something that is done with one file at a time."""
+
+    work: Callable[[Item], Answer]
+    """A function of a module, which worker processes find by its name; it handles every error of the file itself."""
+    give_up: Callable[[Item, str], Answer]
+    """The answer for an item that ended or stopped its process; the text continues a sentence that begins with it."""
+
+
+class FileWorkers:
+    """Works on chunks of files in worker processes, at most `workers` at a time; on a handful of files in a thread.
 
     A context manager: leaving it ends the processes. One that dies, or is silent for the time that a file may take, is
-    ended, and the files that it has not answered are read one by one to find the culprit.
+    ended, and the files that it has not answered are done one by one to find the culprit.
     """
 
-    def __init__(self, workers: int, file_timeout_seconds: float) -> None:
+    def __init__(self, workers: int, file_timeout_seconds: float, *, module: str) -> None:
+        """
+        Args:
+            module: where the skills are at home; worker processes import it before their first work.
+        """
         self._limiter = anyio.CapacityLimiter(max(1, workers))
         self._file_timeout = file_timeout_seconds
-        self._idle: list[TagWorker] = []
+        self._module = module
+        self._idle: list[WorkerProcess] = []
         self._can_start_workers = True
         # One: two threads take longer for the same files than one.
         self._threads = anyio.CapacityLimiter(1)
@@ -50,56 +62,59 @@ class FileReader:
         while self._idle:
             await self._idle.pop().end()
 
-    async def read(self, paths: Sequence[str], *, few: bool) -> list[ReadFile]:
-        """One answer for each path, in their order.
+    async def run(self, skill: FileSkill[Item, Answer], items: Sequence[Item], *, few: bool) -> list[Answer]:
+        """One answer for each item, in their order.
 
         Args:
             few: there are only a few files in all, not worth starting a process.
         """
-        answers = await (self._read_in_thread(paths) if few else self._read_in_process(paths))
-        rest = paths[len(answers) :]
+        answers = await (self._in_thread(skill, items) if few else self._in_process(skill, items))
+        rest = items[len(answers) :]
         if rest:
-            logger.warning("reading tags got stuck or lost its process; %d files are read one by one", len(rest))
-        return answers + [await self._read_alone(path) for path in rest]
+            logger.warning("a file stopped its reader or ended it; %d files are looked at one by one", len(rest))
+        return answers + [await self._alone(skill, item) for item in rest]
 
-    async def _read_alone(self, path: str) -> ReadFile:
-        answers = await self._read_in_process([path])
+    async def _alone(self, skill: FileSkill[Item, Answer], item: Item) -> Answer:
+        answers = await self._in_process(skill, [item])
         if answers:
             return answers[0]
-        reason = f"took longer than {self._file_timeout:g} s to read, or ended the process that read it"
-        return ReadFile(TagReadResult(None, reason), stat_of(path), system_clock())
+        return skill.give_up(
+            item, f"took longer than {self._file_timeout:g} s to read, or ended the process that read it"
+        )
 
-    async def _read_in_process(self, paths: Sequence[str]) -> list[ReadFile]:
+    async def _in_process(self, skill: FileSkill[Item, Answer], items: Sequence[Item]) -> list[Answer]:
         # The time spent waiting for a free worker does not count.
         async with self._limiter:
             worker = await self._free_worker()
             if worker is None:
-                return await self._read_in_thread(paths)
+                return await self._in_thread(skill, items)
             try:
-                return await worker.read(paths, self._file_timeout)
+                return await worker.run(skill.work, items, self._file_timeout)
             finally:
                 if worker.is_ready:
                     self._idle.append(worker)
                 else:
                     await worker.end()
 
-    async def _free_worker(self) -> TagWorker | None:
+    async def _free_worker(self) -> WorkerProcess | None:
         if self._idle:
             return self._idle.pop()
         if self._can_start_workers:
             try:
-                return await TagWorker.start()
+                return await WorkerProcess.start(self._module)
             except WorkerWillNotStart as error:
                 self._can_start_workers = False
-                logger.warning("no process can be started for reading tags (%s); this takes longer", error)
+                logger.warning("no process can be started for reading files (%s); this takes longer", error)
         return None
 
-    async def _read_in_thread(self, paths: Sequence[str]) -> list[ReadFile]:
+    async def _in_thread(self, skill: FileSkill[Item, Answer], items: Sequence[Item]) -> list[Answer]:
         # The time spent waiting for the thread does not count.
         async with self._threads:
-            with anyio.move_on_after(self._file_timeout + len(paths)):
+            with anyio.move_on_after(self._file_timeout + len(items)):
                 return await anyio.to_thread.run_sync(
-                    read_files, paths, limiter=anyio.CapacityLimiter(1), abandon_on_cancel=True
+                    lambda: [skill.work(item) for item in items],
+                    limiter=anyio.CapacityLimiter(1),
+                    abandon_on_cancel=True,
                 )
         return []
 
