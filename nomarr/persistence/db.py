@@ -9,6 +9,7 @@ from typing import Self
 from nomarr.helpers.exceptions import ConfigurationError
 from nomarr.persistence.ports import (
     Backend,
+    EnrichmentStore,
     EventStore,
     FileStore,
     FolderStore,
@@ -37,6 +38,7 @@ class Database:
         self.library_sidecars: SidecarStore = backend.library_sidecars
         self.scan_runs: ScanRunStore = backend.scan_runs
         self.events: EventStore = backend.events
+        self.enrichment: EnrichmentStore = backend.enrichment
         self.settings: SettingStore = backend.settings
 
     @classmethod

@@ -7,10 +7,11 @@ Failures are `DatabaseError`s: `DatabaseNotReachable` when a retry may help, `St
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from nomarr.helpers.dto.batches import BatchResult, ScanBatch
+from nomarr.helpers.dto.enrichment import DueWork, EnrichmentJob, EnrichmentUpdate, KnownSound
 from nomarr.helpers.dto.events import ChangeEvent
 from nomarr.helpers.dto.files import FileRecord, KnownFile, KnownFolder, KnownSidecar, Playlist
 from nomarr.helpers.dto.library import Library, RootIdentity, ScanTarget, WatchMode
@@ -28,6 +29,7 @@ from nomarr.helpers.time_helper import Clock
 
 __all__ = [
     "Backend",
+    "EnrichmentStore",
     "EventStore",
     "FileStore",
     "FolderStore",
@@ -156,10 +158,12 @@ class FileStore(Protocol):
         folder: str = "",
         missing: bool = False,
         query: str | None = None,
+        fingerprints: bool = False,
     ) -> Iterator[FileRecord]:
         """The files of a folder and everything below it, by path; the missing ones instead if asked.
 
-        `query` is looked for in path, title, artist, album and album artist, in any case.
+        `query` is looked for in path, title, artist, album and album artist, in any case. Fingerprints, several KB
+        each, are left out unless asked for.
         """
 
 
@@ -211,6 +215,64 @@ class EventStore(Protocol):
         """Forget events older than `before`."""
 
 
+class EnrichmentStore(Protocol):
+    """What is found out after a scan: what is to be done, and what came of it.
+
+    A file is due from the scan that read it until its last step is stored. Missing and hidden files, and those of
+    libraries that are offline, wait.
+    """
+
+    def holder(self) -> str | None:
+        """Who enriches, or did until it died; None if the last one gave the lease back."""
+
+    def take_lease(self, owner: LeaseOwner, *, now: float, lease_seconds: float, dead_owner: str | None = None) -> bool:
+        """Become the one process that enriches this database, or go on being it; False if another one is.
+
+        Args:
+            dead_owner: an owner that is known to be dead; its lease may be taken before it expires.
+        """
+
+    def give_lease_back(self, owner: LeaseOwner) -> None: ...
+
+    def is_any_scan_running(self, now: float) -> bool:
+        """True while the lease of any library is held."""
+
+    def next_jobs(self, *, now: float, limit: int, library_id: str | None = None) -> list[EnrichmentJob]:
+        """Files whose time has come, newest first; the slow step only when no file waits for the quick one."""
+
+    def due_work(self, *, now: float, library_id: str | None = None) -> DueWork: ...
+
+    def want_fingerprints(self, *, now: float) -> int:
+        """Make those files due that were completed without an attempt at a fingerprint; how many."""
+
+    def store(self, update: EnrichmentUpdate) -> bool:
+        """Write the outcome of a step; False, and nothing is written, if the row's file is another one by now."""
+
+    def with_audio_bytes(self, lengths: Sequence[int]) -> list[KnownSound]:
+        """Files of all libraries, missing ones too, with an audio hash and audio of one of these lengths."""
+
+    def missing_in_folders(self, library_id: str, folders: Sequence[str]) -> list[KnownSound]:
+        """Missing files with a fingerprint that were directly in one of the folders."""
+
+    def sounds_of(self, file_ids: Sequence[str]) -> list[KnownSound]:
+        """Those of the files that have a fingerprint."""
+
+    def same_audio(self, library_id: str) -> Iterator[list[FileRecord]]:
+        """Groups of files with one audio hash, each group and all of them by path."""
+
+    def fingerprints(self, library_id: str) -> Mapping[str, tuple[str, float]]:
+        """File id to fingerprint and its seconds, of every file that is there and has one."""
+
+    def covers_in_use(self, cover_ids: Sequence[str]) -> set[str]:
+        """Those of the covers that any file has, missing files too."""
+
+    def loose_covers(self, *, limit: int) -> list[str]:
+        """Covers that lost a file since they were last asked for; others may still have them."""
+
+    def forget_loose_covers(self, cover_ids: Iterable[str]) -> None:
+        """They were deleted, or are still in use."""
+
+
 class SettingStore(Protocol):
     """Small named values, JSON text."""
 
@@ -239,6 +301,9 @@ class Backend(Protocol):
 
     @property
     def events(self) -> EventStore: ...
+
+    @property
+    def enrichment(self) -> EnrichmentStore: ...
 
     @property
     def settings(self) -> SettingStore: ...

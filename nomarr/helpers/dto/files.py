@@ -188,7 +188,9 @@ class FileRecord:
     ignored_by: str | None = None
     has_cover: bool = False
     audio_hash: str | None = None
+    cover_id: str | None = None
     fingerprint: str | None = None
+    """Compressed chromaprint; only where it was asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from nomarr.persistence.embedded.connection import LOCKED_PATIENCE_SECONDS, SqliteConnections
+from nomarr.persistence.embedded.enrichment_operations import SqliteEnrichment
 from nomarr.persistence.embedded.events_operations import SqliteEvents
 from nomarr.persistence.embedded.library_files_operations import SqliteFiles
 from nomarr.persistence.embedded.library_folders_operations import SqliteFolders
@@ -35,6 +36,7 @@ class SqliteDatabase:
         self.library_sidecars = SqliteSidecars(self._connections)
         self.scan_runs = SqliteScanRuns(self._connections)
         self.events = SqliteEvents(self._connections)
+        self.enrichment = SqliteEnrichment(self._connections)
         self.settings = SqliteSettings(self._connections)
 
     def schema_version(self) -> int:

@@ -8,7 +8,7 @@ from typing import Final
 
 from nomarr.helpers.dto.batches import BatchResult, FileMove, FileSeen, FileUpsert, RowOutcome, ScanBatch
 from nomarr.helpers.dto.events import EventType
-from nomarr.helpers.dto.files import FileRecord, FolderRecord, KnownFile
+from nomarr.helpers.dto.files import FileRecord, FileStat, FolderRecord, KnownFile
 from nomarr.helpers.dto.scan import Lease
 from nomarr.helpers.paths_helper import escaped, folder_of, folders_above
 from nomarr.helpers.time_helper import Clock
@@ -17,6 +17,7 @@ from nomarr.persistence.embedded.library_operations import require_lease
 from nomarr.persistence.embedded.library_sidecars_operations import write_sidecars
 from nomarr.persistence.embedded.rows_operations import (
     FILE_RECORD_COLUMNS,
+    FILE_RECORDS,
     KNOWN_FILE_COLUMNS,
     chunks,
     displaced_key,
@@ -117,15 +118,22 @@ class SqliteFiles:
     def find(self, library_id: str, path: str) -> FileRecord | None:
         # A displaced file is found only when nothing stands at its path any more.
         rows = self._connections.read(
-            f"SELECT {FILE_RECORD_COLUMNS} FROM library_files f WHERE f.library_id = ? AND f.folder = ? AND f.path = ?"
+            f"SELECT {FILE_RECORD_COLUMNS} FROM {FILE_RECORDS} WHERE f.library_id = ? AND f.folder = ? AND f.path = ?"
             " ORDER BY f.path_key = ? DESC, f.updated_at DESC LIMIT 1",
             (library_id, escaped(folder_of(path)), escaped(path), standing_key(path)),
         )
         return file_record(rows[0]) if rows else None
 
     def records(
-        self, library_id: str, *, folder: str = "", missing: bool = False, query: str | None = None
+        self,
+        library_id: str,
+        *,
+        folder: str = "",
+        missing: bool = False,
+        query: str | None = None,
+        fingerprints: bool = False,
     ) -> Iterator[FileRecord]:
+        columns = f"{FILE_RECORD_COLUMNS}, e.fingerprint" if fingerprints else FILE_RECORD_COLUMNS
         scope, values = subtree("f.folder", folder)
         wanted = f"f.library_id = ? AND {scope} AND f.ignored_by IS NULL"
         wanted += " AND f.missing_since IS NOT NULL" if missing else " AND f.missing_since IS NULL"
@@ -136,12 +144,17 @@ class SqliteFiles:
         )
         for page in chunks(sorted_ids):
             rows = self._connections.read(
-                f"SELECT {FILE_RECORD_COLUMNS} FROM library_files f"
+                f"SELECT {columns} FROM {FILE_RECORDS}"
                 f" WHERE f.row_id IN ({placeholders(len(page))}) AND {wanted} {order}",
                 (*page, library_id, *values),
             )
             found = (file_record(row) for row in rows)
             yield from found if query is None else (record for record in found if _matches(record, query))
+
+
+def _without_ctime(stat: FileStat) -> tuple[int, int, int]:
+    """What others can see of a file: a new ctime alone is no change of it."""
+    return stat.size, stat.mtime_ns, stat.inode
 
 
 def _parent(folder: str) -> str | None:
@@ -177,7 +190,7 @@ class _BatchWriter:
             self._set_absent("ignored_by", escaped(file.rule), file.file_id, file.path, EventType.REMOVED, file.rule)
             for file in batch.hidden
         )
-        playlists, images = write_sidecars(self._db, self._library_id, batch)
+        playlists, images = write_sidecars(self._db, self._library_id, batch, self._now)
         self._put_folders(batch.folders, batch.gone_folders)
         self._put_events()
         return BatchResult(
@@ -270,8 +283,8 @@ class _BatchWriter:
                 self._note(event, file_id, upsert.path)
         self._db.executemany(
             "INSERT INTO library_files (file_id, library_id, path, path_key, folder, size, mtime_ns, ctime_ns, inode,"
-            " device, tags, read_at, processing_status, last_error, first_seen_at, updated_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " device, tags, read_at, processing_status, last_error, due_at, first_seen_at, updated_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             new,
         )
         return tuple(outcomes)
@@ -280,8 +293,9 @@ class _BatchWriter:
         known: dict[str, sqlite3.Row] = {}
         for chunk in chunks(path_keys):
             rows = self._db.execute(
-                "SELECT file_id, path_key, size, mtime_ns, inode, tags, last_error, processing_status, missing_since,"
-                f" ignored_by FROM library_files WHERE library_id = ? AND path_key IN ({placeholders(len(chunk))})",
+                "SELECT file_id, path_key, size, mtime_ns, ctime_ns, inode, tags, last_error, processing_status,"
+                " attempts, due_at, missing_since, ignored_by, updated_at FROM library_files"
+                f" WHERE library_id = ? AND path_key IN ({placeholders(len(chunk))})",
                 (self._library_id, *chunk),
             )
             known |= {row["path_key"]: row for row in rows}
@@ -301,37 +315,55 @@ class _BatchWriter:
             upsert.read_at,
             _status("pending", error),
             error,
+            None if error is not None else self._now,
             self._now,
             self._now,
         )
 
     def _update(self, row: sqlite3.Row, upsert: FileUpsert) -> RowOutcome:
-        error = escaped_or_none(upsert.tags.error)
         # A file that can't be read any more keeps what it last said.
         tags = row["tags"] if upsert.tags.tags is None else tags_json(upsert.tags.tags)
-        before = (row["size"], row["mtime_ns"], row["inode"], row["tags"], row["last_error"])
-        after = (upsert.stat.size, upsert.stat.mtime_ns, upsert.stat.inode, tags, error)
+        known_stat = FileStat(row["size"], row["mtime_ns"], row["ctime_ns"], row["inode"])
+        is_other = upsert.stat != known_stat or tags != row["tags"]
+        error = escaped_or_none(upsert.tags.error)
+        if error is None and row["attempts"] and not is_other:
+            # It is the file that enrichment failed with, and it was not its tags that were to blame.
+            error = row["last_error"]
+        status = _status(row["processing_status"], error)
+        before = (*_without_ctime(known_stat), row["tags"], row["last_error"])
+        after = (*_without_ctime(upsert.stat), tags, error)
         if row["missing_since"] is not None or row["ignored_by"] is not None:
             outcome = RowOutcome.RESTORED
         else:
             outcome = RowOutcome.UNCHANGED if before == after else RowOutcome.UPDATED
+        columns = {
+            "size": upsert.stat.size,
+            "mtime_ns": upsert.stat.mtime_ns,
+            "ctime_ns": upsert.stat.ctime_ns,
+            "inode": upsert.stat.inode,
+            "device": upsert.device,
+            "tags": tags,
+            "read_at": upsert.read_at,
+            "processing_status": status,
+            "last_error": error,
+            "attempts": 0 if is_other else row["attempts"],
+            "due_at": self._due_at(row, upsert, is_new=is_other or status != row["processing_status"]),
+            "missing_since": None,
+            "ignored_by": None,
+            "updated_at": row["updated_at"] if outcome is RowOutcome.UNCHANGED else self._now,
+        }
         self._db.execute(
-            "UPDATE library_files SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ?, device = ?, tags = ?,"
-            " read_at = ?, processing_status = ?, last_error = ?, missing_since = NULL, ignored_by = NULL,"
-            " updated_at = CASE WHEN ? THEN updated_at ELSE ? END WHERE file_id = ?",
-            (
-                *upsert.stat,
-                upsert.device,
-                tags,
-                upsert.read_at,
-                _status(row["processing_status"], error),
-                error,
-                outcome is RowOutcome.UNCHANGED,
-                self._now,
-                row["file_id"],
-            ),
+            f"UPDATE library_files SET {', '.join(f'{name} = ?' for name in columns)} WHERE file_id = ?",
+            (*columns.values(), row["file_id"]),
         )
         return outcome
+
+    def _due_at(self, row: sqlite3.Row, upsert: FileUpsert, *, is_new: bool) -> float | None:
+        """When a file that was read again is to be enriched: never what is broken, nor again what is as it was."""
+        if upsert.tags.error is not None:
+            return None
+        due_at: float | None = row["due_at"]
+        return self._now if is_new else due_at
 
     def _see(self, seen: Sequence[FileSeen]) -> tuple[int, int]:
         restored = refreshed = 0

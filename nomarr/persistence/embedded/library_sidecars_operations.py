@@ -80,16 +80,35 @@ class SqliteSidecars:
         return self._connections.write_by(now, work)
 
 
-def write_sidecars(db: sqlite3.Connection, library_id: str, batch: ScanBatch) -> tuple[int, int]:
+def write_sidecars(db: sqlite3.Connection, library_id: str, batch: ScanBatch, now: float) -> tuple[int, int]:
     """Write the batch's playlists and images; how many of each changed."""
     playlists = sum(_removed(db, library_id, "playlist", path) for path in batch.gone_sidecars)
-    images = sum(_removed(db, library_id, "image", path) for path in batch.gone_sidecars)
+    gone_images = [path for path in batch.gone_sidecars if _removed(db, library_id, "image", path)]
     for playlist in batch.playlists:
         _put(db, library_id, "playlist", playlist)
         _put_entries(db, library_id, playlist)
     for image in batch.images:
         _put(db, library_id, "image", image)
-    return playlists + len(batch.playlists), images + len(batch.images)
+    changed = [*gone_images, *(image.path for image in batch.images)]
+    for folder in {folder_of(path) for path in changed}:
+        _look_for_covers_again(db, library_id, folder, now)
+    return playlists + len(batch.playlists), len(changed)
+
+
+def _look_for_covers_again(db: sqlite3.Connection, library_id: str, folder: str, now: float) -> None:
+    """The files of a folder whose images are others now: one of these may be their cover."""
+    place = (library_id, escaped(folder))
+    # A ctime that no file has: its hashes still hold, but the file is to be looked into.
+    db.execute(
+        "UPDATE enrichment SET hashed_ctime_ns = -1 WHERE row_id IN"
+        " (SELECT row_id FROM library_files WHERE library_id = ? AND folder = ?)",
+        place,
+    )
+    db.execute(
+        "UPDATE library_files SET due_at = ? WHERE library_id = ? AND folder = ? AND due_at IS NULL"
+        " AND processing_status = 'complete'",
+        (now, *place),
+    )
 
 
 def _removed(db: sqlite3.Connection, library_id: str, kind: str, path: str) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import MISSING, asdict, fields
+from dataclasses import MISSING, asdict, fields, replace
 from operator import attrgetter
 from typing import Any, Final
 
+from nomarr.helpers.dto.enrichment import Enrichment
 from nomarr.helpers.dto.files import FileRecord, FileStat, KnownFile
 from nomarr.helpers.dto.library import ScanTarget
 from nomarr.helpers.dto.scan import HeldBackLosses, ScanReport, ScanRunState
@@ -16,10 +17,13 @@ from nomarr.helpers.dto.tags import AudioTags
 from nomarr.helpers.paths_helper import escaped, unescaped
 
 __all__ = [
+    "ENRICHMENT_COLUMNS",
+    "FILE_RECORDS",
     "FILE_RECORD_COLUMNS",
     "KNOWN_FILE_COLUMNS",
     "chunks",
     "displaced_key",
+    "enrichment_of",
     "escaped_or_none",
     "file_record",
     "held_back_from_json",
@@ -45,9 +49,15 @@ FILE_RECORD_COLUMNS: Final = (
     "f.file_id, f.library_id, f.path, f.size, f.mtime_ns, f.ctime_ns, f.device, f.inode, f.tags, f.processing_status,"
     " f.first_seen_at, f.updated_at, f.last_error, f.missing_since, f.ignored_by,"
     " EXISTS (SELECT 1 FROM library_sidecars s WHERE s.library_id = f.library_id AND s.folder = f.folder"
-    " AND s.kind = 'image') AS has_image"
+    " AND s.kind = 'image') AS has_image, e.audio_hash, e.duration_seconds, e.cover_id"
 )
-"""Of `library_files f`. Named one by one: `*` would extract every generated column from the tags, too."""
+"""Of `FILE_RECORDS`. Named one by one: `*` would extract every generated column from the tags, too."""
+FILE_RECORDS: Final = "library_files f LEFT JOIN enrichment e ON e.row_id = f.row_id"
+ENRICHMENT_COLUMNS: Final = (
+    "e.hashed_size, e.hashed_mtime_ns, e.hashed_ctime_ns, e.hashed_inode, e.audio_hash, e.audio_bytes, e.content_xxh3,"
+    " e.content_sha256, e.fingerprint, e.fingerprint_seconds, e.duration_seconds, e.cover_id"
+)
+"""In the order of `Enrichment`, whose first field takes four of them."""
 
 _DISPLACED: Final = "/"
 """No path inside a library begins like this."""
@@ -92,8 +102,8 @@ def subtree(column: str, folder: str) -> tuple[str, tuple[str, ...]]:
     return f"({column} = ? OR ({column} >= ? AND {column} < ?))", (text, text + "/", text + "0")
 
 
-def known_file(row: sqlite3.Row) -> KnownFile:
-    """A row with `KNOWN_FILE_COLUMNS`."""
+def known_file(row: Iterable[Any]) -> KnownFile:
+    """The values of `KNOWN_FILE_COLUMNS`, in their order."""
     (
         file_id,
         library_id,
@@ -135,6 +145,8 @@ def unescaped_or_none(text: str | None) -> str | None:
 def file_record(row: sqlite3.Row) -> FileRecord:
     """A row with `FILE_RECORD_COLUMNS`."""
     tags = tags_from_json(row["tags"])
+    if row["duration_seconds"] is not None:
+        tags = replace(tags, duration_seconds=row["duration_seconds"])
     return FileRecord(
         file_id=row["file_id"],
         library_id=row["library_id"],
@@ -152,7 +164,16 @@ def file_record(row: sqlite3.Row) -> FileRecord:
         missing_since=row["missing_since"],
         ignored_by=unescaped_or_none(row["ignored_by"]),
         has_cover=tags.has_cover or bool(row["has_image"]),
+        audio_hash=row["audio_hash"],
+        cover_id=row["cover_id"],
+        fingerprint=row["fingerprint"] if "fingerprint" in row.keys() else None,  # noqa: SIM118 - a Row holds values
     )
+
+
+def enrichment_of(values: Sequence[Any]) -> Enrichment | None:
+    """The values of `ENRICHMENT_COLUMNS`; None for a file that was not enriched yet."""
+    size, mtime_ns, ctime_ns, inode, *found = values
+    return None if size is None else Enrichment(FileStat(size, mtime_ns, ctime_ns, inode), *found)
 
 
 def tags_json(tags: AudioTags) -> str:

@@ -1,0 +1,130 @@
+"""What is found out about a file after the scan: the slow things, one file after the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from nomarr.helpers.dto.files import FileStat, KnownFile
+
+__all__ = [
+    "DueWork",
+    "Enrichment",
+    "EnrichmentJob",
+    "EnrichmentStep",
+    "EnrichmentUpdate",
+    "KnownSound",
+    "ProcessingStatus",
+]
+
+
+class ProcessingStatus(StrEnum):
+    """How far a file is. A scan sets the first two and `ERROR`; everything else is enrichment's."""
+
+    PENDING = "pending"
+    METADATA_DONE = "metadata_done"
+    """Its tags are read."""
+    ART_DONE = "art_done"
+    """Its audio hash and its cover are known, too."""
+    COMPLETE = "complete"
+    """Its fingerprint and its exact length are known, too."""
+    ERROR = "error"
+
+
+class EnrichmentStep(StrEnum):
+    """The two halves of the work: all files have the quick one before any has the slow one."""
+
+    ART = "art"
+    """Audio hash, content hashes and cover: one look into the file."""
+    SOUND = "sound"
+    """Fingerprint and exact length: the sound has to be decoded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enrichment:
+    """What is known of one file beside what a scan finds."""
+
+    hashed_stat: FileStat
+    """The file's numbers when its hashes were taken: other numbers now mean that they may not hold any more."""
+    audio_hash: str | None = None
+    """32 hexadecimal digits; None for a file in which no audio could be told from tags."""
+    audio_bytes: int | None = None
+    """Length of the audio without tags, covers and padding."""
+    content_xxh3: str | None = None
+    content_sha256: str | None = None
+    fingerprint: str | None = None
+    """Compressed chromaprint; None until it is made, and for what is too short or silent."""
+    fingerprint_seconds: float | None = None
+    """The length of the sound as the fingerprint's maker saw it."""
+    duration_seconds: float | None = None
+    """Measured; only for files whose header gives an estimate."""
+    cover_id: str | None = None
+
+    def is_of(self, stat: FileStat) -> bool:
+        """True if the hashes are certainly those of a file with these numbers. A rename changes the ctime only."""
+        return (self.hashed_stat.size, self.hashed_stat.mtime_ns) == (stat.size, stat.mtime_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class EnrichmentJob:
+    """A file that waits for one of the two steps."""
+
+    step: EnrichmentStep
+    file_id: str
+    library_id: str
+    path: str
+    stat: FileStat
+    device: int
+    status: ProcessingStatus
+    attempts: int
+    """How often it failed since it last changed."""
+    known: Enrichment | None
+    """What an earlier step or an earlier state of the file gave."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnrichmentUpdate:
+    """The outcome of a step. Written only if the file still has the numbers that the step worked with."""
+
+    file_id: str
+    stat: FileStat
+    status: ProcessingStatus
+    due_at: float | None
+    """When the file is to be worked on (again), in seconds since 1970; None: it is done."""
+    found: Enrichment | None = None
+    """None leaves what is stored."""
+    error: str | None = None
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DueWork:
+    """How much there is to do."""
+
+    art: int = 0
+    sound: int = 0
+    failed: int = 0
+    """Files with an error, whether they will be tried again or not."""
+    next_due_at: float | None = None
+    """When the first file that has to wait may be tried again."""
+
+    @property
+    def files(self) -> int:
+        """Files that can be worked on now."""
+        return self.art + self.sound
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSound:
+    """A known file and the sound that it is known by."""
+
+    file: KnownFile
+    known: Enrichment
+    title: str | None = None
+    artist: str | None = None
+    duration_seconds: float | None = None
+
+    @property
+    def is_verified(self) -> bool:
+        """True if the file has not changed since its hashes were taken."""
+        return self.known.is_of(self.file.stat)

@@ -1,0 +1,277 @@
+"""What enrichment reads and writes in SQLite."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from nomarr.helpers.dto.enrichment import (
+    DueWork,
+    Enrichment,
+    EnrichmentJob,
+    EnrichmentStep,
+    EnrichmentUpdate,
+    KnownSound,
+    ProcessingStatus,
+)
+from nomarr.helpers.dto.files import FileRecord, FileStat
+from nomarr.helpers.dto.scan import LeaseOwner
+from nomarr.helpers.paths_helper import escaped, unescaped
+from nomarr.persistence.embedded.connection import SqliteConnections
+from nomarr.persistence.embedded.rows_operations import (
+    ENRICHMENT_COLUMNS,
+    FILE_RECORD_COLUMNS,
+    FILE_RECORDS,
+    KNOWN_FILE_COLUMNS,
+    chunks,
+    enrichment_of,
+    escaped_or_none,
+    file_record,
+    known_file,
+    placeholders,
+    tags_from_json,
+)
+
+__all__ = ["SqliteEnrichment"]
+
+_PRESENT: Final = "f.missing_since IS NULL AND f.ignored_by IS NULL AND f.path_key = f.path"
+_REACHABLE: Final = "f.library_id NOT IN (SELECT library_id FROM libraries WHERE offline_reason IS NOT NULL)"
+_WAITING: Final = {
+    EnrichmentStep.ART: "f.due_at IS NOT NULL AND f.processing_status <> 'art_done'",
+    EnrichmentStep.SOUND: "f.due_at IS NOT NULL AND f.processing_status = 'art_done'",
+}
+"""As the partial indexes have it, so that these are used."""
+_FILE: Final = ", ".join(f"f.{column.strip()}" for column in KNOWN_FILE_COLUMNS.split(","))
+_FILE_VALUES: Final = len(KNOWN_FILE_COLUMNS.split(","))
+
+
+class SqliteEnrichment:
+    """`EnrichmentStore` on SQLite."""
+
+    def __init__(self, connections: SqliteConnections) -> None:
+        self._connections = connections
+
+    # -- who may -----------------------------------------------------------------------------------------------
+
+    def holder(self) -> str | None:
+        rows = self._connections.read("SELECT owner FROM enrichment_lease")
+        return rows[0]["owner"] if rows else None
+
+    def take_lease(self, owner: LeaseOwner, *, now: float, lease_seconds: float, dead_owner: str | None = None) -> bool:
+        def work(db: sqlite3.Connection) -> bool:
+            taken = db.execute(
+                "INSERT INTO enrichment_lease (only_one, owner, expires_at) VALUES (1, ?, ?) ON CONFLICT DO UPDATE SET"
+                " owner = excluded.owner, expires_at = excluded.expires_at"
+                " WHERE owner IN (excluded.owner, ?) OR expires_at <= ?",
+                (str(owner), now + lease_seconds, dead_owner, now),
+            )
+            return taken.rowcount == 1
+
+        return self._connections.write(work)
+
+    def give_lease_back(self, owner: LeaseOwner) -> None:
+        self._connections.write(lambda db: db.execute("DELETE FROM enrichment_lease WHERE owner = ?", (str(owner),)))
+
+    def is_any_scan_running(self, now: float) -> bool:
+        return bool(
+            self._connections.read(
+                "SELECT 1 FROM libraries WHERE scan_owner IS NOT NULL AND scan_expires_at > ? LIMIT 1", (now,)
+            )
+        )
+
+    # -- what is to be done ------------------------------------------------------------------------------------
+
+    def next_jobs(self, *, now: float, limit: int, library_id: str | None = None) -> list[EnrichmentJob]:
+        for step in EnrichmentStep:
+            rows = self._connections.read(
+                f"SELECT f.file_id, f.library_id, f.path, f.size, f.mtime_ns, f.ctime_ns, f.inode, f.device,"
+                f" f.processing_status, f.attempts, {ENRICHMENT_COLUMNS} FROM {FILE_RECORDS}"
+                f" WHERE {_WAITING[step]} AND f.due_at <= ? AND {_PRESENT} AND {_REACHABLE}"
+                " AND f.library_id = COALESCE(?, f.library_id) ORDER BY f.first_seen_at DESC LIMIT ?",
+                (now, library_id, limit),
+            )
+            if rows:
+                return [_job(row) for row in rows]
+        return []
+
+    def due_work(self, *, now: float, library_id: str | None = None) -> DueWork:
+        def count(condition: str, *values: object) -> int:
+            rows = self._connections.read(
+                f"SELECT COUNT(*) FROM library_files f WHERE {condition} AND {_PRESENT} AND {_REACHABLE}"
+                " AND f.library_id = COALESCE(?, f.library_id)",
+                (*values, library_id),
+            )
+            return int(rows[0][0])
+
+        later = self._connections.read(
+            f"SELECT MIN(f.due_at) FROM library_files f WHERE f.due_at > ? AND f.due_at IS NOT NULL AND {_PRESENT}"
+            f" AND {_REACHABLE} AND f.library_id = COALESCE(?, f.library_id)",
+            (now, library_id),
+        )
+        return DueWork(
+            art=count(f"{_WAITING[EnrichmentStep.ART]} AND f.due_at <= ?", now),
+            sound=count(f"{_WAITING[EnrichmentStep.SOUND]} AND f.due_at <= ?", now),
+            failed=count("f.processing_status = 'error'"),
+            next_due_at=later[0][0],
+        )
+
+    def want_fingerprints(self, *, now: float) -> int:
+        def work(db: sqlite3.Connection) -> int:
+            return db.execute(
+                "UPDATE library_files SET processing_status = 'art_done', due_at = ?"
+                " WHERE processing_status = 'complete' AND due_at IS NULL"
+                " AND row_id IN (SELECT row_id FROM enrichment WHERE fingerprint_seconds IS NULL)",
+                (now,),
+            ).rowcount
+
+        return self._connections.write(work)
+
+    # -- what came of it ---------------------------------------------------------------------------------------
+
+    def store(self, update: EnrichmentUpdate) -> bool:
+        def work(db: sqlite3.Connection) -> bool:
+            written = db.execute(
+                "UPDATE library_files SET processing_status = ?, last_error = ?, attempts = ?, due_at = ?"
+                " WHERE file_id = ? AND size = ? AND mtime_ns = ? AND ctime_ns = ? AND inode = ? RETURNING row_id",
+                (
+                    update.status,
+                    escaped_or_none(update.error),
+                    update.attempts,
+                    update.due_at,
+                    update.file_id,
+                    *update.stat,
+                ),
+            ).fetchall()
+            if written and update.found is not None:
+                _put(db, written[0]["row_id"], update.found)
+            return bool(written)
+
+        return self._connections.write(work)
+
+    # -- sounds ------------------------------------------------------------------------------------------------
+
+    def with_audio_bytes(self, lengths: Sequence[int]) -> list[KnownSound]:
+        return list(self._sounds("e.audio_bytes", lengths, "e.audio_hash IS NOT NULL"))
+
+    def missing_in_folders(self, library_id: str, folders: Sequence[str]) -> list[KnownSound]:
+        return list(
+            self._sounds(
+                "f.folder",
+                [escaped(folder) for folder in folders],
+                "f.missing_since IS NOT NULL AND e.fingerprint IS NOT NULL AND f.library_id = ?",
+                library_id,
+            )
+        )
+
+    def sounds_of(self, file_ids: Sequence[str]) -> list[KnownSound]:
+        return list(self._sounds("f.file_id", file_ids, "e.fingerprint IS NOT NULL"))
+
+    def same_audio(self, library_id: str) -> Iterator[list[FileRecord]]:
+        hashes = self._connections.read(
+            "SELECT e.audio_hash FROM enrichment e JOIN library_files f ON f.row_id = e.row_id"
+            f" WHERE f.library_id = ? AND e.audio_hash IS NOT NULL AND {_PRESENT}"
+            " GROUP BY e.audio_hash HAVING COUNT(*) > 1 ORDER BY MIN(f.path)",
+            (library_id,),
+        )
+        for (audio_hash,) in hashes:
+            rows = self._connections.read(
+                f"SELECT {FILE_RECORD_COLUMNS} FROM {FILE_RECORDS}"
+                f" WHERE e.audio_hash = ? AND f.library_id = ? AND {_PRESENT} ORDER BY f.path",
+                (audio_hash, library_id),
+            )
+            yield [file_record(row) for row in rows]
+
+    def fingerprints(self, library_id: str) -> dict[str, tuple[str, float]]:
+        rows = self._connections.read(
+            "SELECT f.file_id, e.fingerprint, e.fingerprint_seconds FROM enrichment e"
+            " JOIN library_files f ON f.row_id = e.row_id"
+            f" WHERE f.library_id = ? AND e.fingerprint IS NOT NULL AND {_PRESENT}",
+            (library_id,),
+        )
+        return {file_id: (fingerprint, seconds) for file_id, fingerprint, seconds in rows}
+
+    def _sounds(self, column: str, values: Sequence[Any], condition: str, *more: object) -> Iterator[KnownSound]:
+        for chunk in chunks(values):
+            rows = self._connections.read(
+                f"SELECT {_FILE}, {ENRICHMENT_COLUMNS}, f.tags FROM enrichment e"
+                " JOIN library_files f ON f.row_id = e.row_id"
+                f" WHERE {column} IN ({placeholders(len(chunk))}) AND {condition}",
+                (*chunk, *more),
+            )
+            yield from (sound for row in rows if (sound := _known_sound(row)) is not None)
+
+    # -- covers ------------------------------------------------------------------------------------------------
+
+    def covers_in_use(self, cover_ids: Sequence[str]) -> set[str]:
+        used: set[str] = set()
+        for chunk in chunks(cover_ids):
+            rows = self._connections.read(
+                f"SELECT DISTINCT cover_id FROM enrichment WHERE cover_id IN ({placeholders(len(chunk))})", tuple(chunk)
+            )
+            used.update(row["cover_id"] for row in rows)
+        return used
+
+    def loose_covers(self, *, limit: int) -> list[str]:
+        rows = self._connections.read("SELECT cover_id FROM loose_covers LIMIT ?", (limit,))
+        return [row["cover_id"] for row in rows]
+
+    def forget_loose_covers(self, cover_ids: Iterable[str]) -> None:
+        given = [(cover_id,) for cover_id in cover_ids]
+        self._connections.write(lambda db: db.executemany("DELETE FROM loose_covers WHERE cover_id = ?", given))
+
+
+def _job(row: sqlite3.Row) -> EnrichmentJob:
+    file_id, library_id, path, size, mtime_ns, ctime_ns, inode, device, status, attempts, *enrichment = row
+    stat = FileStat(size, mtime_ns, ctime_ns, inode)
+    known = enrichment_of(enrichment)
+    # What waits for its sound may have changed meanwhile.
+    is_looked_into = status == ProcessingStatus.ART_DONE and known is not None and known.hashed_stat == stat
+    return EnrichmentJob(
+        step=EnrichmentStep.SOUND if is_looked_into else EnrichmentStep.ART,
+        file_id=file_id,
+        library_id=library_id,
+        path=unescaped(path),
+        stat=stat,
+        device=device,
+        status=ProcessingStatus(status),
+        attempts=attempts,
+        known=known,
+    )
+
+
+def _known_sound(row: sqlite3.Row) -> KnownSound | None:
+    known = enrichment_of(row[_FILE_VALUES:-1])
+    if known is None:
+        return None
+    tags = tags_from_json(row["tags"])
+    return KnownSound(
+        known_file(row[:_FILE_VALUES]),
+        known,
+        title=tags.title,
+        artist=tags.artist,
+        duration_seconds=known.duration_seconds or tags.duration_seconds,
+    )
+
+
+def _put(db: sqlite3.Connection, row_id: int, found: Enrichment) -> None:
+    values = {
+        "hashed_size": found.hashed_stat.size,
+        "hashed_mtime_ns": found.hashed_stat.mtime_ns,
+        "hashed_ctime_ns": found.hashed_stat.ctime_ns,
+        "hashed_inode": found.hashed_stat.inode,
+        "audio_hash": found.audio_hash,
+        "audio_bytes": found.audio_bytes,
+        "content_xxh3": found.content_xxh3,
+        "content_sha256": found.content_sha256,
+        "fingerprint_seconds": found.fingerprint_seconds,
+        "duration_seconds": found.duration_seconds,
+        "cover_id": found.cover_id,
+        "fingerprint": found.fingerprint,
+    }
+    # Not INSERT OR REPLACE: that would be a removed row to the triggers, or none at all.
+    db.execute(
+        f"INSERT INTO enrichment (row_id, {', '.join(values)}) VALUES (?, {placeholders(len(values))})"
+        f" ON CONFLICT (row_id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in values)}",
+        (row_id, *values.values()),
+    )

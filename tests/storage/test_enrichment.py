@@ -1,0 +1,351 @@
+"""What is due after a scan, and what becomes of what was found out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from storage_kit import START, Scan, fresh_id, gone, hidden, image, moved, owner, read, stat, unreadable, upsert
+
+from nomarr.helpers.dto.enrichment import (
+    DueWork,
+    Enrichment,
+    EnrichmentJob,
+    EnrichmentStep,
+    EnrichmentUpdate,
+    ProcessingStatus,
+)
+from nomarr.persistence.db import Database
+
+LATER = START + 1000.0
+ART, SOUND = EnrichmentStep
+
+
+def jobs(scan: Scan, *, now: float = LATER, limit: int = 100) -> list[EnrichmentJob]:
+    return scan.db.enrichment.next_jobs(now=now, limit=limit)
+
+
+def due_paths(scan: Scan, **when: float) -> list[str]:
+    return [job.path for job in jobs(scan, **when)]
+
+
+def job_of(scan: Scan, path: str) -> EnrichmentJob:
+    return next(job for job in jobs(scan) if job.path == path)
+
+
+def found(job: EnrichmentJob, audio_hash: str = "a" * 32, **more: object) -> Enrichment:
+    return Enrichment(job.stat, audio_hash, 5000, **more)  # type: ignore[arg-type]
+
+
+def finish(scan: Scan, path: str, audio_hash: str = "a" * 32, **more: object) -> None:
+    """Store both steps of a file."""
+    job = job_of(scan, path)
+    values = {"fingerprint": "AQAA", "fingerprint_seconds": 12.5} | more
+    update = EnrichmentUpdate(job.file_id, job.stat, ProcessingStatus.COMPLETE, None, found(job, audio_hash, **values))
+    assert scan.db.enrichment.store(update)
+
+
+def art_done(job: EnrichmentJob, **more: object) -> EnrichmentUpdate:
+    return EnrichmentUpdate(job.file_id, job.stat, ProcessingStatus.ART_DONE, LATER, found(job, **more))
+
+
+# -- what is due ----------------------------------------------------------------------------------------------
+
+
+def test_what_a_scan_read_is_due_newest_first(scan: Scan) -> None:
+    for path in ("old", "newer", "newest"):
+        scan.add(path)
+    assert due_paths(scan) == ["newest", "newer", "old"]
+    assert due_paths(scan, limit=1) == ["newest"]
+
+
+def test_a_file_that_can_not_be_read_is_not_due_until_it_can(scan: Scan) -> None:
+    scan.write(upserts=[upsert("a", tags=unreadable())])
+    assert due_paths(scan) == []
+    scan.write(upserts=[upsert("a", number=2)])
+    assert due_paths(scan) == ["a"]
+
+
+def test_absent_files_wait(scan: Scan) -> None:
+    files = scan.add("missing", "hidden", "there")
+    scan.write(gone=[gone(files["missing"])], hidden=[hidden(files["hidden"])])
+    assert due_paths(scan) == ["there"]
+    scan.write(upserts=[upsert("missing", number=1)])
+    assert sorted(due_paths(scan)) == ["missing", "there"]
+
+
+def test_the_files_of_an_offline_library_wait(scan: Scan) -> None:
+    scan.add("a")
+    scan.db.library.set_offline(scan.lease, "unplugged", now=scan.now)
+    assert due_paths(scan) == []
+    assert scan.db.enrichment.due_work(now=LATER) == DueWork()
+    scan.db.library.set_offline(scan.lease, None, now=scan.now)
+    assert due_paths(scan) == ["a"]
+
+
+def test_one_library_can_be_asked_for_alone(scan: Scan, other: Scan) -> None:
+    scan.add("a")
+    other.add("b")
+    assert [job.path for job in scan.db.enrichment.next_jobs(now=LATER, limit=9, library_id="other")] == ["b"]
+    assert scan.db.enrichment.due_work(now=LATER, library_id="other") == DueWork(art=1)
+
+
+def test_the_slow_step_comes_when_every_file_had_the_quick_one(scan: Scan) -> None:
+    scan.add("a", "b")
+    scan.db.enrichment.store(art_done(job_of(scan, "a")))
+    assert [(job.path, job.step) for job in jobs(scan)] == [("b", ART)]
+    scan.db.enrichment.store(art_done(job_of(scan, "b")))
+    assert {(job.path, job.step) for job in jobs(scan)} == {("a", SOUND), ("b", SOUND)}
+
+
+def test_a_file_that_changed_before_its_slow_step_has_the_quick_one_again(scan: Scan) -> None:
+    scan.add("a")
+    scan.db.enrichment.store(art_done(job_of(scan, "a")))
+    scan.write(upserts=[upsert("a", number=2)])
+    assert [(job.path, job.step) for job in jobs(scan)] == [("a", ART)]
+
+
+def test_what_has_to_wait_is_told_with_its_time(scan: Scan) -> None:
+    scan.add("a", "b", "c")
+    job = job_of(scan, "a")
+    scan.db.enrichment.store(
+        EnrichmentUpdate(job.file_id, job.stat, ProcessingStatus.ERROR, LATER + 60, error="hangs", attempts=1)
+    )
+    scan.db.enrichment.store(art_done(job_of(scan, "b")))
+    assert scan.db.enrichment.due_work(now=LATER) == DueWork(art=1, sound=1, failed=1, next_due_at=LATER + 60)
+    assert "a" not in due_paths(scan)
+    assert "a" in due_paths(scan, now=LATER + 60)
+
+
+# -- what came of it ------------------------------------------------------------------------------------------
+
+
+def test_everything_found_is_kept(scan: Scan) -> None:
+    scan.add("a")
+    job = job_of(scan, "a")
+    everything = Enrichment(job.stat, "a" * 32, 5000, "b" * 32, "c" * 64, "AQAA", 12.5, 12.75, "d" * 32)
+    update = EnrichmentUpdate(job.file_id, job.stat, ProcessingStatus.ART_DONE, LATER, everything)
+    assert scan.db.enrichment.store(update)
+    assert job_of(scan, "a").known == everything
+    record = scan.record("a")
+    assert (record.processing_status, record.audio_hash, record.cover_id) == ("art_done", "a" * 32, "d" * 32)
+    assert record.tags.duration_seconds == 12.75
+    assert record.fingerprint is None
+    [wide] = scan.db.library_files.records("music", fingerprints=True)
+    assert wide.fingerprint == "AQAA"
+
+
+def test_a_file_that_changed_meanwhile_is_done_again(scan: Scan) -> None:
+    scan.add("a")
+    job = job_of(scan, "a")
+    scan.write(upserts=[upsert("a", number=2)])
+    assert not scan.db.enrichment.store(art_done(job))
+    assert scan.record("a").audio_hash is None
+    assert job_of(scan, "a").stat == stat(2)
+
+
+def test_enrichment_is_no_change_of_the_file(scan: Scan) -> None:
+    scan.add("a")
+    before = scan.record("a").updated_at
+    scan.new_events()
+    finish(scan, "a")
+    assert scan.record("a").updated_at == before
+    assert scan.new_events() == []
+
+
+def test_a_finished_file_is_due_again_only_if_it_changed(scan: Scan) -> None:
+    scan.add("a")
+    finish(scan, "a")
+    scan.write(upserts=[upsert("a", number=1)])
+    assert due_paths(scan) == []
+    scan.write(upserts=[upsert("a", number=1, tags=read("Another title"))])
+    job = job_of(scan, "a")
+    assert (job.step, job.status) == (ART, ProcessingStatus.COMPLETE)
+
+
+def test_a_scan_never_resets_what_enrichment_reached(scan: Scan) -> None:
+    files = scan.add("a")
+    finish(scan, "a")
+    scan.write(upserts=[upsert("a", number=2)])
+    scan.write(moves=[moved(files["a"], "b")])
+    scan.write(gone=[gone(scan.files()["b"])])
+    record = scan.record("b")
+    assert (record.processing_status, record.audio_hash) == ("complete", "a" * 32)
+
+
+def test_an_error_of_enrichment_outlives_a_scan_that_reads_the_same_file(scan: Scan) -> None:
+    scan.add("a")
+    job = job_of(scan, "a")
+    failed = EnrichmentUpdate(job.file_id, job.stat, ProcessingStatus.ERROR, None, error="can't be decoded", attempts=5)
+    scan.db.enrichment.store(failed)
+    scan.write(upserts=[upsert("a", number=1)])
+    record = scan.record("a")
+    assert (record.processing_status, record.last_error) == ("error", "can't be decoded")
+    assert due_paths(scan) == []
+    scan.write(upserts=[upsert("a", number=2)])
+    assert scan.record("a").last_error is None
+    assert job_of(scan, "a").attempts == 0
+
+
+@pytest.mark.parametrize("change", ["new", "edited", "gone"])
+def test_another_folder_image_makes_the_files_of_its_folder_due(scan: Scan, change: str) -> None:
+    scan.add("d/a", "d/e/b", "c")
+    if change != "new":
+        scan.write(images=[image("d/cover.jpg")])
+    for path in ("d/a", "d/e/b", "c"):
+        finish(scan, path)
+    assert due_paths(scan) == []
+    if change == "gone":
+        scan.write(gone_sidecars=["d/cover.jpg"])
+    else:
+        scan.write(images=[image("d/cover.jpg", number=2)])
+    [job] = jobs(scan)
+    assert (job.path, job.step) == ("d/a", ART)
+    assert job.known is not None
+    assert job.known.is_of(job.stat)
+
+
+def test_a_playlist_makes_nothing_due(scan: Scan) -> None:
+    scan.add("d/a")
+    finish(scan, "d/a")
+    scan.write(gone_sidecars=["d/list.m3u"])
+    assert due_paths(scan) == []
+
+
+def test_files_without_an_attempt_at_a_fingerprint_get_one_once_there_is_a_tool(scan: Scan) -> None:
+    scan.add("a", "too short", "done")
+    finish(scan, "a", fingerprint=None, fingerprint_seconds=None)
+    finish(scan, "too short", fingerprint=None, fingerprint_seconds=1.5)
+    finish(scan, "done")
+    assert scan.db.enrichment.want_fingerprints(now=LATER) == 1
+    assert [(job.path, job.step) for job in jobs(scan)] == [("a", SOUND)]
+
+
+# -- who may --------------------------------------------------------------------------------------------------
+
+
+def test_one_process_enriches_at_a_time(db: Database) -> None:
+    one, two = owner("one"), owner("two")
+    assert db.enrichment.holder() is None
+    assert db.enrichment.take_lease(one, now=START, lease_seconds=60)
+    assert not db.enrichment.take_lease(two, now=START + 59, lease_seconds=60)
+    assert db.enrichment.holder() == str(one)
+    assert db.enrichment.take_lease(one, now=START + 50, lease_seconds=60)
+    assert not db.enrichment.take_lease(two, now=START + 109, lease_seconds=60)
+    assert db.enrichment.take_lease(two, now=START + 110, lease_seconds=60)
+    assert not db.enrichment.take_lease(one, now=START + 111, lease_seconds=60)
+    db.enrichment.give_lease_back(one)
+    assert db.enrichment.holder() == str(two)
+    db.enrichment.give_lease_back(two)
+    assert db.enrichment.holder() is None
+
+
+def test_the_lease_of_a_dead_process_is_taken_at_once(db: Database) -> None:
+    one, two = owner("one"), owner("two")
+    db.enrichment.take_lease(one, now=START, lease_seconds=60)
+    assert db.enrichment.take_lease(two, now=START, lease_seconds=60, dead_owner=str(one))
+
+
+def test_a_running_scan_is_seen(scan: Scan) -> None:
+    assert scan.db.enrichment.is_any_scan_running(scan.now)
+    assert not scan.db.enrichment.is_any_scan_running(scan.now + 2e6)
+
+
+# -- sounds ---------------------------------------------------------------------------------------------------
+
+
+def test_files_are_found_by_the_length_of_their_audio(scan: Scan, other: Scan) -> None:
+    files = scan.add("a", "b")
+    other.add("c")
+    for path in ("a", "b"):
+        finish(scan, path)
+    finish(other, "c", audio_hash="c" * 32)
+    scan.write(gone=[gone(files["a"])])
+    sounds = scan.db.enrichment.with_audio_bytes([5000, 1])
+    assert {(sound.file.path, sound.file.library_id) for sound in sounds} == {
+        ("a", "music"),
+        ("b", "music"),
+        ("c", "other"),
+    }
+    assert all(sound.is_verified for sound in sounds)
+    assert {sound.known.audio_hash for sound in sounds} == {"a" * 32, "c" * 32}
+    assert scan.db.enrichment.with_audio_bytes([4999]) == []
+    assert scan.db.enrichment.with_audio_bytes([]) == []
+
+
+def test_the_sound_of_a_file_that_changed_is_not_verified(scan: Scan) -> None:
+    scan.add("a")
+    finish(scan, "a")
+    scan.write(upserts=[upsert("a", number=2)])
+    [sound] = scan.db.enrichment.with_audio_bytes([5000])
+    assert not sound.is_verified
+
+
+def test_missing_files_are_found_by_the_folder_that_they_were_in(scan: Scan, other: Scan) -> None:
+    files = scan.add("d/a", "d/b", "d/e/c", "d/silent")
+    other.add("d/a")
+    for path in ("d/a", "d/b", "d/e/c"):
+        finish(scan, path)
+    finish(scan, "d/silent", fingerprint=None)
+    finish(other, "d/a")
+    scan.write(gone=[gone(files[path]) for path in ("d/a", "d/e/c", "d/silent")])
+    [sound] = scan.db.enrichment.missing_in_folders("music", ["d", "x"])
+    assert (sound.file.path, sound.title, sound.artist) == ("d/a", "Title", "Artist")
+    ids = [file.file_id for file in files.values()]
+    assert {sound.file.path for sound in scan.db.enrichment.sounds_of(ids)} == {"d/a", "d/b", "d/e/c"}
+
+
+def test_files_with_the_same_audio_form_groups(scan: Scan, other: Scan) -> None:
+    files = scan.add("b", "a", "alone", "gone")
+    other.add("elsewhere")
+    for path in ("b", "a", "gone"):
+        finish(scan, path)
+    finish(scan, "alone", audio_hash="b" * 32)
+    finish(other, "elsewhere")
+    scan.write(gone=[gone(files["gone"])])
+    groups = list(scan.db.enrichment.same_audio("music"))
+    assert [[record.path for record in group] for group in groups] == [["a", "b"]]
+    prints = scan.db.enrichment.fingerprints("music")
+    assert prints == {files[path].file_id: ("AQAA", 12.5) for path in ("a", "b", "alone")}
+
+
+# -- covers ---------------------------------------------------------------------------------------------------
+
+
+def test_a_cover_is_loose_when_a_file_lost_it(scan: Scan) -> None:
+    scan.add("a", "b")
+    cover, better = "1" * 32, "2" * 32
+    for path in ("a", "b"):
+        finish(scan, path, cover_id=cover)
+    assert scan.db.enrichment.loose_covers(limit=10) == []
+    assert scan.db.enrichment.covers_in_use([cover, better]) == {cover}
+    scan.write(upserts=[upsert("a", number=7)])
+    finish(scan, "a", cover_id=better)
+    assert scan.db.enrichment.loose_covers(limit=10) == [cover]
+    assert scan.db.enrichment.covers_in_use([cover, better]) == {cover, better}
+    scan.db.enrichment.forget_loose_covers([cover])
+    assert scan.db.enrichment.loose_covers(limit=10) == []
+
+
+def test_covers_of_a_removed_library_are_loose(scan: Scan) -> None:
+    scan.add("a")
+    finish(scan, "a", cover_id="1" * 32)
+    scan.db.library.remove_library("music")
+    assert scan.db.enrichment.loose_covers(limit=10) == ["1" * 32]
+    assert scan.db.enrichment.covers_in_use(["1" * 32]) == set()
+
+
+def test_storing_the_same_again_loosens_no_cover(scan: Scan) -> None:
+    scan.add("a")
+    finish(scan, "a", cover_id="1" * 32)
+    record = scan.record("a")
+    same = Enrichment(stat(1), "a" * 32, 5000, cover_id="1" * 32)
+    update = EnrichmentUpdate(record.file_id, stat(1), ProcessingStatus.COMPLETE, None, same)
+    assert scan.db.enrichment.store(update)
+    assert scan.db.enrichment.store(replace(update, found=None))
+    assert scan.db.enrichment.loose_covers(limit=10) == []
+
+
+def test_an_update_of_nobody_is_not_stored(scan: Scan) -> None:
+    update = EnrichmentUpdate(fresh_id(), stat(1), ProcessingStatus.COMPLETE, None)
+    assert not scan.db.enrichment.store(update)
