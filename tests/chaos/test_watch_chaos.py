@@ -288,7 +288,10 @@ def tidy(place: Place) -> None:
 
 
 def bring_back(place: Place) -> None:
-    """Put the root where it was; what operations made in its place meanwhile goes, but for what is kept."""
+    """Put the root where it was, and what operations made or moved into its place meanwhile where that was in it.
+
+    Whole trees may be there, and a scan may have believed by them that this is the library now: they must not get lost.
+    """
     pretended: list[Path] = []
     while place.away.exists():
         with contextlib.suppress(OSError):
@@ -298,11 +301,20 @@ def bring_back(place: Place) -> None:
         with contextlib.suppress(OSError):
             place.root.rename(pretended[-1])
     for folder in pretended:
-        while kept := list(folder.rglob("keep-*.wav")):
-            for path in kept:
-                with contextlib.suppress(OSError):
-                    path.rename(place.root / path.name)
+        while files := [path for path in folder.rglob("*.wav") if not path.is_dir()]:
+            for path in files:
+                put_back(path, place.root / path.relative_to(folder))
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def put_back(path: Path, target: Path) -> None:
+    """Move a file, unless an operation was faster: then it is gone, or its place is taken by another one."""
+    with contextlib.suppress(OSError):
+        if target.exists() and not path.name.startswith("keep-"):
+            path.unlink()
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(target)
 
 
 def differences(place: Place, database: Path) -> list[str]:
