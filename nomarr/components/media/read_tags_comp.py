@@ -114,7 +114,7 @@ def read_tags(path: str) -> TagReadResult:
 
 
 def damage_of(audio: AudioFile, problem: Exception) -> str:
-    """What a parser's `problem` with `audio` is for people; it continues a sentence that begins with the file's name."""
+    """Put a parser's `problem` with `audio` into words that continue a sentence beginning with the file's name."""
     cause: BaseException | None = problem
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno in _ERRORS:
