@@ -129,7 +129,7 @@ def test_thumbnails_keep_proportions_and_never_grow(store: CoverStore, size: tup
 def test_what_is_large_is_made_small_without_seams(store: CoverStore) -> None:
     cover = store.put(encoded_as(Image.new("RGB", (4000, 4000), GREEN), "PNG"))
     for low, high in opened(store.thumbnail(cover.cover_id, 600)).convert("RGB").getextrema():
-        assert high - low <= 2
+        assert high - low < 10  # the encoder's own noise is 6; a seam would be black
 
 
 def test_transparency_stays(store: CoverStore) -> None:
