@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nomarr.helpers.dto.watching import PathChange, WatcherState, WatchMessage, WatchMessageType, WatchStatus
     from nomarr.helpers.exceptions import (
         ConfigurationError,
+        CoverFolderUnusable,
         DatabaseError,
         DatabaseNotReachable,
         DatabaseSchemaTooNew,
@@ -34,6 +35,7 @@ __all__ = [
     "ChangeEvent",
     "Config",
     "ConfigurationError",
+    "CoverFolderUnusable",
     "DatabaseError",
     "DatabaseNotReachable",
     "DatabaseSchemaTooNew",
@@ -74,6 +76,7 @@ _HOMES = {
     "ChangeEvent": "nomarr.helpers.dto.events",
     "Config": "nomarr.config",
     "ConfigurationError": "nomarr.helpers.exceptions",
+    "CoverFolderUnusable": "nomarr.helpers.exceptions",
     "DatabaseError": "nomarr.helpers.exceptions",
     "DatabaseNotReachable": "nomarr.helpers.exceptions",
     "DatabaseSchemaTooNew": "nomarr.helpers.exceptions",

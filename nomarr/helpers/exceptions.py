@@ -8,6 +8,7 @@ from nomarr.helpers.paths_helper import strip_control
 
 __all__ = [
     "ConfigurationError",
+    "CoverFolderUnusable",
     "DatabaseError",
     "DatabaseNotReachable",
     "DatabaseSchemaTooNew",
@@ -35,6 +36,17 @@ class ConfigurationError(NomarrError, ValueError):
         super().__init__(f"{source}: {problem}")
         self.problem = problem
         self.source = source
+
+
+class CoverFolderUnusable(NomarrError):
+    """The folder that holds covers can't be read or written."""
+
+    def __init__(self, folder: str, reason: str) -> None:
+        super().__init__(
+            f"covers can't be kept in {strip_control(folder)}: {strip_control(reason)}; check the folder's rights"
+        )
+        self.folder = folder
+        self.reason = reason
 
 
 class InvalidPath(NomarrError, ValueError):

@@ -9,6 +9,7 @@ import pytest
 from nomarr.helpers import exceptions
 from nomarr.helpers.exceptions import (
     ConfigurationError,
+    CoverFolderUnusable,
     DatabaseError,
     DatabaseNotReachable,
     DatabaseSchemaTooNew,
@@ -28,6 +29,7 @@ EVIL = "a\nb\x1b[2J\u202e\udcff"
 
 ERRORS: list[NomarrError] = [
     ConfigurationError("the value is not a number", source="the file x"),
+    CoverFolderUnusable(EVIL, EVIL),
     InvalidPath(EVIL, "it is absolute"),
     LibraryNotFound(EVIL, ["Music", "Books"]),
     LibraryAlreadyExists(EVIL, EVIL, "that name is taken"),

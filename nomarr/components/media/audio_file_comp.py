@@ -8,13 +8,16 @@ from typing import Final
 
 from nomarr.helpers.paths_helper import special_file_kind
 
-__all__ = ["MAX_BLOCK_BYTES", "MAX_TEXT_BYTES", "AudioFile", "NoAudioFound", "UnreadableAudio"]
+__all__ = ["MAX_BLOCK_BYTES", "MAX_PICTURE_BYTES", "MAX_TEXT_BYTES", "AudioFile", "NoAudioFound", "UnreadableAudio"]
 
 MAX_BLOCK_BYTES: Final = 64 << 20
 """No tag block is larger than this; whatever claims to be is refused before memory is allocated for it."""
 
 MAX_TEXT_BYTES: Final = 1 << 20
 """No text in a tag is read beyond this."""
+
+MAX_PICTURE_BYTES: Final = 32 << 20
+"""No cover is larger than this, in a tag or as a file of its own."""
 
 _MAX_TOTAL_BYTES: Final = 128 << 20
 _MAX_READS: Final = 60_000

@@ -30,11 +30,11 @@ from mutagen.wavpack import WavPack
 
 from nomarr.components.media.audio_file_comp import AudioFile, NoAudioFound, UnreadableAudio
 from nomarr.components.media.found_tags_comp import FoundTags
-from nomarr.components.media.id3_comp import SmallID3, known_frames, take_id3, take_id3v1
+from nomarr.components.media.id3_comp import SmallID3, id3_options, known_frames, take_id3, take_id3v1
 from nomarr.components.media.matroska_comp import read_matroska
 from nomarr.components.media.named_tags_comp import take_apev2, take_asf, take_mp4, take_vorbis
 
-__all__ = ["READERS"]
+__all__ = ["READERS", "open_flac", "open_mp4", "open_ogg"]
 
 _FOOTER_BYTES: Final = 32
 _ID3V1_BYTES: Final = 128
@@ -134,6 +134,27 @@ _MONKEYS_AUDIO, _MUSEPACK, _WAVPACK = map(_sound_first, (MonkeysAudio, Musepack,
 _OGG_CLASSES: Final = tuple(map(_sound_first, (OggVorbis, OggOpus, OggFLAC, OggSpeex, OggTheora)))
 
 
+def open_flac(audio: AudioFile) -> Any:
+    """Mutagen's answer for a FLAC file, read from its beginning."""
+    return _FLAC(audio)
+
+
+def open_mp4(audio: AudioFile) -> Any:
+    """Mutagen's answer for an MP4 file, read from its beginning."""
+    return _MP4(audio)
+
+
+def open_ogg(audio: AudioFile) -> Any:
+    """Mutagen's answer for the first audio stream: Vorbis, Opus, FLAC or Speex; Theora if there is nothing else."""
+    # The first pages of all streams come before any other page.
+    head = audio.read_at(0, _OGG_HEAD_BYTES)
+    kind = next((kind for kind in _OGG_CLASSES if kind.score("", audio, head) > 0), None)
+    if kind is None:
+        raise UnreadableAudio("is an Ogg file without a known audio stream")
+    audio.seek(0)
+    return kind(audio)
+
+
 def _found(format_name: str, info: Any) -> FoundTags:
     return FoundTags(
         format_name,
@@ -170,7 +191,7 @@ def _read_aac(audio: AudioFile) -> FoundTags:
 
 
 def _read_flac(audio: AudioFile) -> FoundTags:
-    flac = _FLAC(audio)
+    flac = open_flac(audio)
     found = _found("flac", flac.info)
     take_vorbis(flac.tags, found)
     found.has_cover = found.has_cover or bool(flac.pictures)
@@ -178,16 +199,10 @@ def _read_flac(audio: AudioFile) -> FoundTags:
 
 
 def _read_ogg(audio: AudioFile) -> FoundTags:
-    """The first audio stream: Vorbis, Opus, FLAC or Speex; Theora if there is nothing else."""
-    # The first pages of all streams come before any other page.
-    head = audio.read_at(0, _OGG_HEAD_BYTES)
-    kind = next((kind for kind in _OGG_CLASSES if kind.score("", audio, head) > 0), None)
-    if kind is None:
-        raise UnreadableAudio("is an Ogg file without a known audio stream")
-    audio.seek(0)
-    ogg = kind(audio)
-    found = _found("opus" if issubclass(kind, OggOpus) else "ogg", ogg.info)
-    if issubclass(kind, OggOpus):
+    ogg = open_ogg(audio)
+    is_opus = isinstance(ogg, OggOpus)
+    found = _found("opus" if is_opus else "ogg", ogg.info)
+    if is_opus:
         # RFC 7845: Opus always decodes to this.
         found.sample_rate = 48_000
     found.audio_bytes = audio.size
@@ -196,7 +211,7 @@ def _read_ogg(audio: AudioFile) -> FoundTags:
 
 
 def _read_mp4(audio: AudioFile) -> FoundTags:
-    mp4 = _MP4(audio)
+    mp4 = open_mp4(audio)
     found = _found("mp4", mp4.info)
     if not mp4.info.codec.startswith(_LOSSLESS_MP4):
         # For lossy codecs the field says 16 and means nothing.
@@ -207,7 +222,7 @@ def _read_mp4(audio: AudioFile) -> FoundTags:
 
 
 def _read_wav(audio: AudioFile) -> FoundTags:
-    wave = _WAVE(audio, **_id3_options())
+    wave = _WAVE(audio, **id3_options(known_frames()))
     found = _found("wav", wave.info)
     if wave.info.audio_format not in _PLAIN_WAV:
         _correct_compressed_wav(audio, found)
@@ -229,14 +244,14 @@ def _correct_compressed_wav(audio: AudioFile, found: FoundTags) -> None:
 
 
 def _read_aiff(audio: AudioFile) -> FoundTags:
-    aiff = _AIFF(audio, **_id3_options())
+    aiff = _AIFF(audio, **id3_options(known_frames()))
     found = _found("aiff", aiff.info)
     take_id3(aiff.tags, found)
     return found
 
 
 def _read_dsf(audio: AudioFile) -> FoundTags:
-    dsf = _DSF(audio, **_id3_options())
+    dsf = _DSF(audio, **id3_options(known_frames()))
     found = _found("dsf", dsf.info)
     take_id3(dsf.tags, found)
     return found
@@ -292,11 +307,6 @@ def _read_asf(audio: AudioFile) -> FoundTags:
     found = _found("asf", asf.info)
     take_asf(asf.tags, found)
     return found
-
-
-def _id3_options() -> dict[str, Any]:
-    """How classes that insist on their own ID3 reader are told to read little."""
-    return {"known_frames": known_frames(), "translate": False, "load_v1": False}
 
 
 def _take_leading_id3(audio: AudioFile, found: FoundTags) -> None:

@@ -25,10 +25,10 @@ from mutagen.id3 import (
     TextFrame,
 )
 
-from nomarr.components.media.audio_file_comp import MAX_TEXT_BYTES, AudioFile, UnreadableAudio
+from nomarr.components.media.audio_file_comp import MAX_PICTURE_BYTES, MAX_TEXT_BYTES, AudioFile, UnreadableAudio
 from nomarr.components.media.found_tags_comp import FoundTags
 
-__all__ = ["SmallID3", "known_frames", "take_id3", "take_id3v1"]
+__all__ = ["PictureID3", "SmallID3", "id3_options", "known_frames", "picture_frames", "take_id3", "take_id3v1"]
 
 # Picard's names: https://picard-docs.musicbrainz.org/en/appendices/tag_mapping.html
 _TEXT_FIELDS: Final = {
@@ -74,6 +74,7 @@ _MAX_SLICES: Final = 5 * _MAX_FRAMES
 _LITTLE_TAG_BYTES: Final = 16 << 10
 _MAX_STRINGS: Final = 1_000
 _MAX_INFLATED_BYTES: Final = 256 << 10
+_MAX_DESCRIPTION_BYTES: Final = 64 << 10
 _CODECS: Final = {b"\x00": "latin-1", b"\x01": "utf-16", b"\x02": "utf-16-be", b"\x03": "utf-8"}
 """By the first byte of a text frame."""
 
@@ -89,15 +90,8 @@ _PARSE_ID3V1: Final[Callable[..., dict[str, Any] | None]] = ParseID3v1
 
 def _from_little_data(cls: Any, header: Any, flags: int, data: bytes) -> Any:
     """Mutagen's frame constructor, with limits: it inflates and splits whatever it is given."""
-    compressed = flags & _COMPRESSED.get(header.version[1], 0)
-    if compressed:
-        inflater = zlib.decompressobj()
-        try:
-            inflater.decompress(data[4:], _MAX_INFLATED_BYTES)
-        except zlib.error:
-            raise ID3JunkFrameError("damaged") from None
-        if inflater.unconsumed_tail:
-            raise ID3JunkFrameError("too large")
+    if _is_compressed(header, flags):
+        _check_inflated(data, _MAX_INFLATED_BYTES)
     elif len(data) > _MAX_STRINGS:
         data = data[:MAX_TEXT_BYTES]
         # Mutagen copies what remains of a frame for each of its strings.
@@ -108,6 +102,21 @@ def _from_little_data(cls: Any, header: Any, flags: int, data: bytes) -> Any:
         if frame is not None:
             return frame
     return super(cls, cls)._fromData(header, flags, data)
+
+
+def _is_compressed(header: Any, flags: int) -> bool:
+    return bool(flags & _COMPRESSED.get(header.version[1], 0))
+
+
+def _check_inflated(data: bytes, limit: int) -> None:
+    """Refuse a compressed frame that is damaged, or that inflates to more than `limit` bytes."""
+    inflater = zlib.decompressobj()
+    try:
+        inflater.decompress(data[4:], limit)
+    except zlib.error:
+        raise ID3JunkFrameError("damaged") from None
+    if inflater.unconsumed_tail:
+        raise ID3JunkFrameError("too large")
 
 
 def _text_frame(cls: Any, data: bytes) -> Any:
@@ -167,6 +176,62 @@ def _known_frames() -> dict[str, Any]:
     return long | {old: long[name] for old, name in short.items() if name in long}
 
 
+class _PictureFrame(Frame):
+    """APIC with its picture; every one of a tag is kept, whatever its description."""
+
+    mime: bytes
+    type: int
+    """What it shows: the numbers are those of `mutagen.id3.PictureType`."""
+    data: bytes
+
+    @property
+    def HashKey(self) -> str:
+        return f"{self.FrameID}:{id(self)}"
+
+    @classmethod
+    def _fromData(cls, header: Any, flags: int, data: bytes) -> Any:
+        if _is_compressed(header, flags):
+            _check_inflated(data, MAX_PICTURE_BYTES)
+        return super()._fromData(header, flags, data)  # type: ignore[no-untyped-call]  # mutagen's
+
+    def _readData(self, header: Any, body: bytes) -> None:
+        try:
+            self.mime, behind_mime = self._take_mime(body)
+            self.type = body[behind_mime]
+            self.data = body[_behind_text(body, behind_mime + 1) :]
+        except (IndexError, ValueError):
+            raise ID3JunkFrameError("damaged") from None
+
+    def _take_mime(self, body: bytes) -> tuple[bytes, int]:
+        end = body.index(b"\0", 1, _MAX_DESCRIPTION_BYTES)
+        return body[1:end], end + 1
+
+
+class _OldPictureFrame(_PictureFrame):
+    """PIC, whose media type has three letters and no end."""
+
+    def _take_mime(self, body: bytes) -> tuple[bytes, int]:
+        return body[1:4], 4
+
+
+def _behind_text(body: bytes, start: int) -> int:
+    """Where the text that begins at `start` has ended; ValueError if nowhere near.
+
+    Mutagen goes through UTF-16 byte by byte, here through a whole picture when the end is missing.
+    """
+    limit = start + _MAX_DESCRIPTION_BYTES
+    if body[0] not in (1, 2):
+        return body.index(b"\0", start, limit) + 1
+    end = body.index(b"\0\0", start, limit)
+    while (end - start) % 2:
+        end = body.index(b"\0\0", end + 1, limit)
+    return end + 2
+
+
+class _SkippedFrame(Frame):
+    """A frame whose content nobody looks at."""
+
+
 class _CountedFrames(dict[str, Any]):
     """Frame classes that may be asked for only so often: mutagen copies the rest of a tag for each frame in it."""
 
@@ -185,6 +250,20 @@ _FRAMES: Final = _known_frames()
 def known_frames() -> dict[str, Any]:
     """The `known_frames` for reading one tag with any of mutagen's classes."""
     return _CountedFrames(_FRAMES)
+
+
+# Mutagen judges by the names that it knows how a tag's sizes are written, so it is told them all.
+_PICTURE_FRAMES: Final = dict.fromkeys(_FRAMES, _SkippedFrame) | {"APIC": _PictureFrame, "PIC": _OldPictureFrame}
+
+
+def picture_frames() -> dict[str, Any]:
+    """The `known_frames` for reading the pictures of one tag: `mime`, `type` and `data` of what has `data`."""
+    return _CountedFrames(_PICTURE_FRAMES)
+
+
+def id3_options(frames: dict[str, Any]) -> dict[str, Any]:
+    """How classes of mutagen's that insist on their own ID3 reader are told to read little."""
+    return {"known_frames": frames, "translate": False, "load_v1": False}
 
 
 class _TagBytes:
@@ -220,8 +299,10 @@ class SmallID3(_ID3):  # type: ignore[misc]
     behind it is still read.
     """
 
+    _frames = staticmethod(known_frames)
+
     def load(self, filething: Any, **options: Any) -> None:
-        options |= {"known_frames": known_frames(), "translate": False, "load_v1": False}
+        options |= id3_options(self._frames())
         try:
             super().load(filething, **options)
         except ID3NoHeaderError:
@@ -246,6 +327,12 @@ class SmallID3(_ID3):  # type: ignore[misc]
             super()._add(frame, strict)
         else:
             self[key] = frame
+
+
+class PictureID3(SmallID3):
+    """The same, of which only the pictures are decoded."""
+
+    _frames = staticmethod(picture_frames)
 
 
 def take_id3(tags: Any, found: FoundTags) -> None:

@@ -10,10 +10,10 @@ import struct
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from nomarr.components.media.audio_file_comp import MAX_TEXT_BYTES, AudioFile, UnreadableAudio
+from nomarr.components.media.audio_file_comp import MAX_PICTURE_BYTES, MAX_TEXT_BYTES, AudioFile, UnreadableAudio
 from nomarr.components.media.found_tags_comp import FoundTags
 
-__all__ = ["read_matroska"]
+__all__ = ["attached_pictures", "read_matroska"]
 
 _SEGMENT, _INFO, _TRACKS, _TAGS, _ATTACHMENTS, _CLUSTER = (
     0x18538067, 0x1549A966, 0x1654AE6B, 0x1254C367, 0x1941A469, 0x1F43B675,
@@ -24,7 +24,7 @@ _TRACK_ENTRY, _TRACK_TYPE, _AUDIO, _RATE, _OUTPUT_RATE, _CHANNELS, _BIT_DEPTH = 
     0xAE, 0x83, 0xE1, 0xB5, 0x78B5, 0x9F, 0x6264,
 )  # fmt: skip
 _TAG, _TARGETS, _TARGET_LEVEL, _SIMPLE_TAG, _TAG_NAME, _TAG_STRING = 0x7373, 0x63C0, 0x68CA, 0x67C8, 0x45A3, 0x4487
-_ATTACHED_FILE, _MEDIA_TYPE = 0x61A7, 0x4660
+_ATTACHED_FILE, _MEDIA_TYPE, _FILE_NAME, _FILE_CONTENT = 0x61A7, 0x4660, 0x466E, 0x465C
 _CODEC: Final = 0x86
 _LOSSLESS_CODECS: Final = ("A_FLAC", "A_PCM", "A_ALAC", "A_TTA", "A_WAVPACK")
 _AUDIO_TRACK: Final = 2
@@ -147,7 +147,27 @@ def read_matroska(audio: AudioFile) -> FoundTags:
     """Read Info, Tracks, Tags and Attachments of the first segment."""
     reader = _Reader(audio)
     found = FoundTags("matroska")
-    segment = next((e for e in reader.children(0, audio.size) if e.id == _SEGMENT), None)
+    seen: set[int] = set()
+    for element in _top_level(reader):
+        seen.add(element.id)
+        _read_top_level(reader, element, found)
+    if _TRACKS not in seen:
+        raise UnreadableAudio("is cut short: it lists no Matroska tracks")
+    found.audio_bytes = audio.size
+    return found
+
+
+def attached_pictures(audio: AudioFile) -> Iterator[tuple[str, bytes]]:
+    """Name and content of each attached picture that is not too large, in their order."""
+    reader = _Reader(audio)
+    for element in _top_level(reader):
+        if element.id == _ATTACHMENTS:
+            yield from _pictures_in(reader, element)
+
+
+def _top_level(reader: _Reader) -> Iterator[_Element]:
+    """The elements of the first segment, each once; what its index names comes even from behind the clusters."""
+    segment = next((e for e in reader.children(0, reader.audio.size) if e.id == _SEGMENT), None)
     if segment is None:
         raise UnreadableAudio("is cut short: it has no Matroska segment")
     seen: set[int] = set()
@@ -158,15 +178,13 @@ def read_matroska(audio: AudioFile) -> FoundTags:
             break
         if element.id == _SEEK_HEAD:
             elsewhere += _sought_positions(reader, element, segment)
-        _read_top_level(reader, element, seen, found)
+        seen.add(element.start)
+        yield element
     for position in elsewhere:
         target = next(reader.children(position, segment.end), None)
-        if target is not None:
-            _read_top_level(reader, target, seen, found)
-    if _TRACKS not in seen:
-        raise UnreadableAudio("is cut short: it lists no Matroska tracks")
-    found.audio_bytes = audio.size
-    return found
+        if target is not None and target.start not in seen:
+            seen.add(target.start)
+            yield target
 
 
 def _sought_positions(reader: _Reader, seek_head: _Element, segment: _Element) -> list[int]:
@@ -185,11 +203,7 @@ def _sought_positions(reader: _Reader, seek_head: _Element, segment: _Element) -
     return positions
 
 
-def _read_top_level(reader: _Reader, element: _Element, seen: set[int], found: FoundTags) -> None:
-    if element.start in seen:
-        return
-    seen.add(element.start)
-    seen.add(element.id)
+def _read_top_level(reader: _Reader, element: _Element, found: FoundTags) -> None:
     if element.id == _INFO:
         _read_info(reader, element, found)
     elif element.id == _TRACKS:
@@ -262,9 +276,21 @@ def _read_tag(reader: _Reader, tag: _Element, found: FoundTags) -> None:
 
 
 def _read_attachments(reader: _Reader, element: _Element, found: FoundTags) -> None:
-    for attached in reader.children(element.start, element.end):
-        if attached.id != _ATTACHED_FILE:
-            continue
-        for part in reader.children(attached.start, attached.end):
-            if part.id == _MEDIA_TYPE and reader.text(part).startswith("image/"):
-                found.has_cover = True
+    found.has_cover = found.has_cover or any(True for _ in _attached_images(reader, element))
+
+
+def _attached_images(reader: _Reader, attachments: _Element) -> Iterator[dict[int, _Element]]:
+    """The parts of each attached file that says it is a picture."""
+    for attached in reader.children(attachments.start, attachments.end):
+        if attached.id == _ATTACHED_FILE:
+            parts = {part.id: part for part in reader.children(attached.start, attached.end)}
+            if _MEDIA_TYPE in parts and reader.text(parts[_MEDIA_TYPE]).startswith("image/"):
+                yield parts
+
+
+def _pictures_in(reader: _Reader, attachments: _Element) -> Iterator[tuple[str, bytes]]:
+    for parts in _attached_images(reader, attachments):
+        name, content = parts.get(_FILE_NAME), parts.get(_FILE_CONTENT)
+        if content is not None and content.end - content.start <= MAX_PICTURE_BYTES:
+            image = reader.audio.read_at(content.start, content.end - content.start)
+            yield reader.text(name) if name else "", image

@@ -20,7 +20,7 @@ from nomarr.components.media.found_tags_comp import FoundTags
 from nomarr.helpers.dto.tags import TagReadResult
 from nomarr.helpers.file_kinds import AUDIO_FORMATS
 
-__all__ = ["read_many_tags", "read_tags"]
+__all__ = ["damage_of", "format_of", "read_many_tags", "read_tags"]
 
 _NAMES: Final = {
     "mp3": "an MP3",
@@ -102,7 +102,7 @@ def read_tags(path: str) -> TagReadResult:
                 raise
             except Exception as problem:
                 # Parsers meet every damage there is: a scan goes on, whatever one file makes of them.
-                return TagReadResult(None, audio.refusal or _damage(audio, problem))
+                return TagReadResult(None, audio.refusal or damage_of(audio, problem))
     except UnreadableAudio as problem:
         return TagReadResult(None, str(problem))
     except OSError as problem:
@@ -113,7 +113,8 @@ def read_tags(path: str) -> TagReadResult:
         return TagReadResult(None, "has a name that no file can have")
 
 
-def _damage(audio: AudioFile, problem: Exception) -> str:
+def damage_of(audio: AudioFile, problem: Exception) -> str:
+    """Put a parser's `problem` with `audio` into words that continue a sentence beginning with the file's name."""
     cause: BaseException | None = problem
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno in _ERRORS:
@@ -128,22 +129,36 @@ def _damage(audio: AudioFile, problem: Exception) -> str:
     return f"is damaged: its header makes no sense ({type(problem).__name__})"
 
 
-def _read(audio: AudioFile, path: str) -> FoundTags:
+def format_of(audio: AudioFile, path: str) -> str:
+    """The format of the file, a key of `READERS`: what its first bytes say, or its name where they say nothing.
+
+    Raises UnreadableAudio for what is no audio. Afterwards `audio` stands at its beginning.
+    """
     if audio.size == 0:
         raise UnreadableAudio("is empty")
-    expected = AUDIO_FORMATS.get(path.rpartition(".")[2].lower())
+    expected = _expected_format(path)
     head = audio.read_at(0, _HEAD_BYTES)
     actual = _format_of(head, audio, expected)
     if actual is None and expected not in _WITHOUT_MAGIC:
         raise UnreadableAudio(_what_it_is_not(expected, head))
     audio.seek(0)
+    return actual or expected or "mp3"
+
+
+def _expected_format(path: str) -> str | None:
+    return AUDIO_FORMATS.get(path.rpartition(".")[2].lower())
+
+
+def _read(audio: AudioFile, path: str) -> FoundTags:
+    reader = READERS[format_of(audio, path)]
     try:
-        return READERS[actual or expected or "mp3"](audio)
+        return reader(audio)
     except NoAudioFound:
+        head = audio.read_at(0, _HEAD_BYTES)
         if head.startswith(b"ID3") and _end_of_id3(audio) >= audio.size:
             raise UnreadableAudio("is cut short: it holds a tag and no audio") from None
         # The evidence was weak, so the name says better what this file should have been.
-        raise UnreadableAudio(_what_it_is_not(expected, head)) from None
+        raise UnreadableAudio(_what_it_is_not(_expected_format(path), head)) from None
 
 
 def _format_of(head: bytes, audio: AudioFile, expected: str | None) -> str | None:
