@@ -15,8 +15,11 @@ __all__ = ["LONGEST_PAGE_BYTES", "blank_numbers", "end_of_headers", "find_page"]
 LONGEST_PAGE_BYTES: Final = 27 + 255 + 255 * 255
 
 _HEADER_BYTES: Final = 27
-_LOOK_BYTES: Final = _HEADER_BYTES + 255 + 80
-"""A page's header, and the beginning of its body."""
+_LOOK_BYTES: Final = 48
+"""The whole header of a page of 4 KiB, in which mutagen writes covers: thousands of these may have to be passed."""
+
+_BODY_BYTES: Final = 80
+"""What is looked at of the first packet of a stream."""
 
 _CAPTURE: Final = b"OggS\0"
 """Ends with the version; there is no other."""
@@ -66,10 +69,12 @@ def _page_at(audio: AudioFile, start: int) -> _Page | None:
     head = audio.read_at(start, _LOOK_BYTES)
     if len(head) < _HEADER_BYTES or not head.startswith(_CAPTURE):
         return None
-    body_start = _HEADER_BYTES + head[26]
+    flags, body_start = head[5], _HEADER_BYTES + head[26]
+    wanted = body_start + (_BODY_BYTES if flags & _FIRST else 1)
+    head += audio.read_at(start + len(head), wanted - len(head))
     segments = head[_HEADER_BYTES:body_start]
     packets_ended = sum(length < _FULL_SEGMENT for length in segments)
-    return _Page(head[5], head[14:18], packets_ended, head[body_start:], start + body_start + sum(segments))
+    return _Page(flags, head[14:18], packets_ended, head[body_start:], start + body_start + sum(segments))
 
 
 def _header_packets(identification: bytes) -> int:

@@ -20,6 +20,7 @@ _MAX_TAGS: Final = 16
 _ID3V1_BYTES: Final = 128
 _ENHANCED_BYTES: Final = 227
 _APE_FOOTER_BYTES: Final = 32
+_IS_APE_HEADER: Final = 0x20
 _LYRICS3_END_BYTES: Final = 15
 _ID3V2_HEADER_BYTES: Final = 10
 
@@ -44,7 +45,7 @@ def _bytes_of_last_tag(audio: AudioFile, tail: bytes, end: int) -> int:
         or _lyrics3v2(tail)
         or _lyrics3v1(tail)
         or _appended_id3v2(tail)
-        or len(tail) - len(tail.rstrip(b"\0"))
+        or _zeros(tail)
     )
 
 
@@ -61,7 +62,9 @@ def _apev2(audio: AudioFile, tail: bytes, end: int) -> int:
     if not footer.startswith(b"APETAGEX") or len(footer) < _APE_FOOTER_BYTES:
         return 0
     size = max(_APE_FOOTER_BYTES, int.from_bytes(footer[12:16], "little"))
-    has_header = audio.read_at(end - size - _APE_FOOTER_BYTES, 8) == b"APETAGEX"
+    before = audio.read_at(end - size - _APE_FOOTER_BYTES, _APE_FOOTER_BYTES)
+    # Without the flag it is the footer of another tag.
+    has_header = before.startswith(b"APETAGEX") and len(before) > 23 and before[23] & _IS_APE_HEADER
     return size + (_APE_FOOTER_BYTES if has_header else 0)
 
 
@@ -79,3 +82,13 @@ def _appended_id3v2(tail: bytes) -> int:
     footer = tail[-_ID3V2_HEADER_BYTES:]
     is_footer = footer.startswith(b"3DI") and len(footer) == _ID3V2_HEADER_BYTES
     return syncsafe(footer[6:]) + 2 * _ID3V2_HEADER_BYTES if is_footer else 0
+
+
+def _zeros(tail: bytes) -> int:
+    """Padding; the zeros with which an APEv2 or ID3v1 tag before it ends are left to the tag."""
+    held = len(tail.rstrip(b"\0"))
+    for word, tag_bytes in ((b"APETAGEX", _APE_FOOTER_BYTES), (b"TAG", _ID3V1_BYTES)):
+        at = tail.rfind(word, max(0, held - tag_bytes), held)
+        if 0 <= at <= len(tail) - tag_bytes:
+            return len(tail) - at - tag_bytes
+    return len(tail) - held
