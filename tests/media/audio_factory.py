@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from mutagen.aiff import AIFF
@@ -47,6 +48,14 @@ ENCODERS = {
 """ffmpeg has no encoder for Monkey's Audio, Musepack and DSD: their streams are made here, by hand."""
 
 KINDS = (*ENCODERS, "ape", "mpc", "dsf")
+
+MAGICS = [
+    b"", b"ID3\x03\0\0\0\0\x01\0", b"ID3\x04\0\0\0\0\x01\0TIT2", b"ID3\x02\0\0\0\0\x01\0TT2", b"fLaC", b"OggS\0\x02",
+    b"\xff\xfb\x90\x64", b"\xff\xf1\x50\x80", b"RIFF\0\0\0\0WAVE", b"FORM\0\0\0\0AIFF", b"\0\0\0\x08ftyp\0\0\0\x40moov",
+    b"\x1a\x45\xdf\xa3", b"\x1a\x45\xdf\xa3\x80\x18\x53\x80\x67\xff", b"MAC ", b"wvpk", b"MPCK", b"MP+\x07", b"DSD ",
+    b"TTA1", bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"),
+]  # fmt: skip
+"""How files begin that say what they are."""
 
 
 @dataclass(frozen=True)
@@ -109,33 +118,47 @@ class AudioFactory:
             write_tags(path, kind, song)
         return path
 
-    def _encode(self, kind: str) -> bytes:
+    def noise(self, kind: str, seconds: int = 1, seed: int = 1, options: tuple[str, ...] = ()) -> bytes:
+        """Sound that does not compress, another for each seed, encoded with `options` beyond the usual ones."""
+        name = f"{kind} {seconds} {seed} {options}"
+        if name not in self._encoded:
+            self._encoded[name] = self._noise(kind, seconds, seed, options)
+        return self._encoded[name]
+
+    def _noise(self, kind: str, seconds: int, seed: int, options: tuple[str, ...]) -> bytes:
+        if kind in _BY_HAND:
+            return _BY_HAND[kind](Random(seed).randbytes(seconds * 32_768))
+        return self._encode(kind, f"anoisesrc=seed={seed}:duration={seconds}:sample_rate=44100", options)
+
+    def _encode(
+        self, kind: str, sound: str = "sine=frequency=440:duration=1:sample_rate=44100", options: tuple[str, ...] = ()
+    ) -> bytes:
         target = self._folder / f"sound.{kind}"
-        source = ["-f", "lavfi", "-i", "sine=frequency=440:duration=1:sample_rate=44100", "-ac", "2"]
-        command = ["ffmpeg", "-v", "error", "-y", *source, "-map_metadata", "-1", *ENCODERS[kind], str(target)]
+        source = ["-f", "lavfi", "-i", sound, "-ac", "2"]
+        encoder = [*ENCODERS[kind], *options]
+        command = ["ffmpeg", "-v", "error", "-y", *source, "-map_metadata", "-1", *encoder, str(target)]
         subprocess.run(command, check=True, capture_output=True)
         return target.read_bytes()
 
 
-def _monkeys_audio() -> bytes:
+def _monkeys_audio(frames: bytes = bytes(64)) -> bytes:
     descriptor = struct.pack("<4sHHIIIIIII16s", b"MAC ", 3990, 0, 52, 24, 0, 44, 0, 0, 0, b"")
     header = struct.pack("<HHIIIHHI", 2000, 0, 73728, 44100, 1, 16, 2, 44100)
-    return descriptor + header + b"\0" * 64
+    return descriptor + header + frames
 
 
-def _musepack() -> bytes:
+def _musepack(frames: bytes = bytes(64)) -> bytes:
     # Stream version 7: frames, max band and flags (44100 Hz), peaks and gains.
-    return b"MP+\x07" + struct.pack("<IIHHHHI", 38, 0, 0, 0, 0, 0, 0) + b"\0" * 64
+    return b"MP+\x07" + struct.pack("<IIHHHHI", 38, 0, 0, 0, 0, 0, 0) + frames
 
 
-def _dsf() -> bytes:
-    samples = b"\x69" * 8192
+def _dsf(samples: bytes = b"\x69" * 8192) -> bytes:
     fmt = struct.pack("<4sQIIIIIIQII", b"fmt ", 52, 1, 0, 2, 2, 2822400, 1, 2822400, 4096, 0)
     chunk = struct.pack("<4sQ", b"data", 12 + len(samples)) + samples
     return struct.pack("<4sQQQ", b"DSD ", 28, 28 + len(fmt) + len(chunk), 0) + fmt + chunk
 
 
-_BY_HAND: dict[str, Callable[[], bytes]] = {"ape": _monkeys_audio, "mpc": _musepack, "dsf": _dsf}
+_BY_HAND: dict[str, Callable[..., bytes]] = {"ape": _monkeys_audio, "mpc": _musepack, "dsf": _dsf}
 
 
 def write_tags(path: Path, kind: str, song: Song) -> None:

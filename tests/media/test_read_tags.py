@@ -16,7 +16,7 @@ from typing import Any
 
 import mutagen
 import pytest
-from audio_factory import COVER, KINDS, AudioFactory, Song, element, fill_id3, named_values, tool_is_there
+from audio_factory import COVER, KINDS, MAGICS, AudioFactory, Song, element, fill_id3, named_values, tool_is_there
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mutagen.aac import AAC
@@ -612,14 +612,6 @@ def test_damage_never_raises_and_never_takes_long(audio: AudioFactory, tmp_path:
                 del damaged[start : start + chance.randrange(1, 500)]
         path.write_bytes(damaged)
         assert_quick_and_harmless(path)
-
-
-MAGICS = [
-    b"", b"ID3\x03\0\0\0\0\x01\0", b"ID3\x04\0\0\0\0\x01\0TIT2", b"ID3\x02\0\0\0\0\x01\0TT2", b"fLaC", b"OggS\0\x02",
-    b"\xff\xfb\x90\x64", b"\xff\xf1\x50\x80", b"RIFF\0\0\0\0WAVE", b"FORM\0\0\0\0AIFF", b"\0\0\0\x08ftyp\0\0\0\x40moov",
-    b"\x1a\x45\xdf\xa3", b"\x1a\x45\xdf\xa3\x80\x18\x53\x80\x67\xff", b"MAC ", b"wvpk", b"MPCK", b"MP+\x07", b"DSD ",
-    b"TTA1", bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"),
-]  # fmt: skip
 
 
 @settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

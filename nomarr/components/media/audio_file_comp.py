@@ -8,7 +8,16 @@ from typing import Final
 
 from nomarr.helpers.paths_helper import special_file_kind
 
-__all__ = ["MAX_BLOCK_BYTES", "MAX_PICTURE_BYTES", "MAX_TEXT_BYTES", "AudioFile", "NoAudioFound", "UnreadableAudio"]
+__all__ = [
+    "MAX_BLOCK_BYTES",
+    "MAX_PICTURE_BYTES",
+    "MAX_TEXT_BYTES",
+    "AudioFile",
+    "FrugalAudioFile",
+    "NoAudioFound",
+    "UnreadableAudio",
+    "open_regular",
+]
 
 MAX_BLOCK_BYTES: Final = 64 << 20
 """No tag block is larger than this; whatever claims to be is refused before memory is allocated for it."""
@@ -36,6 +45,22 @@ class NoAudioFound(UnreadableAudio):
     """A search for audio that has no magic bytes found none: the guess what this file is was probably wrong."""
 
 
+def open_regular(path: str) -> io.FileIO:
+    """Open a file for reading, waiting for nothing.
+
+    Raises UnreadableAudio for what is not a regular file, and OSError as `os.open` does.
+    """
+    fd = os.open(path, _OPEN_FLAGS)
+    try:
+        kind = special_file_kind(os.fstat(fd).st_mode)
+        if kind is not None:
+            raise UnreadableAudio(f"is {kind}, not an audio file")
+        return io.FileIO(fd, "rb")
+    except BaseException:
+        os.close(fd)
+        raise
+
+
 class AudioFile(io.BufferedReader):
     """One open regular file: the file object that mutagen reads from; a context manager.
 
@@ -52,17 +77,9 @@ class AudioFile(io.BufferedReader):
     """Why a read was refused: mutagen wraps exceptions, so the reason is kept here, too."""
 
     def __init__(self, path: str) -> None:
-        fd = os.open(path, _OPEN_FLAGS)
-        try:
-            status = os.fstat(fd)
-            kind = special_file_kind(status.st_mode)
-            if kind is not None:
-                raise UnreadableAudio(f"is {kind}, not an audio file")
-            super().__init__(io.FileIO(fd, "rb"), _BUFFER_BYTES)
-        except BaseException:
-            os.close(fd)
-            raise
-        self.size = status.st_size
+        raw = open_regular(path)
+        super().__init__(raw, _BUFFER_BYTES)
+        self.size = os.fstat(raw.fileno()).st_size
         self.is_cut_short = False
         self.refusal = None
         self._bytes_left = _MAX_TOTAL_BYTES
@@ -103,3 +120,29 @@ class AudioFile(io.BufferedReader):
     def _refuse(self, reason: str) -> None:
         self.refusal = reason
         raise UnreadableAudio(reason)
+
+
+class FrugalAudioFile(AudioFile):
+    """One whose `read_at` takes from the disk what it was asked for and nothing around it.
+
+    All its reads together stay within an allowance of bytes: UnreadableAudio beyond it.
+    """
+
+    def __init__(self, path: str, allowance_bytes: int) -> None:
+        super().__init__(path)
+        self._allowance_bytes = allowance_bytes
+        self._fd = self.fileno()
+
+    def allow(self, more_bytes: int) -> None:
+        """Raise the allowance."""
+        self._allowance_bytes += more_bytes
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Up to `length` bytes from `offset`; fewer at the end of the file."""
+        length = min(length, self.size - offset)
+        if offset < 0 or length <= 0:
+            return b""
+        self._allowance_bytes -= length
+        if self._allowance_bytes < 0:
+            self._refuse("makes its reader go in circles")
+        return os.pread(self._fd, length, offset)

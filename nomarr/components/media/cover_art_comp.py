@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from nomarr.components.media.audio_file_comp import MAX_PICTURE_BYTES, AudioFile, UnreadableAudio
+from nomarr.components.media.audio_format_comp import format_of
 from nomarr.components.media.decode_cover_comp import UnreadableCover
 from nomarr.components.media.pictures_comp import FRONT_COVER, PICTURE_READERS, EmbeddedPicture
-from nomarr.components.media.read_tags_comp import damage_of, format_of
+from nomarr.components.media.read_tags_comp import damage_of
 from nomarr.helpers.file_kinds import FileKind, kind_of
 from nomarr.helpers.paths_helper import special_file_kind
 

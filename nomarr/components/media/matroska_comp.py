@@ -1,23 +1,21 @@
-"""Matroska audio (mka): a small EBML reader, since mutagen has none.
+"""Matroska audio (mka), which mutagen does not read.
 
-Only headers are read: clusters are stepped over, and depth, number and size of elements are bounded.
+Only headers are read: clusters are stepped over.
 Element ids: https://www.matroska.org/technical/elements.html
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
-from nomarr.components.media.audio_file_comp import MAX_PICTURE_BYTES, MAX_TEXT_BYTES, AudioFile, UnreadableAudio
+from nomarr.components.media.audio_file_comp import MAX_PICTURE_BYTES, AudioFile, UnreadableAudio
+from nomarr.components.media.ebml_comp import CLUSTER, SEGMENT, EbmlReader, Element
 from nomarr.components.media.found_tags_comp import FoundTags
 
 __all__ = ["attached_pictures", "read_matroska"]
 
-_SEGMENT, _INFO, _TRACKS, _TAGS, _ATTACHMENTS, _CLUSTER = (
-    0x18538067, 0x1549A966, 0x1654AE6B, 0x1254C367, 0x1941A469, 0x1F43B675,
-)  # fmt: skip
+_INFO, _TRACKS, _TAGS, _ATTACHMENTS = 0x1549A966, 0x1654AE6B, 0x1254C367, 0x1941A469
 _SEEK_HEAD, _SEEK, _SEEK_ID, _SEEK_POSITION = 0x114D9B74, 0x4DBB, 0x53AB, 0x53AC
 _TIMESTAMP_SCALE, _DURATION, _TITLE = 0x2AD7B1, 0x4489, 0x7BA9
 _TRACK_ENTRY, _TRACK_TYPE, _AUDIO, _RATE, _OUTPUT_RATE, _CHANNELS, _BIT_DEPTH = (
@@ -31,9 +29,6 @@ _AUDIO_TRACK: Final = 2
 _ALBUM_LEVEL: Final = 50
 _DEFAULT_SCALE_NS: Final = 1_000_000
 _DEFAULT_RATE: Final = 8000.0
-
-_MAX_ELEMENTS: Final = 20_000
-_HEADER_BYTES: Final = 12
 
 _FIELDS: Final = {
     "TITLE": "title",
@@ -87,65 +82,9 @@ _ALBUM_FIELDS: Final = {
 }
 
 
-class _Element(NamedTuple):
-    id: int
-    start: int
-    """Where its content begins."""
-    end: int
-
-
-class _Reader:
-    """Walks elements of one file with one budget, so that no nesting and no repetition can take long."""
-
-    def __init__(self, audio: AudioFile) -> None:
-        self.audio = audio
-        self.elements_left = _MAX_ELEMENTS
-
-    def children(self, start: int, end: int) -> Iterator[_Element]:
-        while start < end:
-            self.elements_left -= 1
-            if self.elements_left < 0:
-                raise UnreadableAudio("is damaged: its Matroska header has no end")
-            header = self.audio.read_at(start, _HEADER_BYTES)
-            id_bytes = _width(header, 0, 4)
-            size_bytes = _width(header, id_bytes, 8)
-            if not id_bytes or not size_bytes:
-                return
-            content = start + id_bytes + size_bytes
-            raw = int.from_bytes(header[id_bytes : id_bytes + size_bytes], "big")
-            size = raw & (1 << 7 * size_bytes) - 1
-            # All ones: a live stream that did not know its size.
-            unknown = size == (1 << 7 * size_bytes) - 1
-            start = end if unknown else content + size
-            yield _Element(int.from_bytes(header[:id_bytes], "big"), content, min(start, end))
-
-    def unsigned(self, element: _Element) -> int:
-        return int.from_bytes(self.audio.read_at(element.start, min(8, element.end - element.start)), "big")
-
-    def real(self, element: _Element) -> float:
-        content = self.audio.read_at(element.start, element.end - element.start) if _is_real(element) else b""
-        return float(struct.unpack(">d" if len(content) == 8 else ">f", content)[0]) if len(content) in (4, 8) else 0.0
-
-    def text(self, element: _Element) -> str:
-        content = self.audio.read_at(element.start, min(MAX_TEXT_BYTES, element.end - element.start))
-        return content.decode("utf-8", "replace")
-
-
-def _is_real(element: _Element) -> bool:
-    return element.end - element.start in (4, 8)
-
-
-def _width(header: bytes, position: int, most: int) -> int:
-    """How many bytes the variable-length number at `position` has; 0 if it is none."""
-    if position >= len(header):
-        return 0
-    width = 9 - header[position].bit_length()
-    return width if width <= most and position + width <= len(header) else 0
-
-
 def read_matroska(audio: AudioFile) -> FoundTags:
     """Read Info, Tracks, Tags and Attachments of the first segment."""
-    reader = _Reader(audio)
+    reader = EbmlReader(audio)
     found = FoundTags("matroska")
     seen: set[int] = set()
     for element in _top_level(reader):
@@ -159,21 +98,21 @@ def read_matroska(audio: AudioFile) -> FoundTags:
 
 def attached_pictures(audio: AudioFile) -> Iterator[tuple[str, bytes]]:
     """Name and content of each attached picture that is not too large, in their order."""
-    reader = _Reader(audio)
+    reader = EbmlReader(audio)
     for element in _top_level(reader):
         if element.id == _ATTACHMENTS:
             yield from _pictures_in(reader, element)
 
 
-def _top_level(reader: _Reader) -> Iterator[_Element]:
+def _top_level(reader: EbmlReader) -> Iterator[Element]:
     """The elements of the first segment, each once; what its index names comes even from behind the clusters."""
-    segment = next((e for e in reader.children(0, reader.audio.size) if e.id == _SEGMENT), None)
+    segment = next((e for e in reader.children(0, reader.audio.size) if e.id == SEGMENT), None)
     if segment is None:
         raise UnreadableAudio("is cut short: it has no Matroska segment")
     seen: set[int] = set()
     elsewhere: list[int] = []
     for element in reader.children(segment.start, segment.end):
-        if element.id == _CLUSTER and elsewhere:
+        if element.id == CLUSTER and elsewhere:
             # The index says where the rest is, so the clusters need not be walked.
             break
         if element.id == _SEEK_HEAD:
@@ -187,7 +126,7 @@ def _top_level(reader: _Reader) -> Iterator[_Element]:
             yield target
 
 
-def _sought_positions(reader: _Reader, seek_head: _Element, segment: _Element) -> list[int]:
+def _sought_positions(reader: EbmlReader, seek_head: Element, segment: Element) -> list[int]:
     positions = []
     for seek in reader.children(seek_head.start, seek_head.end):
         if seek.id != _SEEK:
@@ -203,7 +142,7 @@ def _sought_positions(reader: _Reader, seek_head: _Element, segment: _Element) -
     return positions
 
 
-def _read_top_level(reader: _Reader, element: _Element, found: FoundTags) -> None:
+def _read_top_level(reader: EbmlReader, element: Element, found: FoundTags) -> None:
     if element.id == _INFO:
         _read_info(reader, element, found)
     elif element.id == _TRACKS:
@@ -216,7 +155,7 @@ def _read_top_level(reader: _Reader, element: _Element, found: FoundTags) -> Non
         _read_attachments(reader, element, found)
 
 
-def _read_info(reader: _Reader, element: _Element, found: FoundTags) -> None:
+def _read_info(reader: EbmlReader, element: Element, found: FoundTags) -> None:
     scale, ticks = _DEFAULT_SCALE_NS, 0.0
     for child in reader.children(element.start, element.end):
         if child.id == _TIMESTAMP_SCALE:
@@ -230,7 +169,7 @@ def _read_info(reader: _Reader, element: _Element, found: FoundTags) -> None:
         found.values.setdefault("title", found.values.pop("_segment_title"))
 
 
-def _read_tracks(reader: _Reader, element: _Element, found: FoundTags) -> None:
+def _read_tracks(reader: EbmlReader, element: Element, found: FoundTags) -> None:
     for track in reader.children(element.start, element.end):
         if track.id != _TRACK_ENTRY:
             continue
@@ -243,7 +182,7 @@ def _read_tracks(reader: _Reader, element: _Element, found: FoundTags) -> None:
             return
 
 
-def _read_audio(reader: _Reader, element: _Element, found: FoundTags) -> None:
+def _read_audio(reader: EbmlReader, element: Element, found: FoundTags) -> None:
     parts = {part.id: part for part in reader.children(element.start, element.end)}
     rate = parts.get(_OUTPUT_RATE) or parts.get(_RATE)
     found.sample_rate = reader.real(rate) if rate else _DEFAULT_RATE
@@ -251,7 +190,7 @@ def _read_audio(reader: _Reader, element: _Element, found: FoundTags) -> None:
     found.bit_depth = reader.unsigned(parts[_BIT_DEPTH]) if _BIT_DEPTH in parts else None
 
 
-def _read_tag(reader: _Reader, tag: _Element, found: FoundTags) -> None:
+def _read_tag(reader: EbmlReader, tag: Element, found: FoundTags) -> None:
     level = _ALBUM_LEVEL
     simple_tags = []
     has_level = False
@@ -275,11 +214,11 @@ def _read_tag(reader: _Reader, tag: _Element, found: FoundTags) -> None:
         found.add(field, reader.text(parts[_TAG_STRING]))
 
 
-def _read_attachments(reader: _Reader, element: _Element, found: FoundTags) -> None:
+def _read_attachments(reader: EbmlReader, element: Element, found: FoundTags) -> None:
     found.has_cover = found.has_cover or any(True for _ in _attached_images(reader, element))
 
 
-def _attached_images(reader: _Reader, attachments: _Element) -> Iterator[dict[int, _Element]]:
+def _attached_images(reader: EbmlReader, attachments: Element) -> Iterator[dict[int, Element]]:
     """The parts of each attached file that says it is a picture."""
     for attached in reader.children(attachments.start, attachments.end):
         if attached.id == _ATTACHED_FILE:
@@ -288,7 +227,7 @@ def _attached_images(reader: _Reader, attachments: _Element) -> Iterator[dict[in
                 yield parts
 
 
-def _pictures_in(reader: _Reader, attachments: _Element) -> Iterator[tuple[str, bytes]]:
+def _pictures_in(reader: EbmlReader, attachments: Element) -> Iterator[tuple[str, bytes]]:
     for parts in _attached_images(reader, attachments):
         name, content = parts.get(_FILE_NAME), parts.get(_FILE_CONTENT)
         if content is not None and content.end - content.start <= MAX_PICTURE_BYTES:
