@@ -6,6 +6,7 @@ https://www.speex.org/docs/manual/speex-manual/node8.html; Theora specification,
 
 from __future__ import annotations
 
+from math import inf
 from typing import Final, NamedTuple
 
 from nomarr.components.media.audio_file_comp import AudioFile, UnreadableAudio
@@ -27,7 +28,9 @@ _CAPTURE: Final = b"OggS\0"
 _CONTINUED, _FIRST, _ALL_FLAGS = 0x01, 0x02, 0x07
 _FULL_SEGMENT: Final = 255
 _NUMBERS: Final = slice(18, 26)
-_UNTIL_SOUND: Final = 1 << 30
+_UNTIL_SOUND: Final = inf
+"""FLAC may say that it does not know how many headers it has, but its frames begin like none of them."""
+
 _MAX_EXTRA_HEADERS: Final = 64
 
 
@@ -46,7 +49,7 @@ class _Page(NamedTuple):
 
 def end_of_headers(audio: AudioFile, start: int) -> int:
     """Where the first page behind the header packets of all streams begins. Only page headers are read."""
-    headers_left: dict[bytes, int] = {}
+    headers_left: dict[bytes, float] = {}
     while (page := _page_at(audio, start)) is not None:
         if page.flags & _FIRST:
             headers_left[page.serial] = _header_packets(page.body)
@@ -54,13 +57,13 @@ def end_of_headers(audio: AudioFile, start: int) -> int:
             return start
         headers_left[page.serial] = headers_left.get(page.serial, 0) - page.packets_ended
         start = page.end
-    if not headers_left or any(0 < left < _UNTIL_SOUND // 2 for left in headers_left.values()):
+    if not headers_left or any(0 < left < _UNTIL_SOUND for left in headers_left.values()):
         raise UnreadableAudio("is cut short or damaged: its Ogg headers have no end")
     return start
 
 
-def _is_sound(page: _Page, headers_left: dict[bytes, int]) -> bool:
-    if page.begins_flac_frame and headers_left.get(page.serial, 0) > _UNTIL_SOUND // 2:
+def _is_sound(page: _Page, headers_left: dict[bytes, float]) -> bool:
+    if page.begins_flac_frame and headers_left.get(page.serial) == _UNTIL_SOUND:
         headers_left[page.serial] = 0
     return all(left <= 0 for left in headers_left.values())
 
@@ -77,7 +80,7 @@ def _page_at(audio: AudioFile, start: int) -> _Page | None:
     return _Page(flags, head[14:18], packets_ended, head[body_start:], start + body_start + sum(segments))
 
 
-def _header_packets(identification: bytes) -> int:
+def _header_packets(identification: bytes) -> float:
     """How many packets of a stream are not its sound; of an unknown stream, the first."""
     if identification.startswith((b"\x01vorbis", b"\x80theora")):
         return 3
@@ -85,7 +88,6 @@ def _header_packets(identification: bytes) -> int:
         return 2
     if identification.startswith(b"Speex   "):
         return 2 + min(_MAX_EXTRA_HEADERS, int.from_bytes(identification[68:72], "little"))
-    # FLAC may say that it does not know how many there are, but its frames begin like no header.
     return _UNTIL_SOUND if identification.startswith(b"\x7fFLAC") else 1
 
 
