@@ -20,7 +20,7 @@ from nomarr.components.media.found_tags_comp import FoundTags
 from nomarr.helpers.dto.tags import TagReadResult
 from nomarr.helpers.file_kinds import AUDIO_FORMATS
 
-__all__ = ["read_many_tags", "read_tags"]
+__all__ = ["format_of", "read_many_tags", "read_tags"]
 
 _NAMES: Final = {
     "mp3": "an MP3",
@@ -111,6 +111,12 @@ def read_tags(path: str) -> TagReadResult:
         )
     except ValueError:
         return TagReadResult(None, "has a name that no file can have")
+
+
+def format_of(audio: AudioFile, path: str) -> str | None:
+    """What a file holds, a value of `AUDIO_FORMATS`: by its first bytes, or by its name if they say nothing."""
+    expected = AUDIO_FORMATS.get(path.rpartition(".")[2].lower())
+    return _format_of(audio.read_at(0, _HEAD_BYTES), audio, expected) or expected
 
 
 def _damage(audio: AudioFile, problem: Exception) -> str:
