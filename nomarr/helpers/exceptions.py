@@ -12,6 +12,7 @@ __all__ = [
     "DatabaseError",
     "DatabaseNotReachable",
     "DatabaseSchemaTooNew",
+    "FingerprintLibraryMissing",
     "InvalidPath",
     "LeaseLost",
     "LibraryAlreadyExists",
@@ -22,6 +23,10 @@ __all__ = [
     "ScanCancelled",
     "StorageFull",
     "TaskAlreadyRunning",
+    "ToolError",
+    "ToolMissing",
+    "ToolOutputTooLong",
+    "ToolTimedOut",
 ]
 
 
@@ -159,3 +164,47 @@ class StorageFull(DatabaseError):
     def __init__(self, location: str) -> None:
         super().__init__(f"the disk that holds {location} is full; free some space and scan again, nothing is lost")
         self.location = location
+
+
+class FingerprintLibraryMissing(NomarrError):
+    """Fingerprints can't be compared here: chromaprint's shared library is not installed."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"fingerprints can't be compared: {strip_control(reason)}. "
+            "Install the package libchromaprint1 (or chromaprint)"
+        )
+        self.reason = reason
+
+
+class ToolError(NomarrError):
+    """An external tool gave no answer; `name` is the tool's."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"{strip_control(name)} {problem}")
+        self.name = name
+
+
+class ToolMissing(ToolError):
+    """The tool is not there, or may not be run."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, "is missing or can't be run; 'nomarr doctor' says how to install it")
+
+
+class ToolTimedOut(ToolError):
+    """The tool took too long and was ended."""
+
+    def __init__(self, name: str, seconds: float) -> None:
+        super().__init__(name, f"was ended: it took longer than {seconds:g} s; if its file is not damaged, try again")
+        self.seconds = seconds
+
+
+class ToolOutputTooLong(ToolError):
+    """The tool wrote more than any answer needs and was ended."""
+
+    def __init__(self, name: str, max_bytes: int) -> None:
+        super().__init__(
+            name, f"was ended: it wrote more than {max_bytes:,} bytes; look at its file, it may be damaged"
+        )
+        self.max_bytes = max_bytes

@@ -13,6 +13,7 @@ from nomarr.helpers.exceptions import (
     DatabaseError,
     DatabaseNotReachable,
     DatabaseSchemaTooNew,
+    FingerprintLibraryMissing,
     InvalidPath,
     LeaseLost,
     LibraryAlreadyExists,
@@ -23,6 +24,10 @@ from nomarr.helpers.exceptions import (
     ScanCancelled,
     StorageFull,
     TaskAlreadyRunning,
+    ToolError,
+    ToolMissing,
+    ToolOutputTooLong,
+    ToolTimedOut,
 )
 
 EVIL = "a\nb\x1b[2J\u202e\udcff"
@@ -41,6 +46,10 @@ ERRORS: list[NomarrError] = [
     DatabaseNotReachable("the database can't be opened"),
     DatabaseSchemaTooNew("x.db", 9, 1),
     StorageFull("x.db"),
+    FingerprintLibraryMissing(EVIL),
+    ToolMissing(EVIL),
+    ToolTimedOut(EVIL, 2.5),
+    ToolOutputTooLong(EVIL, 1000),
 ]
 
 
@@ -54,7 +63,7 @@ def test_every_error_is_in_the_tree_and_exported() -> None:
 
 
 def test_every_error_is_looked_at_here() -> None:
-    looked_at = {type(error) for error in ERRORS} | {NomarrError, DatabaseError}
+    looked_at = {type(error) for error in ERRORS} | {NomarrError, DatabaseError, ToolError}
     assert {one.__name__ for one in looked_at} == set(exceptions.__all__)
 
 
@@ -93,6 +102,10 @@ def test_database_errors_are_caught_by_one_name() -> None:
         (StorageFull("x"), "free some space"),
         (LeaseLost("x"), "Scan again"),
         (ScanCancelled("x"), "scan again"),
+        (FingerprintLibraryMissing("x"), "libchromaprint1"),
+        (ToolMissing("x"), "nomarr doctor"),
+        (ToolTimedOut("x", 2.5), "longer than 2.5 s"),
+        (ToolOutputTooLong("x", 1000), "1,000 bytes"),
     ],
 )
 def test_a_text_says_what_to_do(error: NomarrError, advice: str) -> None:

@@ -17,6 +17,7 @@ from nomarr.components.library.file_systems_comp import file_system_of, keeps_id
 from nomarr.components.library.inotify_limits_comp import INOTIFY_LIMITS, InotifyLimit, allowed, how_to_raise
 from nomarr.components.library.mount_watch_comp import polled_file_system
 from nomarr.components.library.root_guard_comp import SAMPLE_SIZE, check_root
+from nomarr.components.media.tools_comp import FFPROBE, FPCALC, find_tool
 from nomarr.helpers.dto.library import Library, ScanTarget, WatchMode
 from nomarr.helpers.exceptions import DatabaseError
 from nomarr.helpers.paths_helper import strip_control
@@ -27,9 +28,9 @@ __all__ = ["Check", "CheckStatus", "check_database_workflow", "check_machine_wor
 _LITTLE_SPACE: Final = 500_000_000
 _VERY_LITTLE_SPACE: Final = 50_000_000
 _TOOLS: Final = (
-    ("ffprobe", "the exact length of some broken or unusual files stays unknown", "install the package ffmpeg"),
+    (FFPROBE, "the exact length of some broken or unusual files stays unknown", "install the package ffmpeg"),
     (
-        "fpcalc",
+        FPCALC,
         "acoustic fingerprints are not made, so some moved files are not recognized after they were edited",
         "install the package libchromaprint-tools (or chromaprint)",
     ),
@@ -112,7 +113,7 @@ def _package(name: str, purpose: str) -> Check:
 
 
 def _tool(name: str, cost: str, remedy: str) -> Check:
-    found = shutil.which(name)
+    found = find_tool(name)
     if found is not None:
         return Check(name, CheckStatus.OK, found)
     return Check(name, CheckStatus.WARN, f"not found: {cost}", remedy)
