@@ -5,18 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.to_thread
 
 from nomarr.config import Config, load_config
+from nomarr.helpers.dto.enrichment import EnrichmentOptions
 from nomarr.helpers.dto.scan import ScanOptions
 from nomarr.helpers.dto.watching import WatchSettings
+from nomarr.helpers.exceptions import ConfigurationError
 from nomarr.persistence.db import Database
 from nomarr.services.domain.library_svc import LibraryService, LibrarySettings
 from nomarr.services.infrastructure.background_task_svc import BackgroundTaskService
 from nomarr.services.infrastructure.doctor_svc import DoctorService
+from nomarr.services.infrastructure.enrichment_svc import EnrichmentService
 from nomarr.services.infrastructure.event_feed_svc import EventFeed, EventFeedService
 from nomarr.services.infrastructure.file_watcher_svc import FileWatcherService
 
@@ -31,6 +35,8 @@ class Nomarr:
         self.tasks = tasks
         self.database = db
         self.libraries = LibraryService(db, tasks, _library_settings(config))
+        self.enrichment = EnrichmentService(db, tasks, _enrichment_options(config, db))
+        self.libraries.subscribe(lambda _: self.enrichment.wake())
         self.watcher = FileWatcherService(self.libraries, tasks, _watch_settings(config))
         self.event_feed = EventFeedService(db)
         self.doctor = DoctorService(db, root_marker=config.root_marker)
@@ -63,13 +69,28 @@ class Nomarr:
         """Keep every enabled library whose watch mode is not off true to the disk, from now until the end.
 
         Comes back at once; `watcher.subscribe` tells what goes on. Does nothing if `enable_file_watching` is false.
+        Files are enriched in the background, too, unless `enable_enrichment` is false.
         """
         if self.config.enable_file_watching:
             await self.watcher.watch_all()
+        if self.config.enable_enrichment:
+            self.enrichment.start()
 
     def events(self, after: int = 0) -> EventFeed:
         """The change feed: `async with nomarr.events(after=0) as feed:` and then `async for event in feed:`."""
         return self.event_feed.follow(after)
+
+
+def _enrichment_options(config: Config, db: Database) -> EnrichmentOptions:
+    folder = db.own_folder if config.data_folder is None else Path(config.data_folder).expanduser().absolute()
+    if folder is None:
+        raise ConfigurationError("'data_folder' has to be set: this database has no folder of its own for covers")
+    return EnrichmentOptions(
+        cover_folder=str(folder / "covers"),
+        workers=config.enrichment_workers or os.cpu_count() or 1,
+        file_timeout_seconds=config.enrichment_timeout_seconds,
+        content_hashes=config.content_hashes,
+    )
 
 
 def _watch_settings(config: Config) -> WatchSettings:

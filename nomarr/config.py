@@ -43,6 +43,11 @@ class Config(BaseSettings):
     resume_policy: Literal["auto", "never"] = "auto"
     parallel_libraries: int = Field(default=2, ge=1, le=32)
     root_marker: str = Field(default="", pattern="^[^/]*$")
+    data_folder: str | None = None
+    enable_enrichment: bool = True
+    enrichment_workers: int = Field(default=0, ge=0, le=64)
+    enrichment_timeout_seconds: float = Field(default=120.0, gt=0)
+    content_hashes: bool = False
     enable_file_watching: bool = True
     watcher_debounce_seconds: float = Field(default=2.0, ge=0, le=60)
     watcher_max_wait_seconds: float | None = Field(default=None, gt=0, le=3600)

@@ -12,6 +12,7 @@ __all__ = [
     "DatabaseError",
     "DatabaseNotReachable",
     "DatabaseSchemaTooNew",
+    "EnrichmentBusy",
     "FingerprintLibraryMissing",
     "InvalidPath",
     "LeaseLost",
@@ -52,6 +53,14 @@ class CoverFolderUnusable(NomarrError):
         )
         self.folder = folder
         self.reason = reason
+
+
+class EnrichmentBusy(NomarrError):
+    """Another process enriches this database; `owner` is how it is called there."""
+
+    def __init__(self, owner: str) -> None:
+        super().__init__("another process enriches this database now; let it, or end it first")
+        self.owner = owner
 
 
 class InvalidPath(NomarrError, ValueError):

@@ -32,6 +32,7 @@ class Database:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self.location: str = backend.location
+        self.own_folder: Path | None = backend.own_folder
         self.library: LibraryStore = backend.library
         self.library_files: FileStore = backend.library_files
         self.library_folders: FolderStore = backend.library_folders

@@ -8,6 +8,7 @@ Failures are `DatabaseError`s: `DatabaseNotReachable` when a retry may help, `St
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from nomarr.helpers.dto.batches import BatchResult, ScanBatch
@@ -245,6 +246,9 @@ class EnrichmentStore(Protocol):
     def want_fingerprints(self, *, now: float) -> int:
         """Make those files due that were completed without an attempt at a fingerprint; how many."""
 
+    def retry_failed(self, *, now: float, library_id: str | None = None) -> int:
+        """Make those files due that enrichment failed with, as if it were for the first time; how many."""
+
     def store(self, update: EnrichmentUpdate) -> bool:
         """Write the outcome of a step; False, and nothing is written, if the row's file is another one by now."""
 
@@ -311,6 +315,10 @@ class Backend(Protocol):
     @property
     def location(self) -> str:
         """Where it is, for people; without a password."""
+
+    @property
+    def own_folder(self) -> Path | None:
+        """Where files that belong to this database alone may be kept beside it; None for a server."""
 
     def schema_version(self) -> int: ...
 

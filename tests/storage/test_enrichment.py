@@ -187,6 +187,29 @@ def test_an_error_of_enrichment_outlives_a_scan_that_reads_the_same_file(scan: S
     assert job_of(scan, "a").attempts == 0
 
 
+def test_a_complaint_about_a_cover_outlives_a_scan_that_reads_the_same_file(scan: Scan) -> None:
+    scan.add("a")
+    job = job_of(scan, "a")
+    scan.db.enrichment.store(replace(art_done(job), error="its cover can't be used"))
+    assert job_of(scan, "a").error == "its cover can't be used"
+    scan.write(upserts=[upsert("a", number=1)])
+    record = scan.record("a")
+    assert (record.processing_status, record.last_error) == ("art_done", "its cover can't be used")
+    scan.write(upserts=[upsert("a", number=2)])
+    assert scan.record("a").last_error is None
+
+
+def test_failed_files_can_be_tried_again_at_once(scan: Scan) -> None:
+    scan.add("a")
+    scan.write(upserts=[upsert("broken", number=5, tags=unreadable())])
+    job = job_of(scan, "a")
+    failed = EnrichmentUpdate(job.file_id, job.stat, ProcessingStatus.ERROR, None, error="can't be decoded", attempts=5)
+    scan.db.enrichment.store(failed)
+    assert scan.db.enrichment.retry_failed(now=LATER) == 1
+    [again] = jobs(scan)
+    assert (again.path, again.attempts) == ("a", 0)
+
+
 @pytest.mark.parametrize("change", ["new", "edited", "gone"])
 def test_another_folder_image_makes_the_files_of_its_folder_due(scan: Scan, change: str) -> None:
     scan.add("d/a", "d/e/b", "c")

@@ -6,12 +6,14 @@ import os
 import re
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 __all__ = [
     "MOUNTS",
     "Mount",
     "file_system_of",
+    "is_rotational",
     "keeps_identity",
     "mounts",
     "needs_polling",
@@ -50,6 +52,18 @@ class Mount:
     file_system: str
     device: str
     """Major and minor number, `8:1`."""
+
+
+def is_rotational(device: int, devices: Path = Path("/sys/dev/block")) -> bool:
+    """True for a disk that turns; False where nobody can tell, as of a network or on another system than Linux."""
+    block = devices / f"{os.major(device)}:{os.minor(device)}"
+    # A partition has no queue of its own, its disk has (sysfs-block, Documentation/ABI).
+    for queue in (block / "queue", block / ".." / "queue"):
+        try:
+            return (queue / "rotational").read_text(encoding="ascii").strip() == "1"
+        except OSError:
+            continue
+    return False
 
 
 def mounts(table: str) -> list[Mount]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -10,7 +11,12 @@ from nomarr.helpers.dto.files import FileStat, KnownFile
 __all__ = [
     "DueWork",
     "Enrichment",
+    "EnrichmentHooks",
     "EnrichmentJob",
+    "EnrichmentOptions",
+    "EnrichmentProgress",
+    "EnrichmentReport",
+    "EnrichmentState",
     "EnrichmentStep",
     "EnrichmentUpdate",
     "KnownSound",
@@ -80,6 +86,8 @@ class EnrichmentJob:
     """How often it failed since it last changed."""
     known: Enrichment | None
     """What an earlier step or an earlier state of the file gave."""
+    error: str | None = None
+    """What an earlier step complained of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +120,71 @@ class DueWork:
     def files(self) -> int:
         """Files that can be worked on now."""
         return self.art + self.sound
+
+
+class EnrichmentState(StrEnum):
+    """What enrichment is doing."""
+
+    IDLE = "idle"
+    RUNNING = "running"
+    PAUSED = "paused"
+    """A scan runs, which comes first."""
+    BUSY = "busy"
+    """Another process enriches this database."""
+    FAILED = "failed"
+    """The database or the cover folder can't be used; it is tried again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnrichmentProgress:
+    """How far it is; a value that everything can subscribe to."""
+
+    state: EnrichmentState = EnrichmentState.IDLE
+    step: EnrichmentStep = EnrichmentStep.ART
+    steps_done: int = 0
+    steps_total: int = 0
+    """A new file takes two."""
+    files_failed: int = 0
+    steps_per_second: float = 0.0
+    eta_seconds: float | None = None
+    problem: str | None = None
+    """Why it is BUSY or FAILED."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnrichmentReport:
+    """What one run did. `files_completed` have nothing left to do; the others had one of the two steps."""
+
+    files_completed: int = 0
+    files_failed: int = 0
+    steps_done: int = 0
+    duration_seconds: float = 0.0
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EnrichmentOptions:
+    """How to enrich: values, not copies of the code."""
+
+    cover_folder: str
+    """Where covers are stored; absolute. It belongs to one database alone."""
+    workers: int = 2
+    """Files worked on at a time; one at a time on a disk that turns."""
+    file_timeout_seconds: float = 120.0
+    """How long one step of a file may take."""
+    content_hashes: bool = False
+    """Hash whole files too."""
+
+
+def _ignore_progress(_: EnrichmentProgress) -> None:
+    """Nobody watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnrichmentHooks:
+    """Who is told."""
+
+    on_progress: Callable[[EnrichmentProgress], None] = _ignore_progress
 
 
 @dataclass(frozen=True, slots=True)

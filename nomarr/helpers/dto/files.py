@@ -48,6 +48,15 @@ class FileStat(NamedTuple):
         """When the file last changed, in seconds: by its ctime where the file system keeps one."""
         return (self.ctime_ns or self.mtime_ns) / 1e9
 
+    def is_still(self, now: FileStat | None) -> bool:
+        """True if these, as a scan listed them, are the numbers of a file that has `now`; None stands for no file.
+
+        A scan leaves zeros for numbers that mean nothing on their file system.
+        """
+        if now is None or (self.size, self.mtime_ns) != (now.size, now.mtime_ns):
+            return False
+        return self.ctime_ns in (0, now.ctime_ns)
+
 
 @dataclass(frozen=True, slots=True)
 class IgnoreRule:

@@ -30,6 +30,8 @@ class SqliteDatabase:
     ) -> None:
         self._connections = SqliteConnections(path, migrations=migrations, patience_seconds=patience_seconds)
         self.location = f"sqlite:///{path}"
+        # As SQLite itself does with `-wal` and `-shm`.
+        self.own_folder = path.absolute().with_name(f"{path.name}-data")
         self.library = SqliteLibraries(self._connections)
         self.library_files = SqliteFiles(self._connections)
         self.library_folders = SqliteFolders(self._connections)

@@ -31,6 +31,7 @@ from nomarr.persistence.embedded.rows_operations import (
     known_file,
     placeholders,
     tags_from_json,
+    unescaped_or_none,
 )
 
 __all__ = ["SqliteEnrichment"]
@@ -86,7 +87,7 @@ class SqliteEnrichment:
         for step in EnrichmentStep:
             rows = self._connections.read(
                 f"SELECT f.file_id, f.library_id, f.path, f.size, f.mtime_ns, f.ctime_ns, f.inode, f.device,"
-                f" f.processing_status, f.attempts, {ENRICHMENT_COLUMNS} FROM {FILE_RECORDS}"
+                f" f.processing_status, f.attempts, f.last_error, {ENRICHMENT_COLUMNS} FROM {FILE_RECORDS}"
                 f" WHERE {_WAITING[step]} AND f.due_at <= ? AND {_PRESENT} AND {_REACHABLE}"
                 " AND f.library_id = COALESCE(?, f.library_id) ORDER BY f.first_seen_at DESC LIMIT ?",
                 (now, library_id, limit),
@@ -104,16 +105,20 @@ class SqliteEnrichment:
             )
             return int(rows[0][0])
 
-        later = self._connections.read(
-            f"SELECT MIN(f.due_at) FROM library_files f WHERE f.due_at > ? AND f.due_at IS NOT NULL AND {_PRESENT}"
-            f" AND {_REACHABLE} AND f.library_id = COALESCE(?, f.library_id)",
-            (now, library_id),
-        )
+        def first_later(step: EnrichmentStep) -> float | None:
+            rows = self._connections.read(
+                f"SELECT MIN(f.due_at) FROM library_files f WHERE {_WAITING[step]} AND f.due_at > ? AND {_PRESENT}"
+                f" AND {_REACHABLE} AND f.library_id = COALESCE(?, f.library_id)",
+                (now, library_id),
+            )
+            first: float | None = rows[0][0]
+            return first
+
         return DueWork(
             art=count(f"{_WAITING[EnrichmentStep.ART]} AND f.due_at <= ?", now),
             sound=count(f"{_WAITING[EnrichmentStep.SOUND]} AND f.due_at <= ?", now),
             failed=count("f.processing_status = 'error'"),
-            next_due_at=later[0][0],
+            next_due_at=min(filter(None, map(first_later, EnrichmentStep)), default=None),
         )
 
     def want_fingerprints(self, *, now: float) -> int:
@@ -123,6 +128,16 @@ class SqliteEnrichment:
                 " WHERE processing_status = 'complete' AND due_at IS NULL"
                 " AND row_id IN (SELECT row_id FROM enrichment WHERE fingerprint_seconds IS NULL)",
                 (now,),
+            ).rowcount
+
+        return self._connections.write(work)
+
+    def retry_failed(self, *, now: float, library_id: str | None = None) -> int:
+        def work(db: sqlite3.Connection) -> int:
+            return db.execute(
+                "UPDATE library_files SET due_at = ?, attempts = 0 WHERE processing_status = 'error' AND attempts > 0"
+                " AND library_id = COALESCE(?, library_id)",
+                (now, library_id),
             ).rowcount
 
         return self._connections.write(work)
@@ -222,7 +237,7 @@ class SqliteEnrichment:
 
 
 def _job(row: sqlite3.Row) -> EnrichmentJob:
-    file_id, library_id, path, size, mtime_ns, ctime_ns, inode, device, status, attempts, *enrichment = row
+    file_id, library_id, path, size, mtime_ns, ctime_ns, inode, device, status, attempts, error, *enrichment = row
     stat = FileStat(size, mtime_ns, ctime_ns, inode)
     known = enrichment_of(enrichment)
     # What waits for its sound may have changed meanwhile.
@@ -237,6 +252,7 @@ def _job(row: sqlite3.Row) -> EnrichmentJob:
         status=ProcessingStatus(status),
         attempts=attempts,
         known=known,
+        error=unescaped_or_none(error),
     )
 
 

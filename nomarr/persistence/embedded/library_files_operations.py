@@ -152,6 +152,11 @@ class SqliteFiles:
             yield from found if query is None else (record for record in found if _matches(record, query))
 
 
+def _is_of_a_scan(row: sqlite3.Row) -> bool:
+    """True if the row's error says that its tags could not be read; enrichment's errors come from an attempt."""
+    return bool(row["processing_status"] == "error" and not row["attempts"])
+
+
 def _without_ctime(stat: FileStat) -> tuple[int, int, int]:
     """What others can see of a file: a new ctime alone is no change of it."""
     return stat.size, stat.mtime_ns, stat.inode
@@ -313,7 +318,7 @@ class _BatchWriter:
             upsert.device,
             "{}" if upsert.tags.tags is None else tags_json(upsert.tags.tags),
             upsert.read_at,
-            _status("pending", error),
+            _status("pending", error, error),
             error,
             None if error is not None else self._now,
             self._now,
@@ -326,10 +331,10 @@ class _BatchWriter:
         known_stat = FileStat(row["size"], row["mtime_ns"], row["ctime_ns"], row["inode"])
         is_other = upsert.stat != known_stat or tags != row["tags"]
         error = escaped_or_none(upsert.tags.error)
-        if error is None and row["attempts"] and not is_other:
-            # It is the file that enrichment failed with, and it was not its tags that were to blame.
+        if error is None and not is_other and not _is_of_a_scan(row):
+            # It is still the file that enrichment complained of.
             error = row["last_error"]
-        status = _status(row["processing_status"], error)
+        status = _status(row["processing_status"], upsert.tags.error, error)
         before = (*_without_ctime(known_stat), row["tags"], row["last_error"])
         after = (*_without_ctime(upsert.stat), tags, error)
         if row["missing_since"] is not None or row["ignored_by"] is not None:
@@ -346,7 +351,7 @@ class _BatchWriter:
             "read_at": upsert.read_at,
             "processing_status": status,
             "last_error": error,
-            "attempts": 0 if is_other else row["attempts"],
+            "attempts": 0 if is_other or upsert.tags.error is not None else row["attempts"],
             "due_at": self._due_at(row, upsert, is_new=is_other or status != row["processing_status"]),
             "missing_since": None,
             "ignored_by": None,
@@ -454,8 +459,8 @@ class _BatchWriter:
         )
 
 
-def _status(before: str, error: str | None) -> str:
-    """The processing status after the tags were read; what enrichment reached is kept."""
-    if error is not None:
+def _status(before: str, scan_error: str | None, error: str | None) -> str:
+    """The processing status after the tags were read; what enrichment reached, or failed with, is kept."""
+    if scan_error is not None or (before == "error" and error is not None):
         return "error"
     return "metadata_done" if before in ("pending", "error") else before

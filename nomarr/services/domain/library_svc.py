@@ -73,6 +73,7 @@ class LibraryService:
         self._clock = clock
         self._unsettled: dict[str, set[ScanTarget]] = {}
         self._following_up: set[str] = set()
+        self._subscribers: list[Callable[[ScanReport], None]] = []
         self._queue = ScanQueue(
             tasks,
             self._scan,
@@ -290,6 +291,10 @@ class LibraryService:
         options = replace(self._settings.scan, full=full, dry_run=dry_run, accept_losses=accept_losses)
         return await self._queue.ask(library_id, [ScanTarget(library_id)], options, wait=wait)
 
+    def subscribe(self, on_scanned: Callable[[ScanReport], None]) -> None:
+        """Call `on_scanned` in the event loop after each scan that was completed in this process."""
+        self._subscribers.append(on_scanned)
+
     def running_scan(self, library_id: str) -> ScanHandle | None:
         """The scan of this library that runs in this process now."""
         return self._queue.running(library_id)
@@ -363,6 +368,8 @@ class LibraryService:
                 break
         if outcome.unsettled:
             self._note_unsettled(handle, outcome.unsettled)
+        for on_scanned in self._subscribers:
+            on_scanned(outcome.report)
         return outcome.report
 
     def _note_unsettled(self, handle: ScanHandle, targets: Sequence[ScanTarget]) -> None:

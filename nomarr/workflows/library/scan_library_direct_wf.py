@@ -352,7 +352,7 @@ class _Scan:
     def _take_read_file(self, step: _Read, file: ReadFile, final_look: bool) -> None:
         listing = step.diff.listing
         stat = listing.stat_at(step.index)
-        if not _is_same(stat, file.stat):
+        if not stat.is_still(file.stat):
             self._unsettled.add(listing.path)
             if not final_look or file.stat is None:
                 return
@@ -545,10 +545,3 @@ def _count_sidecars(survey: Survey) -> dict[str, int]:
     paths += [path for diff in survey.diffs for path in diff.gone_sidecars] + survey.gone_sidecars
     images = sum(kind_of(path) is FileKind.IMAGE for path in paths)
     return {"playlists_changed": len(paths) - images, "images_changed": images}
-
-
-def _is_same(listed: FileStat, now: FileStat | None) -> bool:
-    """True if a file's numbers are still those that were listed; zeros stand for numbers that mean nothing there."""
-    if now is None or (listed.size, listed.mtime_ns) != (now.size, now.mtime_ns):
-        return False
-    return listed.ctime_ns in (0, now.ctime_ns)

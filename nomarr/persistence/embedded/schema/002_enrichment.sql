@@ -5,6 +5,7 @@ CREATE INDEX library_files_due_art ON library_files (first_seen_at)
     WHERE due_at IS NOT NULL AND processing_status <> 'art_done';
 CREATE INDEX library_files_due_sound ON library_files (first_seen_at)
     WHERE due_at IS NOT NULL AND processing_status = 'art_done';
+CREATE INDEX library_files_failed ON library_files (library_id) WHERE processing_status = 'error';
 CREATE INDEX library_files_missing ON library_files (missing_since) WHERE missing_since IS NOT NULL;
 UPDATE library_files SET due_at = updated_at WHERE processing_status = 'metadata_done';
 

@@ -1,0 +1,328 @@
+"""Enrich files after they were scanned: everything that waits, the quick step of all before the slow step of any.
+
+Resumable at any moment: each outcome is one write, guarded by the numbers of the file that was looked at.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+from typing import Final, TypeVar
+
+import anyio
+import anyio.to_thread
+from anyio import CapacityLimiter
+
+from nomarr.components.library.file_systems_comp import is_rotational
+from nomarr.components.media import inspect_file_comp
+from nomarr.components.media.cover_store_comp import CoverStore
+from nomarr.components.media.inspect_file_comp import FileToInspect, InspectedFile, inspect_file, uninspected_file
+from nomarr.components.media.read_files_comp import stat_of
+from nomarr.helpers.dto.enrichment import (
+    Enrichment,
+    EnrichmentHooks,
+    EnrichmentJob,
+    EnrichmentOptions,
+    EnrichmentProgress,
+    EnrichmentReport,
+    EnrichmentState,
+    EnrichmentStep,
+    EnrichmentUpdate,
+    ProcessingStatus,
+)
+from nomarr.helpers.exceptions import CoverFolderUnusable
+from nomarr.helpers.paths_helper import join
+from nomarr.helpers.time_helper import Clock
+from nomarr.persistence.db import Database
+from nomarr.workflows.library.enrichment_lease_wf import enrichment_lease, remove_loose_covers
+from nomarr.workflows.library.file_workers_wf import FileSkill, FileWorkers, in_order
+from nomarr.workflows.library.listen_to_file_wf import Listener, UndecodableAudio
+
+__all__ = ["enrich_files_workflow"]
+
+Answer = TypeVar("Answer")
+
+_INSPECT: Final = FileSkill(inspect_file, uninspected_file)
+
+_JOBS: Final = 256
+"""Files asked for at once. A cover that nobody uses any more is deleted only between two of these."""
+_CHUNK: Final = 8
+"""Files handed to a worker process at once: few, because each may bring a cover that takes a while."""
+_PAUSE_SECONDS: Final = 1.0
+"""How often a pause looks whether the scan has ended."""
+_NOT_NOW_SECONDS: Final = 60.0
+"""A file that has changed since its scan waits so long for the next one."""
+_RETRY_SECONDS: Final = (60.0, 600.0, 3600.0, 6 * 3600.0, 24 * 3600.0)
+"""After each failure of one file; then it has to change first."""
+
+
+async def enrich_files_workflow(
+    db: Database,
+    options: EnrichmentOptions,
+    hooks: EnrichmentHooks,
+    clock: Clock,
+    *,
+    library_id: str | None = None,
+) -> EnrichmentReport:
+    """Work on every file whose time has come, until there is none; while any scan runs, it waits.
+
+    Args:
+        library_id: of this library only.
+
+    Raises:
+        EnrichmentBusy: if another process enriches this database.
+        CoverFolderUnusable: if no cover can be stored, for rights or for want of space.
+        DatabaseError: if the database failed for good.
+    """
+    store = CoverStore(Path(options.cover_folder))
+    async with (
+        enrichment_lease(db, store, clock),
+        FileWorkers(options.workers, options.file_timeout_seconds, module=inspect_file_comp.__name__) as workers,
+    ):
+        return await _Enricher(db, store, options, hooks, clock, workers, library_id).run()
+
+
+@dataclass(slots=True)
+class _Meter:
+    """The running numbers of one run."""
+
+    hooks: EnrichmentHooks
+    total: int = 0
+    done: int = 0
+    completed: int = 0
+    failed: int = 0
+    step: EnrichmentStep = EnrichmentStep.ART
+    began_at: float = field(default_factory=time.monotonic)
+
+    def tell(self, state: EnrichmentState) -> None:
+        """Tell the subscribers."""
+        rate = self.done / max(time.monotonic() - self.began_at, 0.001)
+        total = max(self.total, self.done)
+        self.hooks.on_progress(
+            EnrichmentProgress(
+                state=state,
+                step=self.step,
+                steps_done=self.done,
+                steps_total=total,
+                files_failed=self.failed,
+                steps_per_second=round(rate, 1),
+                eta_seconds=round((total - self.done) / rate, 1) if rate else None,
+            )
+        )
+
+
+class _Enricher:
+    """One run."""
+
+    def __init__(
+        self,
+        db: Database,
+        store: CoverStore,
+        options: EnrichmentOptions,
+        hooks: EnrichmentHooks,
+        clock: Clock,
+        workers: FileWorkers,
+        library_id: str | None,
+    ) -> None:
+        self._db = db
+        self._store = store
+        self._options = options
+        self._clock = clock
+        self._workers = workers
+        self._library_id = library_id
+        self._listener = Listener.with_what_is_installed(options.file_timeout_seconds)
+        self._threads = CapacityLimiter(options.workers + 2)
+        self._slots = CapacityLimiter(options.workers)
+        self._disks: dict[int, CapacityLimiter] = {}
+        self._roots: dict[str, str] = {}
+        self._meter = _Meter(hooks)
+
+    async def run(self) -> EnrichmentReport:
+        """Until nothing is due."""
+        if self._listener.fpcalc is not None:
+            await self._in_thread(partial(self._db.enrichment.want_fingerprints, now=self._clock()))
+        await self._count_what_is_due()
+        while True:
+            await self._wait_for_scans()
+            await self._in_thread(partial(remove_loose_covers, self._db, self._store))
+            jobs = await self._in_thread(
+                partial(self._db.enrichment.next_jobs, now=self._clock(), limit=_JOBS, library_id=self._library_id)
+            )
+            if not jobs:
+                break
+            await self._find_roots({job.library_id for job in jobs})
+            await self._work_on(jobs)
+        self._meter.tell(EnrichmentState.IDLE)
+        return EnrichmentReport(
+            files_completed=self._meter.completed,
+            files_failed=self._meter.failed,
+            steps_done=self._meter.done,
+            duration_seconds=round(time.monotonic() - self._meter.began_at, 6),
+            warnings=self._listener.warnings,
+        )
+
+    async def _work_on(self, jobs: Sequence[EnrichmentJob]) -> None:
+        steps = {step: [job for job in jobs if job.step is step] for step in EnrichmentStep}
+        if steps[EnrichmentStep.ART]:
+            self._meter.step = EnrichmentStep.ART
+            await in_order(
+                _chunks_of_one_disk(steps[EnrichmentStep.ART]),
+                self._inspect,
+                self._store_inspected,
+                ahead=self._options.workers + 1,
+            )
+        if steps[EnrichmentStep.SOUND]:
+            self._meter.step = EnrichmentStep.SOUND
+            await in_order(
+                steps[EnrichmentStep.SOUND], self._listen, self._deliver_nothing, ahead=2 * self._options.workers
+            )
+
+    # -- the quick step ----------------------------------------------------------------------------------------
+
+    async def _inspect(self, jobs: Sequence[EnrichmentJob]) -> list[InspectedFile]:
+        """Empty if a scan wants the disk."""
+        async with self._disk(jobs[0].device):
+            if await self._is_scan_running():
+                return []
+            items = [
+                FileToInspect(
+                    self._path(job), job.stat, job.known, self._options.cover_folder, self._options.content_hashes
+                )
+                for job in jobs
+            ]
+            return await self._workers.run(_INSPECT, items, few=False)
+
+    async def _store_inspected(self, jobs: Sequence[EnrichmentJob], files: Sequence[InspectedFile]) -> None:
+        for job, file in zip(jobs, files, strict=False):
+            if file.store_problem is not None:
+                raise CoverFolderUnusable(self._options.cover_folder, file.store_problem)
+            await self._store_update(self._after_inspection(job, file))
+        self._meter.tell(EnrichmentState.RUNNING)
+
+    def _after_inspection(self, job: EnrichmentJob, file: InspectedFile) -> EnrichmentUpdate:
+        if file.is_other:
+            return self._not_now(job)
+        if file.found is None:
+            return self._failure(job, file.error or "can't be read")
+        is_heard = file.found.fingerprint_seconds is not None
+        if is_heard:
+            return self._completed(job, file.found, file.error)
+        return EnrichmentUpdate(
+            job.file_id, job.stat, ProcessingStatus.ART_DONE, self._clock(), file.found, file.error, job.attempts
+        )
+
+    # -- the slow step -----------------------------------------------------------------------------------------
+
+    async def _listen(self, job: EnrichmentJob) -> None:
+        async with self._slots, self._disk(job.device):
+            if await self._is_scan_running():
+                return
+            await self._store_update(await self._heard(job))
+        self._meter.tell(EnrichmentState.RUNNING)
+
+    async def _heard(self, job: EnrichmentJob) -> EnrichmentUpdate:
+        path = self._path(job)
+        found = job.known or Enrichment(job.stat)
+        error = job.error
+        if not job.stat.is_still(await self._in_thread(partial(stat_of, path))):
+            return self._not_now(job)
+        try:
+            fingerprint = await self._listener.fingerprint(path)
+        except UndecodableAudio as problem:
+            return self._failure(job, str(problem))
+        try:
+            duration = await self._listener.duration(path)
+        except UndecodableAudio as problem:
+            # The length from its header stays; that is no reason to listen to it again.
+            duration, error = None, str(problem)
+        if not job.stat.is_still(await self._in_thread(partial(stat_of, path))):
+            return self._not_now(job)
+        if self._listener.fpcalc is not None:
+            found = replace(
+                found,
+                fingerprint=None if fingerprint is None else fingerprint.compressed,
+                fingerprint_seconds=0.0 if fingerprint is None else fingerprint.duration_seconds,
+            )
+        return self._completed(job, replace(found, duration_seconds=duration), error)
+
+    async def _deliver_nothing(self, _: EnrichmentJob, __: None) -> None:
+        """Each file was stored as soon as it was done: a kill costs the files in work only."""
+
+    # -- outcomes ----------------------------------------------------------------------------------------------
+
+    def _completed(self, job: EnrichmentJob, found: Enrichment, error: str | None) -> EnrichmentUpdate:
+        return EnrichmentUpdate(job.file_id, job.stat, ProcessingStatus.COMPLETE, None, found, error)
+
+    def _not_now(self, job: EnrichmentJob) -> EnrichmentUpdate:
+        """It is gone or another one than the scan saw: the next scan says what it is."""
+        return EnrichmentUpdate(
+            job.file_id, job.stat, job.status, self._clock() + _NOT_NOW_SECONDS, None, job.error, job.attempts
+        )
+
+    def _failure(self, job: EnrichmentJob, error: str) -> EnrichmentUpdate:
+        attempts = job.attempts + 1
+        wait = _RETRY_SECONDS[job.attempts] if job.attempts < len(_RETRY_SECONDS) else None
+        due_at = None if wait is None else self._clock() + wait
+        return EnrichmentUpdate(job.file_id, job.stat, ProcessingStatus.ERROR, due_at, None, error, attempts)
+
+    async def _store_update(self, update: EnrichmentUpdate) -> None:
+        if not await self._in_thread(partial(self._db.enrichment.store, update)):
+            return
+        self._meter.done += 1
+        self._meter.completed += update.status is ProcessingStatus.COMPLETE and update.due_at is None
+        self._meter.failed += update.status is ProcessingStatus.ERROR
+
+    # -- around it ---------------------------------------------------------------------------------------------
+
+    async def _wait_for_scans(self) -> None:
+        has_waited = False
+        while await self._is_scan_running():
+            has_waited = True
+            self._meter.tell(EnrichmentState.PAUSED)
+            await anyio.sleep(_PAUSE_SECONDS)
+        if has_waited:
+            await self._count_what_is_due()
+
+    async def _is_scan_running(self) -> bool:
+        return await self._in_thread(partial(self._db.enrichment.is_any_scan_running, self._clock()))
+
+    async def _count_what_is_due(self) -> None:
+        due = await self._in_thread(
+            partial(self._db.enrichment.due_work, now=self._clock(), library_id=self._library_id)
+        )
+        # A file that waits for the quick step will wait for the slow one.
+        self._meter.total = self._meter.done + 2 * due.art + due.sound
+        self._meter.tell(EnrichmentState.RUNNING)
+
+    async def _find_roots(self, library_ids: set[str]) -> None:
+        """Asked for again and again: a library may be relocated meanwhile."""
+        for library_id in library_ids:
+            library = await self._in_thread(
+                partial(self._db.library.get_library, library_id, self._clock(), counted=False)
+            )
+            # A library that was just removed has no rows to write to either.
+            self._roots[library_id] = os.devnull if library is None else library.root_path
+
+    def _path(self, job: EnrichmentJob) -> str:
+        return join(self._roots[job.library_id], job.path)
+
+    def _disk(self, device: int) -> CapacityLimiter:
+        """How many may read from this disk at a time: a head that jumps between two files is slower than one file."""
+        if device not in self._disks:
+            self._disks[device] = CapacityLimiter(1 if is_rotational(device) else self._options.workers)
+        return self._disks[device]
+
+    async def _in_thread(self, work: Callable[[], Answer]) -> Answer:
+        return await anyio.to_thread.run_sync(work, limiter=self._threads)
+
+
+def _chunks_of_one_disk(jobs: Sequence[EnrichmentJob]) -> Iterator[list[EnrichmentJob]]:
+    for _, group in groupby(sorted(jobs, key=attrgetter("device")), key=attrgetter("device")):
+        of_disk = list(group)
+        yield from (of_disk[start : start + _CHUNK] for start in range(0, len(of_disk), _CHUNK))

@@ -1,0 +1,87 @@
+"""Be the one process that enriches a database, and so the one that may delete covers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
+from itertools import islice
+from typing import Final
+
+import anyio
+import anyio.to_thread
+
+from nomarr.components.library.lease_owner_comp import is_certainly_dead, this_process
+from nomarr.components.media.cover_store_comp import CoverStore
+from nomarr.helpers.dto.scan import LeaseOwner
+from nomarr.helpers.exceptions import EnrichmentBusy
+from nomarr.helpers.time_helper import Clock
+from nomarr.persistence.db import Database
+from nomarr.workflows.library.task_errors_wf import single_error
+
+__all__ = ["enrichment_lease", "remove_loose_covers", "remove_unused_covers_workflow"]
+
+_LEASE_SECONDS: Final = 60.0
+_COVERS_AT_ONCE: Final = 500
+
+
+@asynccontextmanager
+async def enrichment_lease(db: Database, store: CoverStore, clock: Clock) -> AsyncIterator[None]:
+    """Raises `EnrichmentBusy` if another process enriches, also inside the block if the lease is lost."""
+    owner = this_process()
+    await anyio.to_thread.run_sync(_take, db, store, owner, clock)
+    try:
+        with single_error():
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_keep, db, owner, clock)
+                yield
+                tasks.cancel_scope.cancel()
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(db.enrichment.give_lease_back, owner)
+
+
+async def remove_unused_covers_workflow(db: Database, store: CoverStore, clock: Clock) -> int:
+    """Delete the covers whose last file was purged or has another one now; how many. Raises `EnrichmentBusy`."""
+    async with enrichment_lease(db, store, clock):
+        return await anyio.to_thread.run_sync(remove_loose_covers, db, store)
+
+
+def remove_loose_covers(db: Database, store: CoverStore) -> int:
+    """As `remove_unused_covers_workflow`, for whoever has the lease and is not storing a cover now."""
+    removed = 0
+    while loose := db.enrichment.loose_covers(limit=_COVERS_AT_ONCE):
+        removed += _remove_unused(db, store, loose)
+        db.enrichment.forget_loose_covers(loose)
+    return removed
+
+
+def _take(db: Database, store: CoverStore, owner: LeaseOwner, clock: Clock) -> None:
+    before = db.enrichment.holder()
+    dead = before if before is not None and is_certainly_dead(before) else None
+    if not db.enrichment.take_lease(owner, now=clock(), lease_seconds=_LEASE_SECONDS, dead_owner=dead):
+        raise EnrichmentBusy(before or "another process")
+    if before is not None:
+        # Whoever had it was killed, perhaps between storing a cover and saying whose it is.
+        for chunk in _chunks(store.ids()):
+            _remove_unused(db, store, chunk)
+
+
+async def _keep(db: Database, owner: LeaseOwner, clock: Clock) -> None:
+    while True:
+        await anyio.sleep(_LEASE_SECONDS / 4)
+        renew = partial(db.enrichment.take_lease, owner, now=clock(), lease_seconds=_LEASE_SECONDS)
+        if not await anyio.to_thread.run_sync(renew):
+            raise EnrichmentBusy("another process")
+
+
+def _remove_unused(db: Database, store: CoverStore, cover_ids: list[str]) -> int:
+    unused = set(cover_ids) - db.enrichment.covers_in_use(cover_ids)
+    for cover_id in unused:
+        store.remove(cover_id)
+    return len(unused)
+
+
+def _chunks(cover_ids: Iterator[str]) -> Iterator[list[str]]:
+    while chunk := list(islice(cover_ids, _COVERS_AT_ONCE)):
+        yield chunk
