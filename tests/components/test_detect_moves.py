@@ -98,6 +98,25 @@ def test_a_move_that_was_noticed_tells_hard_links_apart() -> None:
     assert set(moves) == {Move(b, "c", RENAME_EVENT), Move(a, "d", SAME_INODE)}
 
 
+def test_the_one_that_was_present_until_now_has_moved_not_one_whose_link_was_gone_already() -> None:
+    departed = [known("a", 7), replace(known("lost before", 7), missing_since=1.0)]
+    assert pairs(detect_moves([arrived("b", 7)], departed, "music")) == {("a", "b")}
+    both = [replace(file, missing_since=1.0) for file in departed]
+    assert detect_moves([arrived("b", 7)], both, "music") == []
+
+
+def test_a_file_that_was_seen_twice_while_it_moved_is_where_it_is_now() -> None:
+    seen = [arrived("between", 7), arrived("now", 7)]
+
+    def is_there(arrival: Arrival) -> bool:
+        return arrival.path == "now"
+
+    file = known("a", 7)
+    assert pairs(detect_moves(seen, [file], "music", is_there=is_there)) == {("a", "now")}
+    noticed = [(file, seen[0])]
+    assert pairs(detect_moves(seen, [file], "music", noticed=noticed, is_there=is_there)) == {("a", "now")}
+
+
 @given(st.permutations(range(8)), st.integers(0, 8))
 def test_every_new_path_is_free_when_its_group_is_written(places: list[int], kept: int) -> None:
     files = {place: known(str(place), place + 1) for place in range(8)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -61,12 +61,14 @@ def detect_moves(
     library_id: str,
     renumbered: Mapping[int, int] | None = None,
     noticed: Iterable[tuple[KnownFile, Arrival]] = (),
+    is_there: Callable[[Arrival], bool] | None = None,
 ) -> list[Move]:
     """Pair departed files with arrivals in the library `library_id`, one to one: first what was noticed, then the rest.
 
     Of the rest, files of the same identity belong together. Two of one identity on either side (hard links) are
-    ambiguous, and ambiguous means not a move. Only a path can still tell them apart: a file that another one had
-    displaced, and whose path has its identity again, is back there.
+    ambiguous, and ambiguous means not a move. Two things can still tell them apart: a file that another one had
+    displaced, and whose path has its identity again, is back there; and if all but one were missing before, it is that
+    one that moved, since the others' links were gone already.
 
     The same physical file may be in several libraries that lie inside each other. It is another file in each of them,
     so a file of another library counts only if the library itself had none of that identity.
@@ -75,6 +77,8 @@ def detect_moves(
         renumbered: device number of old to that of now, for disks that got another number since (a reboot).
         noticed: files and where they are now for somebody who saw them move, no file and no path twice. It is believed
             unless identity proves that one of the two belongs to something else.
+        is_there: asks the disk whether an arrival is still there. Of several with one identity, those that are not are
+            left out: a file that was moved while the folders were walked is seen twice.
     """
     new_number = renumbered or {}
 
@@ -90,14 +94,24 @@ def detect_moves(
     for arrival in arrivals:
         if arrival.identity in gone:
             came[arrival.identity].append(arrival)
+    if is_there is not None:
+        came = {identity: _of_several(arrivals, is_there) for identity, arrivals in came.items()}
 
     def is_credible(file: KnownFile, arrival: Arrival) -> bool:
         # It was noticed before the disk was looked at: since then the file may have moved on, or another one come.
         before, now = old_identity(file), arrival.identity
+        if before == now and now in came:
+            return arrival in came[now]
         return before == now or (before not in came and now not in gone)
 
     seen = [Move(file, arrival.path, RENAME_EVENT) for file, arrival in noticed if is_credible(file, arrival)]
     return seen + _same_identity(came, gone, library_id, seen)
+
+
+def _of_several(arrivals: list[Arrival], is_there: Callable[[Arrival], bool]) -> list[Arrival]:
+    if len(arrivals) == 1:
+        return arrivals
+    return [arrival for arrival in arrivals if is_there(arrival)]
 
 
 def _same_identity(
@@ -118,6 +132,7 @@ def _same_identity(
         moves += [Move(file, path, SAME_INODE) for path, file in back.items()]
         found = [arrival for arrival in found if arrival.path not in back]
         candidates = [file for file in own or files if file not in back.values()]
+        candidates = [file for file in candidates if file.is_present] or candidates
         if len(found) == 1 and len(candidates) == 1:
             moves.append(Move(candidates[0], found[0].path, SAME_INODE))
     return moves

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain, islice
 from typing import Final
 
@@ -15,6 +16,7 @@ from nomarr.helpers.dto.library import Library
 from nomarr.helpers.dto.watching import PathChange
 from nomarr.helpers.paths_helper import folder_of, join
 from nomarr.persistence.db import Database
+from nomarr.workflows.library.elsewhere_wf import Elsewhere
 from nomarr.workflows.library.survey_wf import Survey
 
 __all__ = ["find_moves"]
@@ -35,7 +37,7 @@ def find_moves(
     Args:
         path_changes: what was noticed in this library since the rows were written, in its order.
     """
-    elsewhere = _Elsewhere(db)
+    elsewhere = Elsewhere(db)
     noticed = _noticed_moves(survey, path_changes, elsewhere) if path_changes else []
     has_inodes = any(_arrival_inodes(survey))
     if not noticed and not (has_inodes and db.library_files.any_files()):
@@ -46,11 +48,25 @@ def find_moves(
             if row.file_id not in departed and (elsewhere.has_left(row) or _comes_back(row, library, survey)):
                 departed[row.file_id] = row
     numbers: Mapping[int, int] = {} if renumbered is None else {renumbered[0]: renumbered[1]}
-    return detect_moves(_arrivals(survey), departed.values(), library.library_id, numbers, noticed)
+    return detect_moves(
+        _arrivals(survey),
+        departed.values(),
+        library.library_id,
+        numbers,
+        noticed,
+        partial(_is_there, library.root_path),
+    )
+
+
+def _is_there(root: str, arrival: Arrival) -> bool:
+    try:
+        return int64(os.stat(join(root, arrival.path)).st_ino) == arrival.identity.inode
+    except OSError:
+        return False
 
 
 def _noticed_moves(
-    survey: Survey, path_changes: Sequence[PathChange], elsewhere: _Elsewhere
+    survey: Survey, path_changes: Sequence[PathChange], elsewhere: Elsewhere
 ) -> list[tuple[KnownFile, Arrival]]:
     """Files of this library that are not where they were, and the files that are where those should be now."""
     departed = _standing(chain(survey.departed(), filter(elsewhere.has_left, survey.unsure())))
@@ -82,48 +98,6 @@ def _comes_back(row: KnownFile, library: Library, survey: Survey) -> bool:
         if diff.listing.path == folder
         for index in diff.arrivals()
     )
-
-
-class _Elsewhere:
-    """Asks the disk about files outside of what was looked at."""
-
-    def __init__(self, db: Database) -> None:
-        self._db = db
-        self._roots: dict[str, str | None] = {}
-
-    def has_left(self, row: KnownFile) -> bool:
-        """True only if the row's file is certainly not at its path any more.
-
-        A missing file may be back, beside a hard link of it; where the disk can't be asked, missing is what it stays.
-        """
-        was_gone = row.missing_since is not None
-        root = self._root_of(row.library_id)
-        if root is None:
-            return was_gone
-        try:
-            status = os.stat(join(root, row.path))
-        except (FileNotFoundError, NotADirectoryError):
-            return True
-        except OSError:
-            return was_gone
-        return int64(status.st_ino) != row.stat.inode
-
-    def _root_of(self, library_id: str) -> str | None:
-        """The library's root if it is the one that was scanned; a disk that is away says nothing about its files."""
-        if library_id not in self._roots:
-            self._roots[library_id] = self._checked_root(library_id)
-        return self._roots[library_id]
-
-    def _checked_root(self, library_id: str) -> str | None:
-        known = self._db.library.get_library(library_id, 0.0, counted=False)
-        if known is None or known.root_identity is None:
-            return None
-        try:
-            status = os.stat(known.root_path)
-        except OSError:
-            return None
-        # The inode alone: device numbers change with a reboot.
-        return known.root_path if int64(status.st_ino) == known.root_identity.inode else None
 
 
 def _arrivals(survey: Survey) -> Iterator[Arrival]:
