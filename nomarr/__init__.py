@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from nomarr.helpers.dto.answers import Explanation, PathState, Verification
     from nomarr.helpers.dto.events import ChangeEvent, EventType
     from nomarr.helpers.dto.files import FileRecord, Playlist, PlaylistEntry
-    from nomarr.helpers.dto.library import Library, LibraryState, ScanTarget, WatchMode
+    from nomarr.helpers.dto.library import Library, LibraryState, ScanTarget, TranscodePolicy, WatchMode
     from nomarr.helpers.dto.scan import ScanProgress, ScanReport, ScanRun, ScanRunState
     from nomarr.helpers.dto.tags import AudioTags
     from nomarr.helpers.dto.watching import PathChange, WatcherState, WatchMessage, WatchMessageType, WatchStatus
@@ -63,6 +63,7 @@ __all__ = [
     "ScanRunState",
     "ScanTarget",
     "StorageFull",
+    "TranscodePolicy",
     "Verification",
     "WatchMessage",
     "WatchMessageType",
@@ -104,6 +105,7 @@ _HOMES = {
     "ScanRunState": "nomarr.helpers.dto.scan",
     "ScanTarget": "nomarr.helpers.dto.library",
     "StorageFull": "nomarr.helpers.exceptions",
+    "TranscodePolicy": "nomarr.helpers.dto.library",
     "Verification": "nomarr.helpers.dto.answers",
     "WatchMessage": "nomarr.helpers.dto.watching",
     "WatchMessageType": "nomarr.helpers.dto.watching",

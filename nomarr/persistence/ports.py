@@ -15,7 +15,7 @@ from nomarr.helpers.dto.batches import BatchResult, ScanBatch
 from nomarr.helpers.dto.enrichment import DueWork, EnrichmentJob, EnrichmentUpdate, KnownSound
 from nomarr.helpers.dto.events import ChangeEvent
 from nomarr.helpers.dto.files import FileRecord, KnownFile, KnownFolder, KnownSidecar, Playlist
-from nomarr.helpers.dto.library import Library, RootIdentity, ScanTarget, WatchMode
+from nomarr.helpers.dto.library import Library, RootIdentity, ScanTarget, TranscodePolicy, WatchMode
 from nomarr.helpers.dto.scan import (
     HeldBackLosses,
     InterruptedScan,
@@ -62,6 +62,7 @@ class LibraryStore(Protocol):
         watch_mode: WatchMode | None = None,
         enabled: bool | None = None,
         ignore_patterns: Sequence[str] | None = None,
+        transcode_policy: TranscodePolicy | None = None,
     ) -> None:
         """Change what is not None. A new root forgets the old root's identity; the rows stay."""
 

@@ -23,6 +23,7 @@ USAGE, UNREACHABLE, UNEXPECTED = 2, 3, 70
         (["scan", "--folder", "Rock"], "--folder needs exactly one LIBRARY"),
         (["library", "add", "Music", "nowhere"], "there is no such folder"),
         (["library", "add", "Music", ".", "--watch", "often"], "'often'"),
+        (["library", "add", "Music", ".", "--transcodes", "sometimes"], "'sometimes'"),
         (["fils", "Music"], "Did you mean 'files'?"),
         (["files"], "missing argument 'LIBRARY'; 'nomarr files --help' shows"),
         (["scan", "Music", "--db", "x"], "--db goes before the command"),

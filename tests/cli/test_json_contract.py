@@ -15,6 +15,7 @@ from nomarr import AudioTags, ScanReport
 LIBRARY = {"library_id", "name", "root_path", "watch_mode", "state", "files", "missing"} | {
     "last_scan_at",
     "last_scan_started_at",
+    "transcode_policy",
 }
 REPORT = {field.name for field in fields(ScanReport)}
 TAGS = {"title", "artist", "album", "albumartist", "track", "disc", "year", "genre"}
@@ -56,6 +57,16 @@ def test_a_library_that_is_added_changed_moved_and_removed_is_an_object(cli: Com
     assert relocated["root_path"] == str(tmp_path / "two")
     assert cli("library", "list", "--json").json == []
     assert (tmp_path / "two").is_dir()
+
+
+def test_the_policy_for_transcodes_is_kept(cli: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "music").mkdir()
+    added = cli("library", "add", "Music", tmp_path / "music", "--transcodes", "new_id", "--json").json
+    renamed = cli("library", "edit", "Music", "--name", "Songs", "--json").json
+    edited = cli("library", "edit", "Songs", "--transcodes", "keep_id", "--json").json
+    policies = [shown["transcode_policy"] for shown in (added, renamed, edited)]
+    assert policies == ["new_id", "new_id", "keep_id"]
+    assert "Transcodes  keep_id: " in cli("library", "show", "Songs").out
 
 
 def test_a_scan_of_one_library_is_a_report(scanned: CommandLine) -> None:

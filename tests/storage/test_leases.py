@@ -24,7 +24,7 @@ from storage_kit import (
 )
 
 from nomarr.helpers.dto.batches import ScanBatch
-from nomarr.helpers.dto.library import Library, LibraryState, RootIdentity, ScanTarget, WatchMode
+from nomarr.helpers.dto.library import Library, LibraryState, RootIdentity, ScanTarget, TranscodePolicy, WatchMode
 from nomarr.helpers.dto.scan import HeldBackLosses, InterruptedScan, Lease, ScanReport, ScanRunState, ScanState
 from nomarr.helpers.exceptions import LeaseLost, LibraryAlreadyExists
 from nomarr.helpers.time_helper import Clock
@@ -72,7 +72,8 @@ def taken(lease: Lease | None) -> Lease:
 
 class TestLibraries:
     def test_a_library_comes_back_as_it_was_added(self, db: Database) -> None:
-        library = Library("id", "Náme", "/root", WatchMode.POLL, False, ("*.tmp", "!keep\udcff", "é\\#"))
+        patterns = ("*.tmp", "!keep\udcff", "é\\#")
+        library = Library("id", "Náme", "/root", WatchMode.POLL, False, patterns, TranscodePolicy.NEW_ID)
         db.library.add_library(library)
         assert get(db, "id") == library
         assert db.library.list_libraries(START) == [library]
@@ -118,6 +119,13 @@ class TestLibraries:
         assert get(db) == Library("music", "New", "/music", WatchMode.OFF, False, ("a", "b"))
         db.library.update_library("music", enabled=True, ignore_patterns=[])
         assert get(db) == Library("music", "New", "/music", WatchMode.OFF)
+
+    @pytest.mark.usefixtures("music")
+    def test_the_policy_for_transcodes_changes_alone(self, db: Database) -> None:
+        assert get(db).transcode_policy is TranscodePolicy.KEEP_ID
+        for policy in (TranscodePolicy.NEW_ID, TranscodePolicy.KEEP_ID):
+            db.library.update_library("music", transcode_policy=policy)
+            assert get(db) == Library("music", "Music", "/music", transcode_policy=policy)
 
     def test_a_new_root_forgets_which_folder_the_old_one_was(self, scan: Scan) -> None:
         file = scan.add("a")["a"]

@@ -9,7 +9,15 @@ from enum import StrEnum
 from nomarr.helpers.exceptions import InvalidPath
 from nomarr.helpers.paths_helper import folders_above, is_within
 
-__all__ = ["Library", "LibraryState", "RootIdentity", "ScanTarget", "WatchMode", "without_covered"]
+__all__ = [
+    "Library",
+    "LibraryState",
+    "RootIdentity",
+    "ScanTarget",
+    "TranscodePolicy",
+    "WatchMode",
+    "without_covered",
+]
 
 
 class WatchMode(StrEnum):
@@ -19,6 +27,15 @@ class WatchMode(StrEnum):
     EVENTS = "events"
     POLL = "poll"
     OFF = "off"
+
+
+class TranscodePolicy(StrEnum):
+    """What a file is whose sound a known file had in another encoding, when that one is gone."""
+
+    KEEP_ID = "keep_id"
+    """The same track: ratings and play counts stay with it."""
+    NEW_ID = "new_id"
+    """A new track; the old one is missing."""
 
 
 class LibraryState(StrEnum):
@@ -53,6 +70,7 @@ class Library:
     enabled: bool = True
     ignore_patterns: tuple[str, ...] = ()
     """gitignore patterns that hold for the whole library."""
+    transcode_policy: TranscodePolicy = TranscodePolicy.KEEP_ID
     root_identity: RootIdentity | None = None
     state: LibraryState = LibraryState.NEW
     offline_reason: str | None = None

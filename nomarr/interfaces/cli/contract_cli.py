@@ -52,6 +52,7 @@ def library_object(library: Library) -> JsonObject:
         "last_scan_started_at": iso8601(library.last_scan_started_at),
         "enabled": library.enabled,
         "ignore_patterns": library.ignore_patterns,
+        "transcode_policy": library.transcode_policy,
         "offline_reason": library.offline_reason,
     }
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nomarr.helpers.dto.library import Library, LibraryState, WatchMode
+from nomarr.helpers.dto.library import Library, LibraryState, TranscodePolicy, WatchMode
 from nomarr.interfaces.cli.contract_cli import library_object
 from nomarr.interfaces.cli.errors_cli import WrongUsage, say
 from nomarr.interfaces.cli.help_cli import HelpfulCommand, show_help_without_command
@@ -40,6 +40,11 @@ _STATE_STYLES = {
     LibraryState.FAILED: "red",
 }
 
+_TRANSCODES = {
+    TranscodePolicy.KEEP_ID: "keep_id: a song that was encoded anew stays the same track",
+    TranscodePolicy.NEW_ID: "new_id: a song that was encoded anew is a new track",
+}
+
 library_app = typer.Typer(
     help="Add, list, change and remove music folders.",
     invoke_without_command=True,
@@ -66,6 +71,17 @@ IgnoreOption = Annotated[
     ),
 ]
 
+TranscodesOption = Annotated[
+    TranscodePolicy | None,
+    typer.Option(
+        "--transcodes",
+        metavar="POLICY",
+        help="When a song was encoded anew and the old file is gone, is the new one the same track? "
+        "keep_id: yes, it keeps its id; new_id: no.",
+        show_default=False,
+    ),
+]
+
 
 @library_app.command("add", cls=HelpfulCommand)
 def add_command(
@@ -74,6 +90,7 @@ def add_command(
     path: Annotated[str, typer.Argument(metavar="PATH", help="The folder with the music.", show_default=False)],
     watch: WatchOption = None,
     ignore: IgnoreOption = None,
+    transcodes: TranscodesOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Add a folder as a library. Nothing is scanned yet.
@@ -83,7 +100,11 @@ def add_command(
 
     async def add(nomarr: Nomarr) -> None:
         library = await nomarr.libraries.add_library(
-            name, path, watch_mode=watch or WatchMode.AUTO, ignore_patterns=ignore or ()
+            name,
+            path,
+            watch_mode=watch or WatchMode.AUTO,
+            ignore_patterns=ignore or (),
+            transcode_policy=transcodes or TranscodePolicy.KEEP_ID,
         )
         _show(library, as_json=as_json)
         if not as_json:
@@ -144,9 +165,10 @@ def edit_command(
             show_default=False,
         ),
     ] = None,
+    transcodes: TranscodesOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Change a library's name, watch mode or ignore patterns.
+    """Change a library's name, watch mode, ignore patterns or what becomes of transcoded songs.
 
     New patterns replace the old ones and take effect with the next scan.
 
@@ -155,15 +177,20 @@ def edit_command(
     if ignore and no_ignore:
         raise WrongUsage("--ignore and --no-ignore contradict each other")
     patterns = () if no_ignore else ignore or None
-    if (name, watch, patterns, enabled) == (None, None, None, None):
+    if (name, watch, patterns, enabled, transcodes) == (None, None, None, None, None):
         raise WrongUsage(
-            "nothing to change; use --name, --watch, --ignore, --no-ignore, --enable or --disable",
+            "nothing to change; use --name, --watch, --ignore, --no-ignore, --enable, --disable or --transcodes",
         )
 
     async def edit(nomarr: Nomarr) -> None:
         found = await nomarr.libraries.find_library(library)
         changed = await nomarr.libraries.update_library(
-            found.library_id, name=name, watch_mode=watch, ignore_patterns=patterns, enabled=enabled
+            found.library_id,
+            name=name,
+            watch_mode=watch,
+            ignore_patterns=patterns,
+            enabled=enabled,
+            transcode_policy=transcodes,
         )
         _show(changed, as_json=as_json)
 
@@ -239,6 +266,7 @@ def _show(library: Library, *, as_json: bool) -> None:
         ("Files", _file_counts(library)),
         ("Last scan", local_time(library.last_scan_at)),
         ("Watching", library.watch_mode.value),
+        ("Transcodes", _TRANSCODES[library.transcode_policy]),
     ]
     if library.ignore_patterns:
         rows.append(("Ignored", ", ".join(library.ignore_patterns)))

@@ -6,7 +6,14 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
-from nomarr.helpers.dto.library import Library, LibraryState, RootIdentity, ScanTarget, WatchMode
+from nomarr.helpers.dto.library import (
+    Library,
+    LibraryState,
+    RootIdentity,
+    ScanTarget,
+    TranscodePolicy,
+    WatchMode,
+)
 from nomarr.helpers.dto.scan import (
     HeldBackLosses,
     InterruptedScan,
@@ -56,7 +63,7 @@ class SqliteLibraries:
             try:
                 db.execute(
                     "INSERT INTO libraries (library_id, name, root_path, root_path_key, watch_mode, enabled,"
-                    " ignore_patterns) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    " ignore_patterns, transcode_policy) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                     (
                         library.library_id,
                         escaped(library.name),
@@ -65,6 +72,7 @@ class SqliteLibraries:
                         library.watch_mode,
                         library.enabled,
                         json.dumps(library.ignore_patterns),
+                        library.transcode_policy,
                     ),
                 )
             except sqlite3.IntegrityError as error:
@@ -90,6 +98,7 @@ class SqliteLibraries:
         watch_mode: WatchMode | None = None,
         enabled: bool | None = None,
         ignore_patterns: Sequence[str] | None = None,
+        transcode_policy: TranscodePolicy | None = None,
     ) -> None:
         changes: dict[str, object] = {}
         if name is not None:
@@ -103,6 +112,8 @@ class SqliteLibraries:
             changes["enabled"] = enabled
         if ignore_patterns is not None:
             changes["ignore_patterns"] = json.dumps(list(ignore_patterns))
+        if transcode_policy is not None:
+            changes["transcode_policy"] = transcode_policy
         if not changes:
             return
 
@@ -291,6 +302,7 @@ def _library(row: sqlite3.Row, now: float) -> Library:
         watch_mode=WatchMode(row["watch_mode"]),
         enabled=bool(row["enabled"]),
         ignore_patterns=tuple(json.loads(row["ignore_patterns"])),
+        transcode_policy=TranscodePolicy(row["transcode_policy"]),
         root_identity=identity,
         state=_library_state(row, now),
         offline_reason=unescaped_or_none(row["offline_reason"]),

@@ -8,6 +8,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from functools import partial
 from itertools import chain, islice, repeat
 from typing import Final, TypeVar
@@ -18,7 +19,7 @@ import anyio.to_thread
 from nomarr.components.library.lease_owner_comp import is_certainly_dead
 from nomarr.helpers.dto.answers import Explanation, Verification
 from nomarr.helpers.dto.files import FileRecord, Playlist
-from nomarr.helpers.dto.library import Library, LibraryState, ScanTarget, WatchMode
+from nomarr.helpers.dto.library import Library, LibraryState, ScanTarget, TranscodePolicy, WatchMode
 from nomarr.helpers.dto.scan import ScanHooks, ScanOptions, ScanProgress, ScanReport, ScanRun
 from nomarr.helpers.dto.watching import PathChange
 from nomarr.helpers.exceptions import (
@@ -42,6 +43,7 @@ __all__ = ["LibraryService", "LibrarySettings"]
 logger = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
+Choice = TypeVar("Choice", bound=StrEnum)
 
 _BUSY_RETRY_SECONDS: Final = 0.5
 _PAGE: Final = 1000
@@ -90,12 +92,13 @@ class LibraryService:
         *,
         watch_mode: WatchMode | str = WatchMode.AUTO,
         ignore_patterns: Sequence[str] = (),
+        transcode_policy: TranscodePolicy | str = TranscodePolicy.KEEP_ID,
     ) -> Library:
         """Add the folder `path` as the library `name`; nothing is scanned yet.
 
         Raises:
             InvalidPath: if `path` is not a folder.
-            ConfigurationError: if the name is empty or the watch mode unknown.
+            ConfigurationError: if the name is empty, or the watch mode or transcode policy unknown.
             LibraryAlreadyExists: if the name or the folder is taken.
         """
         root = await self._in_thread(partial(_existing_folder, path))
@@ -105,6 +108,7 @@ class LibraryService:
             root_path=root,
             watch_mode=_watch_mode(watch_mode),
             ignore_patterns=tuple(ignore_patterns),
+            transcode_policy=_transcode_policy(transcode_policy),
         )
         await self._in_thread(partial(self._db.library.add_library, library))
         return library
@@ -157,8 +161,12 @@ class LibraryService:
         watch_mode: WatchMode | str | None = None,
         enabled: bool | None = None,
         ignore_patterns: Sequence[str] | None = None,
+        transcode_policy: TranscodePolicy | str | None = None,
     ) -> Library:
-        """Change what is given. Patterns take effect with the next scan, for files known already too."""
+        """Change what is given. Patterns take effect with the next scan, for files known already too.
+
+        Raises `LibraryNotFound`, `ConfigurationError`, `LibraryAlreadyExists`.
+        """
         await self.get_library(library_id)
         await self._in_thread(
             partial(
@@ -168,6 +176,7 @@ class LibraryService:
                 watch_mode=None if watch_mode is None else _watch_mode(watch_mode),
                 enabled=enabled,
                 ignore_patterns=ignore_patterns,
+                transcode_policy=None if transcode_policy is None else _transcode_policy(transcode_policy),
             )
         )
         return await self.get_library(library_id)
@@ -461,7 +470,15 @@ def _checked_name(name: str) -> str:
 
 
 def _watch_mode(mode: WatchMode | str) -> WatchMode:
+    return _choice(WatchMode, mode, "watch mode")
+
+
+def _transcode_policy(policy: TranscodePolicy | str) -> TranscodePolicy:
+    return _choice(TranscodePolicy, policy, "transcode policy")
+
+
+def _choice(kind: type[Choice], word: str, source: str) -> Choice:
     try:
-        return WatchMode(mode)
+        return kind(word)
     except ValueError:
-        raise ConfigurationError(f"'{mode}' is none of {', '.join(WatchMode)}", source="watch mode") from None
+        raise ConfigurationError(f"'{word}' is none of {', '.join(kind)}", source=source) from None
