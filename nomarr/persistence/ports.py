@@ -253,11 +253,14 @@ class EnrichmentStore(Protocol):
     def store(self, update: EnrichmentUpdate) -> bool:
         """Write the outcome of a step; False, and nothing is written, if the row's file is another one by now."""
 
+    def knows_any_sound(self) -> bool:
+        """True if any file has an audio hash."""
+
     def with_audio_bytes(self, lengths: Sequence[int]) -> list[KnownSound]:
         """Files of all libraries, missing ones too, with an audio hash and audio of one of these lengths."""
 
-    def missing_in_folders(self, library_id: str, folders: Sequence[str]) -> list[KnownSound]:
-        """Missing files with a fingerprint that were directly in one of the folders."""
+    def missing_at(self, library_id: str, paths: Sequence[str]) -> list[KnownSound]:
+        """Missing files with a fingerprint that were last at one of these paths."""
 
     def sounds_of(self, file_ids: Sequence[str]) -> list[KnownSound]:
         """Those of the files that have a fingerprint."""

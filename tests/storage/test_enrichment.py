@@ -304,18 +304,25 @@ def test_the_sound_of_a_file_that_changed_is_not_verified(scan: Scan) -> None:
     assert not sound.is_verified
 
 
-def test_missing_files_are_found_by_the_folder_that_they_were_in(scan: Scan, other: Scan) -> None:
-    files = scan.add("d/a", "d/b", "d/e/c", "d/silent")
+def test_missing_files_are_found_by_the_path_that_they_had(scan: Scan, other: Scan) -> None:
+    files = scan.add("d/a", "d/b", "d/silent")
     other.add("d/a")
-    for path in ("d/a", "d/b", "d/e/c"):
+    for path in ("d/a", "d/b"):
         finish(scan, path)
     finish(scan, "d/silent", fingerprint=None)
     finish(other, "d/a")
-    scan.write(gone=[gone(files[path]) for path in ("d/a", "d/e/c", "d/silent")])
-    [sound] = scan.db.enrichment.missing_in_folders("music", ["d", "x"])
-    assert (sound.file.path, sound.title, sound.artist) == ("d/a", "Title", "Artist")
+    scan.write(gone=[gone(files[path]) for path in ("d/a", "d/silent")])
+    [sound] = scan.db.enrichment.missing_at("music", ["d/a", "d/b", "d/silent", "x"])
+    assert (sound.file.file_id, sound.title, sound.artist) == (files["d/a"].file_id, "Title", "Artist")
     ids = [file.file_id for file in files.values()]
-    assert {sound.file.path for sound in scan.db.enrichment.sounds_of(ids)} == {"d/a", "d/b", "d/e/c"}
+    assert {sound.file.path for sound in scan.db.enrichment.sounds_of(ids)} == {"d/a", "d/b"}
+
+
+def test_it_is_known_whether_any_sound_is_known(scan: Scan) -> None:
+    scan.add("a")
+    assert not scan.db.enrichment.knows_any_sound()
+    finish(scan, "a")
+    assert scan.db.enrichment.knows_any_sound()
 
 
 def test_files_with_the_same_audio_form_groups(scan: Scan, other: Scan) -> None:

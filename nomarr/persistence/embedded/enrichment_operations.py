@@ -17,7 +17,7 @@ from nomarr.helpers.dto.enrichment import (
 )
 from nomarr.helpers.dto.files import FileRecord, FileStat
 from nomarr.helpers.dto.scan import LeaseOwner
-from nomarr.helpers.paths_helper import escaped, unescaped
+from nomarr.helpers.paths_helper import unescaped
 from nomarr.persistence.embedded.connection import SqliteConnections
 from nomarr.persistence.embedded.rows_operations import (
     ENRICHMENT_COLUMNS,
@@ -30,6 +30,7 @@ from nomarr.persistence.embedded.rows_operations import (
     file_record,
     known_file,
     placeholders,
+    standing_key,
     tags_from_json,
     unescaped_or_none,
 )
@@ -166,14 +167,17 @@ class SqliteEnrichment:
 
     # -- sounds ------------------------------------------------------------------------------------------------
 
+    def knows_any_sound(self) -> bool:
+        return bool(self._connections.read("SELECT 1 FROM enrichment WHERE audio_bytes IS NOT NULL LIMIT 1"))
+
     def with_audio_bytes(self, lengths: Sequence[int]) -> list[KnownSound]:
         return list(self._sounds("e.audio_bytes", lengths, "e.audio_hash IS NOT NULL"))
 
-    def missing_in_folders(self, library_id: str, folders: Sequence[str]) -> list[KnownSound]:
+    def missing_at(self, library_id: str, paths: Sequence[str]) -> list[KnownSound]:
         return list(
             self._sounds(
-                "f.folder",
-                [escaped(folder) for folder in folders],
+                "f.path_key",
+                [standing_key(path) for path in paths],
                 "f.missing_since IS NOT NULL AND e.fingerprint IS NOT NULL AND f.library_id = ?",
                 library_id,
             )

@@ -33,7 +33,7 @@ from nomarr.helpers.dto.batches import (
     ScanBatch,
 )
 from nomarr.helpers.dto.files import FileStat, FolderRecord, IgnoreRule, KnownFile
-from nomarr.helpers.dto.library import Library, ScanTarget, without_covered
+from nomarr.helpers.dto.library import Library, ScanTarget, TranscodePolicy, without_covered
 from nomarr.helpers.dto.scan import HeldBackLosses, Lease, ScanOptions, ScanPhase, ScanReport, ScanRunState
 from nomarr.helpers.dto.watching import PathChange
 from nomarr.helpers.exceptions import LibraryNotFound
@@ -43,6 +43,8 @@ from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.db import Database
 from nomarr.workflows.library.file_workers_wf import READ_CHUNK, FileSkill, FileWorkers, in_order
 from nomarr.workflows.library.find_moves_wf import find_moves
+from nomarr.workflows.library.find_sound_moves_wf import SoundMoveFinder
+from nomarr.workflows.library.listen_to_file_wf import Listener
 from nomarr.workflows.library.progress_wf import ProgressMeter
 from nomarr.workflows.library.record_sidecars_wf import record_sidecars
 from nomarr.workflows.library.survey_wf import Survey, SurveyRules, survey_targets
@@ -217,6 +219,7 @@ class _Scan:
         moves = await self._look_in_thread(
             partial(find_moves, self._db, self._library, survey, path_changes, renumbered=self._context.renumbered)
         )
+        moves += await self._find_sound_moves(survey, moves)
         placement = _Placement()
         for move in moves:
             placement.moved_here[move.to_path] = move.file
@@ -295,6 +298,20 @@ class _Scan:
         return found
 
     # -- moves ------------------------------------------------------------------------------------------------
+
+    async def _find_sound_moves(self, survey: Survey, known_moves: Sequence[Move]) -> list[Move]:
+        self._context.meter.phase = ScanPhase.MOVING
+        keeps_transcoded = self._library.transcode_policy is TranscodePolicy.KEEP_ID
+        finder = SoundMoveFinder(
+            self._db,
+            self._library,
+            survey,
+            self._workers,
+            max(1, self._options.tag_workers),
+            Listener.with_what_is_installed(self._options.file_timeout_seconds) if keeps_transcoded else None,
+            self._context.threads,
+        )
+        return await finder.find(known_moves)
 
     async def _write_moves(self, moves: Sequence[Move]) -> None:
         self._context.meter.phase = ScanPhase.MOVING
