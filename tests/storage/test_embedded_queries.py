@@ -7,12 +7,25 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from storage_kit import Scan, folder, gone, hidden, image, moved, playlist, seen, start_scan, upsert
+from storage_kit import Scan, folder, give_lease_back, gone, hidden, image, moved, playlist, seen, start_scan, upsert
 
 from nomarr.helpers.dto.library import ScanTarget
 from nomarr.persistence.db import Database
 
 LARGE_TABLES = ("library_files", "library_folders", "library_sidecars", "playlist_entries", "events", "scan_runs")
+
+
+def purge(scan: Scan) -> None:
+    scan.write(gone=[gone(scan.files()["A/a"])])
+    give_lease_back(scan)
+    assert scan.db.library_files.purge_missing("music", before=scan.now, now=scan.now, limit=5) == ["A/a"]
+
+
+def undo(scan: Scan) -> None:
+    scan.write(moves=[moved(scan.files()["A/a"], "A/z")])
+    give_lease_back(scan)
+    scan.db.library_files.undo_move(scan.db.events.last_seq(), "fresh", now=scan.now)
+
 
 QUESTIONS: dict[str, Callable[[Scan], object]] = {
     "in_folders": lambda scan: scan.db.library_files.in_folders("music", ["A", "B"]),
@@ -33,6 +46,12 @@ QUESTIONS: dict[str, Callable[[Scan], object]] = {
     "resolve_entries": lambda scan: scan.db.library_sidecars.resolve_entries(scan.lease, now=scan.now),
     "libraries": lambda scan: scan.db.library.list_libraries(0.0),
     "events after": lambda scan: scan.db.events.after(3),
+    "moves": lambda scan: scan.db.events.moves(),
+    "moves of a library": lambda scan: scan.db.events.moves("music"),
+    "long_missing": lambda scan: scan.db.library_files.long_missing("music", before=scan.now, limit=5),
+    "count_long_missing": lambda scan: scan.db.library_files.count_long_missing("music", before=scan.now),
+    "purge_missing": lambda scan: purge(scan),
+    "undo_move": lambda scan: undo(scan),
     "last_seq": lambda scan: scan.db.events.last_seq(),
     "runs": lambda scan: scan.db.scan_runs.list_runs("music"),
     "batch": lambda scan: scan.write(

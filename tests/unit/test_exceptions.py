@@ -18,6 +18,8 @@ from nomarr.helpers.exceptions import (
     LibraryAlreadyScanning,
     LibraryNotFound,
     LibraryOffline,
+    MoveCannotBeUndone,
+    MoveNotFound,
     NomarrError,
     ScanCancelled,
     StorageFull,
@@ -36,6 +38,8 @@ ERRORS: list[NomarrError] = [
     LeaseLost("id"),
     ScanCancelled("id"),
     TaskAlreadyRunning("scan"),
+    MoveNotFound(7),
+    MoveCannotBeUndone(7, EVIL),
     DatabaseNotReachable("the database can't be opened"),
     DatabaseSchemaTooNew("x.db", 9, 1),
     StorageFull("x.db"),
@@ -69,6 +73,8 @@ def test_a_text_is_one_printable_line(error: NomarrError) -> None:
         (InvalidPath, ValueError),
         (LibraryNotFound, LookupError),
         (LibraryAlreadyExists, ValueError),
+        (MoveNotFound, LookupError),
+        (MoveCannotBeUndone, ValueError),
     ],
 )
 def test_some_are_what_python_would_call_them(error: type[NomarrError], builtin: type[Exception]) -> None:
@@ -91,6 +97,9 @@ def test_database_errors_are_caught_by_one_name() -> None:
         (StorageFull("x"), "free some space"),
         (LeaseLost("x"), "Scan again"),
         (ScanCancelled("x"), "scan again"),
+        (MoveNotFound(7), "'nomarr moves'"),
+        (MoveCannotBeUndone(7, "r"), "'nomarr events'"),
+        (MoveCannotBeUndone(7, "r", later_seq=9), "'nomarr moves undo 9'"),
     ],
 )
 def test_a_text_says_what_to_do(error: NomarrError, advice: str) -> None:
