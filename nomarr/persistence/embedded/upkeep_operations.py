@@ -124,8 +124,10 @@ def _moved_row(db: sqlite3.Connection, move: _NotedMove) -> sqlite3.Row:
     ).fetchone()
     if row is not None:
         return row
+    # The move that has put it where it is now; one that was undone has not.
     later = db.execute(
-        f"SELECT seq FROM events WHERE seq > ? AND {IS_MOVE} AND file_id = ? ORDER BY seq LIMIT 1",
+        "SELECT e.seq FROM events e JOIN library_files f ON f.file_id = e.file_id AND f.library_id = e.library_id"
+        f" AND f.path = e.path WHERE e.seq > ? AND e.{IS_MOVE} AND e.file_id = ? ORDER BY e.seq DESC LIMIT 1",
         (move.seq, move.file_id),
     ).fetchone()
     raise MoveCannotBeUndone(
