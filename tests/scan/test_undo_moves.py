@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 import anyio
 import pytest
@@ -186,3 +189,12 @@ def dead_owner() -> LeaseOwner:
     """A process of this machine that has ended."""
     alive = this_process()
     return LeaseOwner(alive.host, alive.pid, alive.started - 1, "x")
+
+
+async def test_a_move_that_an_older_version_noted_can_not_be_undone(scanned: Scanned, database: Path) -> None:
+    music = await scanned(TREE)
+    seq = await moved(music)
+    with closing(sqlite3.connect(database)) as db, db:
+        db.execute("UPDATE events SET old_library_id = NULL")
+    with pytest.raises(MoveCannotBeUndone, match="older version"):
+        await undo(music, seq)
