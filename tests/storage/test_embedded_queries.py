@@ -146,6 +146,12 @@ def test_a_sample_of_a_large_library_comes_from_an_index_alone(filled: Scan, pat
     assert sample == sorted(filled.known(), key=lambda file: file.file_id)[:8]
 
 
+def test_missing_files_are_found_through_their_folders(filled: Scan, path: Path, statements: list[str]) -> None:
+    filled.db.enrichment.missing_in_folders("music", ["A", "B"])
+    (asked,) = statements
+    assert any("library_files_by_folder" in step for step in plan_of(path, asked))
+
+
 def test_an_empty_batch_asks_nothing(filled: Scan, statements: list[str]) -> None:
     filled.write()
     assert statements == []

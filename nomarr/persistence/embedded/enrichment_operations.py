@@ -159,7 +159,8 @@ class SqliteEnrichment:
             self._sounds(
                 "f.folder",
                 [escaped(folder) for folder in folders],
-                "f.missing_since IS NOT NULL AND e.fingerprint IS NOT NULL AND f.library_id = ?",
+                # The plus keeps SQLite from walking through every missing file of the library instead of the folders.
+                "+f.missing_since IS NOT NULL AND e.fingerprint IS NOT NULL AND f.library_id = ?",
                 library_id,
             )
         )
