@@ -6,7 +6,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 import anyio.to_thread
@@ -114,4 +114,9 @@ def _library_settings(config: Config) -> LibrarySettings:
             root_marker=config.root_marker,
         ),
         parallel_libraries=config.parallel_libraries,
+        purge_missing_after_days=_days_or_none(config.purge_missing_after_days),
     )
+
+
+def _days_or_none(days: int | Literal["never"]) -> float | None:
+    return None if days == "never" else float(days)

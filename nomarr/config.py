@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import platformdirs
 import yaml
@@ -42,6 +42,7 @@ class Config(BaseSettings):
     lease_seconds: float = Field(default=60.0, ge=1)
     resume_policy: Literal["auto", "never"] = "auto"
     parallel_libraries: int = Field(default=2, ge=1, le=32)
+    purge_missing_after_days: Annotated[int, Field(ge=0, le=36500)] | Literal["never"] = 30
     root_marker: str = Field(default="", pattern="^[^/]*$")
     data_folder: str | None = None
     enable_enrichment: bool = True
@@ -110,7 +111,8 @@ def _stored_settings(file: str | os.PathLike[str] | None) -> tuple[str, dict[str
 def _problem(error: ValidationError) -> str:
     problems = []
     for detail in error.errors(include_url=False, include_input=False):
-        name = ".".join(str(part) for part in detail["loc"])
+        # The rest says which of the forms that the setting may have was tried.
+        name = detail["loc"][0]
         if detail["type"] == "extra_forbidden":
             problems.append(f"'{name}' is not a setting; there are: {', '.join(sorted(Config.model_fields))}")
         else:

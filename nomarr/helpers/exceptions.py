@@ -20,6 +20,8 @@ __all__ = [
     "LibraryAlreadyScanning",
     "LibraryNotFound",
     "LibraryOffline",
+    "MoveCannotBeUndone",
+    "MoveNotFound",
     "NomarrError",
     "ScanCancelled",
     "StorageFull",
@@ -137,6 +139,29 @@ class ScanCancelled(NomarrError):
     def __init__(self, library_id: str) -> None:
         super().__init__("the scan was cancelled; scan again to finish it")
         self.library_id = library_id
+
+
+class MoveNotFound(NomarrError, LookupError):
+    """No event with this number tells of a move."""
+
+    def __init__(self, seq: int) -> None:
+        super().__init__(f"there is no move with the number {seq}; 'nomarr moves' shows the moves and their numbers")
+        self.seq = seq
+
+
+class MoveCannotBeUndone(NomarrError, ValueError):
+    """The file is not where the move has put it, or nobody knows where it came from; nothing was changed."""
+
+    def __init__(self, seq: int, reason: str, *, later_seq: int | None = None) -> None:
+        advice = (
+            "'nomarr events' tells what happened since"
+            if later_seq is None
+            else f"it has moved again: undo that first, with 'nomarr moves undo {later_seq}'"
+        )
+        super().__init__(f"move {seq} can't be undone: {strip_control(reason)}; {advice}")
+        self.seq = seq
+        self.reason = reason
+        self.later_seq = later_seq
 
 
 class TaskAlreadyRunning(NomarrError):

@@ -7,7 +7,7 @@ Failures are `DatabaseError`s: `DatabaseNotReachable` when a retry may help, `St
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -26,6 +26,7 @@ from nomarr.helpers.dto.scan import (
     ScanRunState,
     ScanState,
 )
+from nomarr.helpers.dto.upkeep import UndoneMove
 from nomarr.helpers.time_helper import Clock
 
 __all__ = [
@@ -168,6 +169,44 @@ class FileStore(Protocol):
         each, are left out unless asked for.
         """
 
+    def count_long_missing(self, library_id: str, *, before: float) -> int:
+        """How many files are missing since `before` or longer."""
+
+    def long_missing(self, library_id: str, *, before: float, limit: int) -> list[str]:
+        """The paths of files that are missing since `before` or longer, those first that are so for the longest."""
+
+    def purge_missing(
+        self, library_id: str, *, before: float, now: float | Clock, limit: int, dead_owners: Collection[str] = ()
+    ) -> list[str]:
+        """Forget up to `limit` files that are missing since `before` or longer, as `long_missing` has them.
+
+        What belongs to them goes with them, and playlists do not point to them any more. A scan may count on the rows
+        that it has seen until it ends, so none may run; one that starts later does not see these rows.
+
+        Args:
+            dead_owners: owners that are known to be dead; their leases do not count.
+
+        Returns:
+            The paths of the files; fewer than `limit`: nothing is left to do.
+
+        Raises:
+            LibraryAlreadyScanning: if a scan of the library runs; nothing is written then.
+        """
+
+    def undo_move(
+        self, seq: int, new_file_id: str, *, now: float | Clock, dead_owners: Collection[str] = ()
+    ) -> UndoneMove:
+        """Reverse the move or rename that the event `seq` tells of.
+
+        The file at the new path gets the id `new_file_id` and keeps everything that is known of it. The old id goes
+        back to the old path as a missing file of which nothing else is known: no evidence can join them again.
+
+        Raises:
+            MoveNotFound: if there is no such event, or it tells of no move.
+            MoveCannotBeUndone: if the file is not where the move has put it.
+            LibraryAlreadyScanning: if a scan of one of the libraries runs.
+        """
+
 
 class FolderStore(Protocol):
     """What makes an unchanged folder cost one row. The folders above a stored one are stored too, without digest."""
@@ -210,6 +249,9 @@ class EventStore(Protocol):
 
     def after(self, seq: int, *, limit: int = 1000) -> list[ChangeEvent]:
         """The events that follow `seq`, in order."""
+
+    def moves(self, library_id: str | None = None, *, limit: int = 100) -> list[ChangeEvent]:
+        """Moves and renames, newest first; of a library those into it, out of it and inside of it."""
 
     def last_seq(self) -> int: ...
 

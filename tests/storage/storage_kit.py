@@ -22,7 +22,7 @@ from nomarr.helpers.dto.batches import (
 from nomarr.helpers.dto.events import ChangeEvent
 from nomarr.helpers.dto.files import FileRecord, FileStat, FolderRecord, KnownFile
 from nomarr.helpers.dto.library import Library, ScanTarget
-from nomarr.helpers.dto.scan import Lease, LeaseOwner
+from nomarr.helpers.dto.scan import Lease, LeaseOwner, ScanRunState
 from nomarr.helpers.dto.tags import AudioTags, TagReadResult
 from nomarr.persistence.db import Database
 
@@ -222,6 +222,11 @@ def take_lease(
         full_since=full_since,
         dead_owner=dead_owner,
     )
+
+
+def give_lease_back(scan: Scan) -> None:
+    """The scan has completed."""
+    scan.db.library.mark_scan_completed(scan.lease, ScanRunState.COMPLETED, now=scan.now, report=None)
 
 
 def lose_lease(scan: Scan) -> None:

@@ -57,6 +57,8 @@ def test_a_variable_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("scan_batch_size: 5", "'scan_batch_size': input should be greater than or equal to 50"),
         ("scan_batch_size: many", "'scan_batch_size': input should be a valid integer"),
         ("resume_policy: maybe", "'resume_policy'"),
+        ("purge_missing_after_days: -1", "'purge_missing_after_days': input should be greater than or equal to 0"),
+        ("purge_missing_after_days: sometimes", "'purge_missing_after_days': input should be 'never'"),
         ("root_marker: a/b", "'root_marker'"),
         ("enable_file_watching: sometimes", "'enable_file_watching'"),
         ("watcher_debounce_seconds: 61", "'watcher_debounce_seconds': input should be less than or equal to 60"),
@@ -100,6 +102,17 @@ def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_wrong_argument_is_named() -> None:
     with pytest.raises(ConfigurationError, match="command line"):
         load_config(log_level="loud")
+
+
+@pytest.mark.parametrize(("text", "days"), [("0", 0), ("365", 365), ("never", "never")])
+def test_missing_files_are_kept_for_some_days_or_for_ever(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, days: int | str
+) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(f"purge_missing_after_days: {text}\n", encoding="utf-8")
+    assert load_config(file).purge_missing_after_days == days
+    monkeypatch.setenv("NOMARR_PURGE_MISSING_AFTER_DAYS", text)
+    assert load_config().purge_missing_after_days == days
 
 
 def test_watching_can_be_set_by_variables(monkeypatch: pytest.MonkeyPatch) -> None:

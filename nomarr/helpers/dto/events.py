@@ -37,3 +37,5 @@ class ChangeEvent:
     old_path: str | None = None
     evidence: str | None = None
     """Why we believe it, e.g. `device+inode+size+mtime` or the ignore rule."""
+    old_library_id: str | None = None
+    """The library that `old_path` is in; None also for moves that were written before this was noted."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nomarr.helpers.dto.files import FileRecord, Playlist
     from nomarr.helpers.dto.library import Library, ScanTarget
     from nomarr.helpers.dto.scan import ScanReport, ScanRun
+    from nomarr.helpers.dto.upkeep import PurgeReport, UndoneMove
     from nomarr.helpers.dto.watching import WatchMessage, WatchStatus
 
 __all__ = [
@@ -25,8 +26,10 @@ __all__ = [
     "file_object",
     "library_object",
     "playlist_object",
+    "purge_object",
     "report_object",
     "run_object",
+    "undone_move_object",
     "verification_object",
     "watch_object",
 ]
@@ -133,8 +136,19 @@ def event_object(event: ChangeEvent) -> JsonObject:
         "file_id": event.file_id,
         "path": event.path,
         "old_path": event.old_path,
+        "old_library_id": event.old_library_id,
         "evidence": event.evidence,
     }
+
+
+def purge_object(report: PurgeReport) -> JsonObject:
+    """What was purged, or would be."""
+    return asdict(report) | {"files": report.files}
+
+
+def undone_move_object(undone: UndoneMove) -> JsonObject:
+    """Where a file was put back, and what became of the other one."""
+    return asdict(undone)
 
 
 def playlist_object(playlist: Playlist) -> JsonObject:

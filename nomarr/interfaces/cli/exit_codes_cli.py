@@ -14,7 +14,7 @@ class ExitCode(IntEnum):
     DIFFERENT = 1
     """`verify` found differences, a scan held losses back, or `doctor` found an error."""
     USAGE = 2
-    """Wrong usage, wrong configuration, or a library that nobody knows."""
+    """Wrong usage, wrong configuration, a library or move that nobody knows, or a move that can't be undone."""
     UNREACHABLE = 3
     """The library is offline, or the database can't be used."""
     BUSY = 4

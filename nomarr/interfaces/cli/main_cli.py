@@ -19,6 +19,8 @@ from nomarr.interfaces.cli.files_cli import files_command
 from nomarr.interfaces.cli.help_cli import HelpfulCommand, show_help_without_command
 from nomarr.interfaces.cli.library_cli import library_app
 from nomarr.interfaces.cli.logging_cli import set_log_level
+from nomarr.interfaces.cli.moves_cli import moves_app
+from nomarr.interfaces.cli.purge_cli import purge_command
 from nomarr.interfaces.cli.questions_cli import explain_command, playlists_command, scans_command, verify_command
 from nomarr.interfaces.cli.run_cli import GlobalOptions
 from nomarr.interfaces.cli.scan_cli import scan_command
@@ -111,6 +113,8 @@ app.command("files", cls=HelpfulCommand)(files_command)
 app.command("verify", cls=HelpfulCommand)(verify_command)
 app.command("explain", cls=HelpfulCommand)(explain_command)
 app.command("events", cls=HelpfulCommand)(events_command)
+app.add_typer(moves_app, name="moves")
+app.command("purge", cls=HelpfulCommand)(purge_command)
 app.command("scans", cls=HelpfulCommand)(scans_command)
 app.command("playlists", cls=HelpfulCommand)(playlists_command)
 app.command("doctor", cls=HelpfulCommand)(doctor_command)

@@ -178,7 +178,8 @@ class SqliteEnrichment:
             self._sounds(
                 "f.path_key",
                 [standing_key(path) for path in paths],
-                "f.missing_since IS NOT NULL AND e.fingerprint IS NOT NULL AND f.library_id = ?",
+                # The plus keeps SQLite from walking through every missing file of the library instead of the paths.
+                "+f.missing_since IS NOT NULL AND e.fingerprint IS NOT NULL AND f.library_id = ?",
                 library_id,
             )
         )

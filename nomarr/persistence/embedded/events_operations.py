@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
 from nomarr.helpers.dto.events import ChangeEvent, EventType
 from nomarr.helpers.paths_helper import unescaped
 from nomarr.persistence.embedded.connection import SqliteConnections
 from nomarr.persistence.embedded.rows_operations import unescaped_or_none
 
-__all__ = ["SqliteEvents"]
+__all__ = ["IS_MOVE", "NewEvent", "SqliteEvents", "insert_events"]
+
+IS_MOVE: Final = "type IN ('moved', 'renamed')"
+"""As the partial index has it, so that this is used."""
+
+
+class NewEvent(NamedTuple):
+    """An event to be written; paths, rules and other texts as they are stored."""
+
+    time: float
+    type: EventType
+    library_id: str
+    file_id: str
+    path: str
+    old_path: str | None = None
+    evidence: str | None = None
+    old_library_id: str | None = None
+
+
+def insert_events(db: sqlite3.Connection, events: Iterable[NewEvent]) -> None:
+    """Write events in this order, inside the transaction that writes what they tell of."""
+    db.executemany(
+        "INSERT INTO events (time, type, library_id, file_id, path, old_path, evidence, old_library_id)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        events,
+    )
 
 
 class SqliteEvents:
@@ -18,19 +47,15 @@ class SqliteEvents:
 
     def after(self, seq: int, *, limit: int = 1000) -> list[ChangeEvent]:
         rows = self._connections.read("SELECT * FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit))
-        return [
-            ChangeEvent(
-                seq=row["seq"],
-                time=row["time"],
-                type=EventType(row["type"]),
-                library_id=row["library_id"],
-                file_id=row["file_id"],
-                path=unescaped(row["path"]),
-                old_path=unescaped_or_none(row["old_path"]),
-                evidence=unescaped_or_none(row["evidence"]),
-            )
-            for row in rows
-        ]
+        return [_event(row) for row in rows]
+
+    def moves(self, library_id: str | None = None, *, limit: int = 100) -> list[ChangeEvent]:
+        rows = self._connections.read(
+            f"SELECT * FROM events WHERE {IS_MOVE} AND (? IS NULL OR ? IN (library_id, old_library_id))"
+            " ORDER BY seq DESC LIMIT ?",
+            (library_id, library_id, limit),
+        )
+        return [_event(row) for row in rows]
 
     def last_seq(self) -> int:
         # Not MAX(seq): the newest events may have been pruned, and numbers are never used again.
@@ -46,3 +71,17 @@ class SqliteEvents:
                 (before,),
             )
         )
+
+
+def _event(row: sqlite3.Row) -> ChangeEvent:
+    return ChangeEvent(
+        seq=row["seq"],
+        time=row["time"],
+        type=EventType(row["type"]),
+        library_id=row["library_id"],
+        file_id=row["file_id"],
+        path=unescaped(row["path"]),
+        old_path=unescaped_or_none(row["old_path"]),
+        evidence=unescaped_or_none(row["evidence"]),
+        old_library_id=row["old_library_id"],
+    )

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from nomarr.helpers.dto.batches import BatchResult, FileMove, FileSeen, FileUpsert, RowOutcome, ScanBatch
 from nomarr.helpers.dto.events import EventType
 from nomarr.helpers.dto.files import FileRecord, FileStat, FolderRecord, KnownFile
 from nomarr.helpers.dto.scan import Lease
-from nomarr.helpers.paths_helper import escaped, folder_of, folders_above
+from nomarr.helpers.dto.upkeep import UndoneMove
+from nomarr.helpers.paths_helper import escaped, folder_of, folders_above, unescaped
 from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.embedded.connection import SqliteConnections
-from nomarr.persistence.embedded.library_operations import require_lease
+from nomarr.persistence.embedded.events_operations import NewEvent, insert_events
+from nomarr.persistence.embedded.library_operations import require_lease, require_no_scan
 from nomarr.persistence.embedded.library_sidecars_operations import write_sidecars
 from nomarr.persistence.embedded.rows_operations import (
     FILE_RECORD_COLUMNS,
@@ -29,6 +31,7 @@ from nomarr.persistence.embedded.rows_operations import (
     subtree,
     tags_json,
 )
+from nomarr.persistence.embedded.upkeep_operations import LONG_MISSING, purge_missing, undo_move
 
 __all__ = ["SqliteFiles"]
 
@@ -151,6 +154,31 @@ class SqliteFiles:
             found = (file_record(row) for row in rows)
             yield from found if query is None else (record for record in found if _matches(record, query))
 
+    def count_long_missing(self, library_id: str, *, before: float) -> int:
+        return int(self._connections.read(f"SELECT COUNT(*) {LONG_MISSING}", (library_id, before))[0][0])
+
+    def long_missing(self, library_id: str, *, before: float, limit: int) -> list[str]:
+        rows = self._connections.read(
+            f"SELECT path {LONG_MISSING} ORDER BY missing_since LIMIT ?", (library_id, before, limit)
+        )
+        return [unescaped(row["path"]) for row in rows]
+
+    def purge_missing(
+        self, library_id: str, *, before: float, now: float | Clock, limit: int, dead_owners: Collection[str] = ()
+    ) -> list[str]:
+        def work(db: sqlite3.Connection, begun_at: float) -> list[str]:
+            require_no_scan(db, library_id, begun_at, dead_owners)
+            return purge_missing(db, library_id, before, begun_at, limit)
+
+        return self._connections.write_by(now, work)
+
+    def undo_move(
+        self, seq: int, new_file_id: str, *, now: float | Clock, dead_owners: Collection[str] = ()
+    ) -> UndoneMove:
+        return self._connections.write_by(
+            now, lambda db, begun_at: undo_move(db, seq, new_file_id, begun_at, dead_owners)
+        )
+
 
 def _is_of_a_scan(row: sqlite3.Row) -> bool:
     """True if the row's error says that its tags could not be read; enrichment's errors come from an attempt."""
@@ -180,7 +208,7 @@ class _BatchWriter:
         self._db = db
         self._library_id = library_id
         self._now = now
-        self._events: list[tuple[object, ...]] = []
+        self._events: list[NewEvent] = []
 
     def write(self, batch: ScanBatch) -> BatchResult:
         moved, displaced = self._move(batch.moves)
@@ -197,7 +225,7 @@ class _BatchWriter:
         )
         playlists, images = write_sidecars(self._db, self._library_id, batch, self._now)
         self._put_folders(batch.folders, batch.gone_folders)
-        self._put_events()
+        insert_events(self._db, self._events)
         return BatchResult(
             upserts=outcomes,
             moved=len(moved),
@@ -433,29 +461,37 @@ class _BatchWriter:
         )
 
     def _note_move(self, move: FileMove) -> None:
-        old_path: str | None = move.from_path
+        came_from: tuple[str, str] | None = (move.from_library_id, move.from_path)
         if move.from_library_id != self._library_id or folder_of(move.from_path) != folder_of(move.to_path):
             event = EventType.MOVED
         elif move.from_path != move.to_path:
             event = EventType.RENAMED
         else:
             # It was displaced, and stands at its old place again.
-            event, old_path = EventType.RESTORED, None
-        self._note(event, move.file_id, move.to_path, old_path, move.evidence)
+            event, came_from = EventType.RESTORED, None
+        self._note(event, move.file_id, move.to_path, move.evidence, came_from)
 
     def _note(
-        self, event: EventType, file_id: str, path: str, old_path: str | None = None, evidence: str | None = None
+        self,
+        event: EventType,
+        file_id: str,
+        path: str,
+        evidence: str | None = None,
+        came_from: tuple[str, str] | None = None,
     ) -> None:
-        old = escaped_or_none(old_path)
+        """Note an event; `came_from` is the library and the path where the file was before."""
+        old_library_id, old_path = came_from or (None, None)
         self._events.append(
-            (self._now, event, self._library_id, file_id, escaped(path), old, escaped_or_none(evidence))
-        )
-
-    def _put_events(self) -> None:
-        self._db.executemany(
-            "INSERT INTO events (time, type, library_id, file_id, path, old_path, evidence)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            self._events,
+            NewEvent(
+                time=self._now,
+                type=event,
+                library_id=self._library_id,
+                file_id=file_id,
+                path=escaped(path),
+                old_path=escaped_or_none(old_path),
+                evidence=escaped_or_none(evidence),
+                old_library_id=old_library_id,
+            )
         )
 
 

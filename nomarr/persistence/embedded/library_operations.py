@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from nomarr.helpers.dto.library import (
     Library,
@@ -23,7 +23,7 @@ from nomarr.helpers.dto.scan import (
     ScanRunState,
     ScanState,
 )
-from nomarr.helpers.exceptions import LeaseLost, LibraryAlreadyExists
+from nomarr.helpers.exceptions import LeaseLost, LibraryAlreadyExists, LibraryAlreadyScanning
 from nomarr.helpers.paths_helper import escaped, path_key, unescaped
 from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.embedded.connection import SqliteConnections
@@ -37,7 +37,7 @@ from nomarr.persistence.embedded.rows_operations import (
     unescaped_or_none,
 )
 
-__all__ = ["SqliteLibraries", "require_lease"]
+__all__ = ["SqliteLibraries", "require_lease", "require_no_scan"]
 
 _UNCOUNTED = "SELECT *, 0 AS rows_of_all, 0 AS rows_absent, 0 AS rows_missing FROM libraries"
 _COUNTED = """
@@ -284,6 +284,23 @@ def require_lease(db: sqlite3.Connection, lease: Lease, now: float) -> None:
     ).fetchone()
     if row is None or row["scan_expires_at"] <= now:
         raise LeaseLost(lease.library_id)
+
+
+def require_no_scan(db: sqlite3.Connection, library_id: str, now: float, dead_owners: Collection[str]) -> None:
+    """Raises `LibraryAlreadyScanning` while a lease of the library holds; call it inside the transaction.
+
+    A scan that starts later finds what the transaction has written.
+
+    Args:
+        dead_owners: owners that are known to be dead; their leases do not count.
+    """
+    row = db.execute(
+        "SELECT name, scan_owner, scan_expires_at FROM libraries"
+        " WHERE library_id = ? AND scan_owner IS NOT NULL AND scan_expires_at > ?",
+        (library_id, now),
+    ).fetchone()
+    if row is not None and row["scan_owner"] not in dead_owners:
+        raise LibraryAlreadyScanning(unescaped(row["name"]), row["scan_owner"], row["scan_expires_at"])
 
 
 def _already_exists(name: str, root_path: str, error: sqlite3.IntegrityError) -> LibraryAlreadyExists:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import uuid
 from collections import defaultdict
@@ -18,9 +19,11 @@ import anyio.to_thread
 
 from nomarr.components.library.lease_owner_comp import is_certainly_dead
 from nomarr.helpers.dto.answers import Explanation, Verification
+from nomarr.helpers.dto.events import ChangeEvent
 from nomarr.helpers.dto.files import FileRecord, Playlist
 from nomarr.helpers.dto.library import Library, LibraryState, ScanTarget, TranscodePolicy, WatchMode
 from nomarr.helpers.dto.scan import ScanHooks, ScanOptions, ScanProgress, ScanReport, ScanRun
+from nomarr.helpers.dto.upkeep import PurgedLibrary, PurgeReport, UndoneMove
 from nomarr.helpers.dto.watching import PathChange
 from nomarr.helpers.exceptions import (
     ConfigurationError,
@@ -36,6 +39,7 @@ from nomarr.persistence.db import Database
 from nomarr.services.domain.scan_queue_svc import ScanHandle, ScanQueue
 from nomarr.workflows.library.explain_path_wf import explain_path_workflow
 from nomarr.workflows.library.start_scan_wf import start_scan_workflow
+from nomarr.workflows.library.upkeep_wf import purge_missing_workflow, undo_move_workflow
 from nomarr.workflows.library.verify_library_wf import verify_library_workflow
 
 __all__ = ["LibraryService", "LibrarySettings"]
@@ -57,6 +61,8 @@ class LibrarySettings:
     scan: ScanOptions = field(default_factory=ScanOptions)
     parallel_libraries: int = 2
     """How many libraries are scanned at the same time."""
+    purge_missing_after_days: float | None = 30.0
+    """Files that are missing for longer are forgotten after a scan; None: never."""
 
 
 class LibraryService:
@@ -312,6 +318,53 @@ class LibraryService:
         """Scan runs, newest first."""
         return await self._in_thread(partial(self._db.scan_runs.list_runs, library_id, limit=limit))
 
+    # -- upkeep -----------------------------------------------------------------------------------------------
+
+    async def purge_missing(
+        self, library_id: str | None = None, *, older_than_days: float | None = None, dry_run: bool = False
+    ) -> PurgeReport:
+        """Forget files that have been missing for long, of one library or of all; every completed scan does it, too.
+
+        Libraries that are offline or being scanned are left out; the report says so.
+
+        Args:
+            older_than_days: for how long they must have been missing; by default as configured.
+            dry_run: say what would be purged and write nothing.
+
+        Raises:
+            LibraryNotFound: if there is no such library.
+            ConfigurationError: if the time is negative, or is not told though missing files are configured to be kept.
+        """
+        days = _checked_days(self._settings.purge_missing_after_days if older_than_days is None else older_than_days)
+        libraries = await self.list_libraries() if library_id is None else [await self.get_library(library_id)]
+        purged = [await self._purge(library, days, dry_run=dry_run) for library in libraries]
+        return PurgeReport(days, tuple(purged), dry_run)
+
+    async def list_moves(self, library_id: str | None = None, *, limit: int = 100) -> list[ChangeEvent]:
+        """Moves and renames, newest first; of a library those into it, out of it and inside of it."""
+        return await self._in_thread(partial(self._db.events.moves, library_id, limit=limit))
+
+    async def undo_move(self, seq: int, *, wait: bool = True) -> UndoneMove:
+        """Reverse a move that was wrong; `seq` is the number of its event.
+
+        The file that was taken for the moved one becomes a new file with a fresh id. The old id goes back to the old
+        path, as a missing file. No later scan pairs them again.
+
+        Args:
+            wait: wait for scans of the libraries; False raises `LibraryAlreadyScanning`.
+
+        Raises:
+            MoveNotFound: if there is no such event, or it tells of no move.
+            MoveCannotBeUndone: if the file is not where the move has put it.
+        """
+        while True:
+            try:
+                return await self._in_thread(partial(undo_move_workflow, self._db, seq, self._clock))
+            except LibraryAlreadyScanning:
+                if not wait:
+                    raise
+                await anyio.sleep(_BUSY_RETRY_SECONDS)
+
     # -- questions --------------------------------------------------------------------------------------------
 
     async def list_files(
@@ -377,9 +430,39 @@ class LibraryService:
                 break
         if outcome.unsettled:
             self._note_unsettled(handle, outcome.unsettled)
+        if not handle.options.dry_run:
+            await self._purge_what_is_due(handle.library_id)
         for on_scanned in self._subscribers:
             on_scanned(outcome.report)
         return outcome.report
+
+    async def _purge_what_is_due(self, library_id: str) -> None:
+        """After a completed scan: it has just seen the library's root, and everything that is back."""
+        days = self._settings.purge_missing_after_days
+        if days is None:
+            return
+        try:
+            library = await self._in_thread(
+                partial(self._db.library.get_library, library_id, self._clock(), counted=False)
+            )
+            if library is not None:
+                await self._purge(library, days)
+        except NomarrError as error:
+            # The scan itself is done and told so; the next one tries again.
+            logger.warning("could not purge files that are missing for long: %s", error)
+
+    async def _purge(self, library: Library, older_than_days: float, *, dry_run: bool = False) -> PurgedLibrary:
+        purged = await purge_missing_workflow(
+            self._db,
+            library,
+            older_than_days=older_than_days,
+            clock=self._clock,
+            dry_run=dry_run,
+            root_marker=self._settings.scan.root_marker,
+        )
+        if purged.files and not dry_run:
+            logger.info("purged %d files of %s, missing for %g days", purged.files, library.name, older_than_days)
+        return purged
 
     def _note_unsettled(self, handle: ScanHandle, targets: Sequence[ScanTarget]) -> None:
         """Something was still being written there: look again later, as long as this process lives."""
@@ -467,6 +550,17 @@ def _checked_name(name: str) -> str:
     if not name.strip():
         raise ConfigurationError("a library needs a name", source="library name")
     return name
+
+
+def _checked_days(days: float | None) -> float:
+    if days is None:
+        raise ConfigurationError(
+            "missing files are never purged; say for how long they must have been missing (--older-than DAYS)",
+            source="purge_missing_after_days",
+        )
+    if not 0 <= days < math.inf:
+        raise ConfigurationError(f"{days} is no number of days", source="older_than_days")
+    return days
 
 
 def _watch_mode(mode: WatchMode | str) -> WatchMode:

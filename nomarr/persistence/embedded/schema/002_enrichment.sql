@@ -6,7 +6,7 @@ CREATE INDEX library_files_due_art ON library_files (first_seen_at)
 CREATE INDEX library_files_due_sound ON library_files (first_seen_at)
     WHERE due_at IS NOT NULL AND processing_status = 'art_done';
 CREATE INDEX library_files_failed ON library_files (library_id) WHERE processing_status = 'error';
-CREATE INDEX library_files_missing ON library_files (missing_since) WHERE missing_since IS NOT NULL;
+CREATE INDEX library_files_missing ON library_files (library_id, missing_since) WHERE missing_since IS NOT NULL;
 UPDATE library_files SET due_at = updated_at WHERE processing_status = 'metadata_done';
 
 -- Beside the rows that scans read and write, so that a fingerprint costs them nothing.
@@ -52,3 +52,7 @@ CREATE TABLE enrichment_lease (
     owner      TEXT NOT NULL,
     expires_at REAL NOT NULL
 ) STRICT;
+
+-- Which library old_path is in; NULL for events without one, and for those of schema 1, which did not note it.
+ALTER TABLE events ADD COLUMN old_library_id TEXT;
+CREATE INDEX events_moves ON events (seq) WHERE type IN ('moved', 'renamed');

@@ -1,0 +1,117 @@
+"""Keep the rows in order: forget files that were missing for long, take wrong moves back."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Final, TypeVar
+
+import anyio.to_thread
+
+from nomarr.components.library.lease_owner_comp import is_certainly_dead
+from nomarr.components.library.root_guard_comp import SAMPLE_SIZE, check_root
+from nomarr.helpers.dto.library import Library
+from nomarr.helpers.dto.upkeep import PurgedLibrary, UndoneMove
+from nomarr.helpers.exceptions import LibraryAlreadyScanning
+from nomarr.helpers.time_helper import Clock
+from nomarr.persistence.db import Database
+
+__all__ = ["purge_missing_workflow", "undo_move_workflow"]
+
+Answer = TypeVar("Answer")
+
+_DAY_SECONDS: Final = 24 * 3600.0
+_SHOWN_PATHS: Final = 1000
+_ROWS_AT_ONCE: Final = 500
+"""A transaction of so many rows takes a few milliseconds; others want to write, too."""
+
+
+async def purge_missing_workflow(
+    db: Database,
+    library: Library,
+    *,
+    older_than_days: float,
+    clock: Clock,
+    dry_run: bool = False,
+    root_marker: str = "",
+) -> PurgedLibrary:
+    """Forget the library's files that have been missing for so long; costs one small query if there are none.
+
+    A library that is offline is left out: a disk that is away proves nothing, and must never cost a rating. So is one
+    that is being scanned.
+    """
+    library_id = library.library_id
+    before = clock() - older_than_days * _DAY_SECONDS
+    due = await _in_thread(partial(db.library_files.long_missing, library_id, before=before, limit=_SHOWN_PATHS))
+    if not due:
+        return PurgedLibrary(library_id, library.name)
+    # A library that has just come back is one that only a scan can judge.
+    offline = library.offline_reason or await _in_thread(partial(_offline_reason, db, library, root_marker))
+    if offline is not None:
+        return PurgedLibrary(library_id, library.name, skipped=f"it is offline: {offline}")
+    if dry_run:
+        files = await _in_thread(partial(db.library_files.count_long_missing, library_id, before=before))
+        return PurgedLibrary(library_id, library.name, files, tuple(due))
+    return await _purge(db, library, before, clock)
+
+
+async def _purge(db: Database, library: Library, before: float, clock: Clock) -> PurgedLibrary:
+    files = 0
+    paths: list[str] = []
+    skipped = None
+
+    def purge_some(dead_owners: Collection[str]) -> list[str]:
+        return db.library_files.purge_missing(
+            library.library_id, before=before, now=clock, limit=_ROWS_AT_ONCE, dead_owners=dead_owners
+        )
+
+    try:
+        while purged := await _in_thread(partial(_despite_the_dead, purge_some)):
+            files += len(purged)
+            paths += purged[: _SHOWN_PATHS - len(paths)]
+    except LibraryAlreadyScanning as busy:
+        skipped = f"it is being scanned by another process ({busy.owner}); purge it when that is done"
+    return PurgedLibrary(library.library_id, library.name, files, tuple(paths), skipped)
+
+
+def undo_move_workflow(db: Database, seq: int, clock: Clock) -> UndoneMove:
+    """Reverse the move that the event `seq` tells of. Synchronous: run it in a worker thread.
+
+    Raises:
+        MoveNotFound: if there is no such event, or it tells of no move.
+        MoveCannotBeUndone: if the file is not where the move has put it.
+        LibraryAlreadyScanning: if one of the libraries is being scanned.
+    """
+    new_file_id = uuid.uuid4().hex
+    return _despite_the_dead(
+        lambda dead_owners: db.library_files.undo_move(seq, new_file_id, now=clock, dead_owners=dead_owners)
+    )
+
+
+def _despite_the_dead(work: Callable[[Collection[str]], Answer]) -> Answer:
+    """Do what no scan may be in the way of; a scan whose process is dead is not."""
+    dead: set[str] = set()
+    while True:
+        try:
+            return work(dead)
+        except LibraryAlreadyScanning as busy:
+            if busy.owner in dead or not is_certainly_dead(busy.owner):
+                raise
+            dead.add(busy.owner)
+
+
+def _offline_reason(db: Database, library: Library, root_marker: str) -> str | None:
+    """Why the library's files can't be judged now; nobody may have noticed yet that its disk is away."""
+    verdict = check_root(
+        library.root_path,
+        library.root_identity,
+        partial(db.library_files.sample, library.library_id, SAMPLE_SIZE),
+        may_be_empty=False,
+        marker=root_marker,
+    )
+    return verdict.offline_reason
+
+
+async def _in_thread(work: Callable[[], Answer]) -> Answer:
+    return await anyio.to_thread.run_sync(work)
