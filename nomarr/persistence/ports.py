@@ -298,14 +298,20 @@ class EnrichmentStore(Protocol):
     def knows_any_sound(self) -> bool:
         """True if any file has an audio hash."""
 
-    def with_audio_bytes(self, lengths: Sequence[int]) -> list[KnownSound]:
+    def audio_lengths(self, lengths: Collection[int]) -> dict[int, int]:
+        """Those of the lengths that any file's audio has, missing files too, with the number of these files."""
+
+    def with_audio_bytes(self, lengths: Collection[int]) -> list[KnownSound]:
         """Files of all libraries, missing ones too, with an audio hash and audio of one of these lengths."""
+
+    def with_audio_hashes(self, hashes: Collection[str], *, at_most: int) -> list[KnownSound]:
+        """Files of all libraries, missing ones too, with one of these hashes; of a hash that more have, none."""
 
     def missing_at(self, library_id: str, paths: Sequence[str]) -> list[KnownSound]:
         """Missing files with a fingerprint that were last at one of these paths."""
 
     def sounds_of(self, file_ids: Sequence[str]) -> list[KnownSound]:
-        """Those of the files that have a fingerprint."""
+        """Those of the files that were enriched."""
 
     def same_audio(self, library_id: str) -> Iterator[list[FileRecord]]:
         """Groups of files with one audio hash, each group and all of them by path."""

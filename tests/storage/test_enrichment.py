@@ -296,6 +296,21 @@ def test_files_are_found_by_the_length_of_their_audio(scan: Scan, other: Scan) -
     assert scan.db.enrichment.with_audio_bytes([]) == []
 
 
+def test_files_are_found_by_their_audio_hash_unless_too_many_have_it(scan: Scan, other: Scan) -> None:
+    files = scan.add("a", "b", "c")
+    other.add("d")
+    for path, audio_hash in (("a", "a" * 32), ("b", "b" * 32), ("c", "b" * 32)):
+        finish(scan, path, audio_hash=audio_hash)
+    finish(other, "d", audio_hash="b" * 32)
+    scan.write(gone=[gone(files["c"])])
+    hashes = {"a" * 32, "b" * 32, "c" * 32}
+    found = scan.db.enrichment.with_audio_hashes(hashes, at_most=3)
+    assert {sound.file.path for sound in found} == {"a", "b", "c", "d"}
+    found = scan.db.enrichment.with_audio_hashes(hashes, at_most=2)
+    assert {sound.file.path for sound in found} == {"a"}
+    assert scan.db.enrichment.audio_lengths({5000, 1}) == {5000: 4}
+
+
 def test_the_sound_of_a_file_that_changed_is_not_verified(scan: Scan) -> None:
     scan.add("a")
     finish(scan, "a")
@@ -315,7 +330,7 @@ def test_missing_files_are_found_by_the_path_that_they_had(scan: Scan, other: Sc
     [sound] = scan.db.enrichment.missing_at("music", ["d/a", "d/b", "d/silent", "x"])
     assert (sound.file.file_id, sound.title, sound.artist) == (files["d/a"].file_id, "Title", "Artist")
     ids = [file.file_id for file in files.values()]
-    assert {sound.file.path for sound in scan.db.enrichment.sounds_of(ids)} == {"d/a", "d/b"}
+    assert {sound.file.path for sound in scan.db.enrichment.sounds_of(ids)} == {"d/a", "d/b", "d/silent"}
 
 
 def test_it_is_known_whether_any_sound_is_known(scan: Scan) -> None:

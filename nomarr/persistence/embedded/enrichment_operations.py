@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from nomarr.helpers.dto.enrichment import (
@@ -170,8 +170,15 @@ class SqliteEnrichment:
     def knows_any_sound(self) -> bool:
         return bool(self._connections.read("SELECT 1 FROM enrichment WHERE audio_bytes IS NOT NULL LIMIT 1"))
 
-    def with_audio_bytes(self, lengths: Sequence[int]) -> list[KnownSound]:
+    def audio_lengths(self, lengths: Collection[int]) -> dict[int, int]:
+        return self._counted("audio_bytes", lengths)
+
+    def with_audio_bytes(self, lengths: Collection[int]) -> list[KnownSound]:
         return list(self._sounds("e.audio_bytes", lengths, "e.audio_hash IS NOT NULL"))
+
+    def with_audio_hashes(self, hashes: Collection[str], *, at_most: int) -> list[KnownSound]:
+        rare = [audio_hash for audio_hash, count in self._counted("audio_hash", hashes).items() if count <= at_most]
+        return list(self._sounds("e.audio_hash", rare, "TRUE"))
 
     def missing_at(self, library_id: str, paths: Sequence[str]) -> list[KnownSound]:
         return list(
@@ -181,11 +188,12 @@ class SqliteEnrichment:
                 # The plus keeps SQLite from walking through every missing file of the library instead of the paths.
                 "+f.missing_since IS NOT NULL AND e.fingerprint IS NOT NULL AND f.library_id = ?",
                 library_id,
+                tags=True,
             )
         )
 
     def sounds_of(self, file_ids: Sequence[str]) -> list[KnownSound]:
-        return list(self._sounds("f.file_id", file_ids, "e.fingerprint IS NOT NULL"))
+        return list(self._sounds("f.file_id", file_ids, "TRUE", tags=True))
 
     def same_audio(self, library_id: str) -> Iterator[list[FileRecord]]:
         hashes = self._connections.read(
@@ -211,10 +219,25 @@ class SqliteEnrichment:
         )
         return {file_id: (fingerprint, seconds) for file_id, fingerprint, seconds in rows}
 
-    def _sounds(self, column: str, values: Sequence[Any], condition: str, *more: object) -> Iterator[KnownSound]:
-        for chunk in chunks(values):
+    def _counted(self, column: str, values: Collection[Any]) -> dict[Any, int]:
+        counts: dict[Any, int] = {}
+        for chunk in chunks(list(values)):
             rows = self._connections.read(
-                f"SELECT {_FILE}, {ENRICHMENT_COLUMNS}, f.tags FROM enrichment e"
+                f"SELECT {column}, COUNT(*) FROM enrichment WHERE {column} IN ({placeholders(len(chunk))})"
+                f" GROUP BY {column}",
+                tuple(chunk),
+            )
+            counts.update((value, count) for value, count in rows)
+        return counts
+
+    def _sounds(
+        self, column: str, values: Collection[Any], condition: str, *more: object, tags: bool = False
+    ) -> Iterator[KnownSound]:
+        """Reading tags takes longer than everything else together."""
+        said = "f.tags" if tags else "'{}' AS tags"
+        for chunk in chunks(list(values)):
+            rows = self._connections.read(
+                f"SELECT {_FILE}, {ENRICHMENT_COLUMNS}, {said} FROM enrichment e"
                 " JOIN library_files f ON f.row_id = e.row_id"
                 f" WHERE {column} IN ({placeholders(len(chunk))}) AND {condition}",
                 (*chunk, *more),

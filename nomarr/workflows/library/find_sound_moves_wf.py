@@ -43,6 +43,8 @@ Answer = TypeVar("Answer")
 _LENGTH: Final = FileSkill(audio_length_or_none, nothing_known)
 _HASH: Final = FileSkill(audio_hash_or_none, nothing_known)
 _TAGS: Final = FileSkill(tags_or_none, nothing_known)
+_MANY: Final = 50
+"""A length or a hash that more files have than this tells little about which of them a new file is."""
 _IN_THREAD: Final = 256
 """Up to so many files are looked into in a thread: starting worker processes costs as much."""
 
@@ -74,9 +76,10 @@ class SoundMoveFinder:
 
     async def _find_same_audio(self, known_moves: Sequence[Move]) -> list[Move]:
         lengths = await self._look_into(_LENGTH, list(self._arrived_paths(known_moves)))
-        sounds = await self._in_thread(lambda: self._gone_sounds(lengths, known_moves))
-        wanted = {sound.known.audio_bytes for sound in sounds}
+        gone = _Gone(self.db, self.survey, known_moves)
+        wanted = await self._in_thread(lambda: self._lengths_of_gone(lengths, gone))
         hashes = await self._look_into(_HASH, [path for path, length in lengths.items() if length in wanted])
+        sounds = await self._in_thread(lambda: gone.among(self._known_by_hash(hashes.values())))
         return match_hashes(hashes, sounds, self.library.library_id)
 
     def _arrived_paths(self, known_moves: Sequence[Move]) -> Iterator[str]:
@@ -86,23 +89,24 @@ class SoundMoveFinder:
                 if (path := diff.path_at(index)) not in taken:
                     yield path
 
-    def _gone_sounds(self, lengths: dict[str, int], known_moves: Sequence[Move]) -> list[KnownSound]:
-        """Sounds as long as those of new files, of files that are not where they were.
+    def _lengths_of_gone(self, lengths: dict[str, int], gone: _Gone) -> set[int]:
+        """The lengths of audio that a file has which is not where it was.
 
         A file that was only saved anew has the length that is known at its path: it is taken out of `lengths`.
         """
-        departed = {row.file_id for row in self.survey.departed()}
-        moved = {move.file.file_id for move in known_moves}
-        elsewhere = Elsewhere(self.db)
-        gone = []
-        for sound in self.db.enrichment.with_audio_bytes(sorted(set(lengths.values()))):
-            file = sound.file
-            is_own = file.library_id == self.library.library_id and not file.displaced
-            if is_own and lengths.get(file.path) == sound.known.audio_bytes:
-                del lengths[file.path]
-            elif file.file_id not in moved and (file.file_id in departed or elsewhere.has_left(file)):
-                gone.append(sound)
-        return gone
+        replaced = [row.file_id for diff in self.survey.diffs for row in diff.replaced.values()]
+        for sound in self.db.enrichment.sounds_of(replaced):
+            if lengths.get(sound.file.path) == sound.known.audio_bytes:
+                del lengths[sound.file.path]
+        counts = self.db.enrichment.audio_lengths(set(lengths.values()))
+        rare = [length for length, count in counts.items() if count <= _MANY]
+        found = {sound.known.audio_bytes for sound in gone.among(self.db.enrichment.with_audio_bytes(rare))}
+        # Where very many files are equally long, hashing the new one is less work than looking for all of them.
+        return {length for length, count in counts.items() if count > _MANY or length in found}
+
+    def _known_by_hash(self, hashes: Iterable[str]) -> list[KnownSound]:
+        # What very many files hold, silence for one, tells nothing about any of them.
+        return self.db.enrichment.with_audio_hashes(set(hashes), at_most=_MANY)
 
     # -- the same recording in another format ------------------------------------------------------------------
 
@@ -187,6 +191,24 @@ class SoundMoveFinder:
     async def _in_thread(self, work: Callable[[], Answer]) -> Answer:
         # It asks the disk, too, perhaps one that hangs: a cancelled scan does not wait for it.
         return await anyio.to_thread.run_sync(work, limiter=self.threads, abandon_on_cancel=True)
+
+
+class _Gone:
+    """Which of the known files are not where they were, beside those whose new place is known already."""
+
+    def __init__(self, db: Database, survey: Survey, known_moves: Sequence[Move]) -> None:
+        self._departed = {row.file_id for row in survey.departed()}
+        self._moved = {move.file.file_id for move in known_moves}
+        self._elsewhere = Elsewhere(db)
+
+    def among(self, sounds: Iterable[KnownSound]) -> list[KnownSound]:
+        """Asks the disk about files that the scan did not look at."""
+        return [sound for sound in sounds if self._is_gone(sound.file)]
+
+    def _is_gone(self, file: KnownFile) -> bool:
+        if file.file_id in self._moved:
+            return False
+        return file.file_id in self._departed or self._elsewhere.has_left(file)
 
 
 def _sounding_like(heard: Fingerprint, sounds: Iterable[KnownSound]) -> list[KnownFile]:
