@@ -30,8 +30,8 @@ def root(tmp_path: Path) -> Path:
 def test_folders_and_names_come_sorted_and_only_what_is_ours(root: Path) -> None:
     found = walk(root)
     assert list(found) == ["", "a", "a/x", "b"]
-    assert found["b"].names == ["1.mp3", "2.mp3"]
-    assert found["a"].names == ["cover.jpg", "list.m3u"]
+    assert found["b"].names == ("1.mp3", "2.mp3")
+    assert found["a"].names == ("cover.jpg", "list.m3u")
     assert (found["a"].audio_files, found["a/x"].audio_files) == (0, 1)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from nomarr.helpers.dto.files import FileStat, FolderListing, IgnoreRule, KnownFile, KnownSidecar
+from nomarr.helpers.dto.files import FileStat, FolderListing, IgnoreRule, KnownFile, KnownSidecar, no_entries
 from nomarr.helpers.file_kinds import FileKind, kind_of
 from nomarr.helpers.paths_helper import join, name_of
 
@@ -18,24 +18,27 @@ _CLOCK_SKEW: Final = 2.0
 
 @dataclass(slots=True)
 class FolderDiff:
-    """What differs between a folder and its rows. Numbers point into `listing.names`."""
+    """What differs between a folder and its rows. Numbers point into `listing.names`.
+
+    As with listings, a scan keeps those of all new folders, and what most of them do not have is shared.
+    """
 
     listing: FolderListing
-    new: list[int] = field(default_factory=list)
-    changed: dict[int, KnownFile] = field(default_factory=dict)
+    new: tuple[int, ...] = ()
+    changed: Mapping[int, KnownFile] = field(default_factory=no_entries)
     """Files to read again, with their rows."""
-    replaced: dict[int, KnownFile] = field(default_factory=dict)
+    replaced: Mapping[int, KnownFile] = field(default_factory=no_entries)
     """Those of `changed` whose inode is another one: perhaps another file was moved here."""
-    seen: dict[int, KnownFile] = field(default_factory=dict)
+    seen: Mapping[int, KnownFile] = field(default_factory=no_entries)
     """Files that are there with the numbers of their rows, though the rows say missing, hidden, or another disk."""
-    gone: list[KnownFile] = field(default_factory=list)
-    unsure: list[KnownFile] = field(default_factory=list)
+    gone: tuple[KnownFile, ...] = ()
+    unsure: tuple[KnownFile, ...] = ()
     """Instead of `gone`, if the folder changed while it was listed."""
-    hidden: list[tuple[KnownFile, IgnoreRule]] = field(default_factory=list)
+    hidden: tuple[tuple[KnownFile, IgnoreRule], ...] = ()
     """Rows that a rule hides now, with the rule."""
-    sidecars: list[int] = field(default_factory=list)
+    sidecars: tuple[int, ...] = ()
     """Playlists and images to record."""
-    gone_sidecars: list[str] = field(default_factory=list)
+    gone_sidecars: tuple[str, ...] = ()
     unchanged: int = 0
 
     @property
@@ -71,24 +74,24 @@ def diff_folder(
         read_everything: a full scan: what is equal is read again all the same.
         timestamp_granularity: seconds within which two changes of a file may bear the same time.
     """
-    diff = FolderDiff(listing)
     by_name = {name_of(row.path): row for row in rows if not row.displaced}
     known_sidecars = {name_of(sidecar.path): sidecar for sidecar in sidecars}
+    new: list[int] = []
+    found: dict[int, KnownFile] = {}
+    changed_sidecars: list[int] = []
     for index, name in enumerate(listing.names):
         if kind_of(name) is not FileKind.AUDIO:
             known = known_sidecars.pop(name, None)
             if known is None or known.stat != listing.stat_at(index):
-                diff.sidecars.append(index)
-            continue
-        row = by_name.pop(name, None)
-        if row is None:
-            diff.new.append(index)
-            continue
-        _compare(diff, index, row, read_everything, timestamp_granularity)
-    for name, row in by_name.items():
-        _judge_absent(diff, name, row)
-    diff.gone += [row for row in rows if row.displaced and row.is_present]
-    diff.gone_sidecars += [sidecar.path for name, sidecar in known_sidecars.items() if name not in listing.unknown]
+                changed_sidecars.append(index)
+        elif (row := by_name.pop(name, None)) is None:
+            new.append(index)
+        else:
+            found[index] = row
+    diff = FolderDiff(listing, tuple(new), sidecars=tuple(changed_sidecars))
+    _compare_found(diff, found, read_everything, timestamp_granularity)
+    _judge_absent(diff, by_name, [row for row in rows if row.displaced and row.is_present])
+    diff.gone_sidecars = tuple(sidecar.path for name, sidecar in known_sidecars.items() if name not in listing.unknown)
     return diff
 
 
@@ -97,25 +100,32 @@ def may_have_changed_unseen(stat: FileStat, read_at: float, timestamp_granularit
     return read_at - timestamp_granularity < stat.changed_at < read_at + _CLOCK_SKEW
 
 
-def _compare(diff: FolderDiff, index: int, row: KnownFile, read_everything: bool, timestamp_granularity: float) -> None:
-    stat = diff.listing.stat_at(index)
-    if stat != row.stat:
-        diff.changed[index] = row
-        if stat.inode != row.stat.inode:
-            diff.replaced[index] = row
-    elif read_everything or may_have_changed_unseen(stat, row.read_at, timestamp_granularity):
-        diff.changed[index] = row
-    elif not row.is_present or row.device != diff.listing.device:
-        diff.seen[index] = row
-    else:
-        diff.unchanged += 1
+def _compare_found(
+    diff: FolderDiff, found: Mapping[int, KnownFile], read_everything: bool, timestamp_granularity: float
+) -> None:
+    listing = diff.listing
+    changed: dict[int, KnownFile] = {}
+    replaced: dict[int, KnownFile] = {}
+    seen: dict[int, KnownFile] = {}
+    for index, row in found.items():
+        stat = listing.stat_at(index)
+        if stat != row.stat:
+            changed[index] = row
+            if stat.inode != row.stat.inode:
+                replaced[index] = row
+        elif read_everything or may_have_changed_unseen(stat, row.read_at, timestamp_granularity):
+            changed[index] = row
+        elif not row.is_present or row.device != listing.device:
+            seen[index] = row
+    diff.changed = changed or no_entries()
+    diff.replaced = replaced or no_entries()
+    diff.seen = seen or no_entries()
+    diff.unchanged = len(found) - len(changed) - len(seen)
 
 
-def _judge_absent(diff: FolderDiff, name: str, row: KnownFile) -> None:
-    if name in diff.listing.unknown:
-        return
-    if (rule := diff.listing.ignored_files.get(name)) is not None:
-        if row.is_present:
-            diff.hidden.append((row, rule))
-    elif row.is_present:
-        diff.gone.append(row)
+def _judge_absent(diff: FolderDiff, by_name: Mapping[str, KnownFile], displaced: Sequence[KnownFile]) -> None:
+    listing = diff.listing
+    absent = {name: row for name, row in by_name.items() if row.is_present and name not in listing.unknown}
+    ignored = listing.ignored_files
+    diff.hidden = tuple((row, ignored[name]) for name, row in absent.items() if name in ignored)
+    diff.gone = (*(row for name, row in absent.items() if name not in ignored), *displaced)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from array import array
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -17,7 +18,7 @@ from nomarr.components.library.ignore_rules_comp import (
     junk_rule,
     read_rule_file,
 )
-from nomarr.helpers.dto.files import FolderListing, IgnoreRule, int64
+from nomarr.helpers.dto.files import FolderListing, IgnoreRule, int64, no_entries
 from nomarr.helpers.dto.library import ScanTarget
 from nomarr.helpers.exceptions import InvalidPath
 from nomarr.helpers.file_kinds import IGNORE_FILES, RULE_FILES, SKIP_FILE, FileKind, kind_of
@@ -53,7 +54,8 @@ class FolderWalker:
         self._root = root
         self._rules = rules
         self._stable_identity = stable_identity
-        self._visited: set[tuple[int, int]] = set()
+        self._visited: defaultdict[int, set[int]] = defaultdict(set)
+        """Device to the inodes of the folders on it."""
 
     def walk(self, target: ScanTarget) -> Iterator[FolderListing]:
         """The folder of `target` and, if it is recursive, everything below it, depth first, sorted."""
@@ -95,25 +97,26 @@ class FolderWalker:
     def _list(self, folder: str, rules: IgnoreRules) -> tuple[FolderListing, IgnoreRules]:
         listing = FolderListing(folder, 0)
         absolute = self.absolute(folder)
+        unknown: dict[str, str] = {}
         try:
             status = os.stat(absolute)
             listing.device, listing.mtime_ns = status.st_dev, status.st_mtime_ns
-            identity = (status.st_dev, status.st_ino)
-            if identity in self._visited:
+            visited = self._visited[status.st_dev]
+            if status.st_ino in visited:
                 listing.ignored_by = IgnoreRule("this folder is in the library already, under another name")
                 return listing, rules
-            candidates, subfolders, rule_files, count = _entries(absolute, listing.unknown)
+            candidates, subfolders, rule_files, count = _entries(absolute, unknown)
             rules, skip = self._with_rule_files(folder, rules, rule_files)
         except OSError as error:
             listing.error = reason_of(error)
             return listing, rules
-        self._visited.add(identity)
+        visited.add(status.st_ino)
         listing.is_empty = count == 0
         if skip is not None:
             listing.ignored_by = skip
             return listing, rules
         self._choose_subfolders(listing, subfolders, rules)
-        self._choose_files(listing, candidates, rules)
+        self._choose_files(listing, candidates, rules, unknown)
         listing.digest = self._digest(listing, rules)
         return listing, rules
 
@@ -138,30 +141,37 @@ class FolderWalker:
         return rules, None
 
     def _choose_subfolders(self, listing: FolderListing, names: list[str], rules: IgnoreRules) -> None:
+        subfolders: list[str] = []
+        ignored: dict[str, IgnoreRule] = {}
         for name in sorted(names):
             rule = junk_rule(name, is_folder=True)
             if rule is None and rules.files:
                 rule = rules.rule_for(join(listing.path, name), is_folder=True)
             if rule is None:
-                listing.subfolders.append(name)
+                subfolders.append(name)
             else:
-                listing.ignored_folders[name] = rule
+                ignored[name] = rule
+        listing.subfolders = tuple(subfolders)
+        listing.ignored_folders = ignored or no_entries()
 
-    def _choose_files(self, listing: FolderListing, candidates: list[_Candidate], rules: IgnoreRules) -> None:
+    def _choose_files(
+        self, listing: FolderListing, candidates: list[_Candidate], rules: IgnoreRules, unknown: dict[str, str]
+    ) -> None:
         # The innermost loop of a scan: twenty thousand turns in the time that `find` needs.
-        names = listing.names
+        names: list[str] = []
         numbers: list[int] = []
+        ignored: dict[str, IgnoreRule] = {}
         stable = self._stable_identity
         for name, entry, kind in sorted(candidates):
             if rules.files or name.startswith(JUNK_FILE_PREFIXES):
                 rule = junk_rule(name, is_folder=False) or rules.rule_for(join(listing.path, name), is_folder=False)
                 if rule is not None:
-                    listing.ignored_files[name] = rule
+                    ignored[name] = rule
                     continue
             try:
                 status = entry.stat(follow_symlinks=False) if not entry.is_symlink() else self._status_of_link(entry)
             except (OSError, InvalidPath) as error:
-                listing.unknown[name] = reason_of(error)
+                unknown[name] = reason_of(error)
                 continue
             names.append(name)
             if kind is FileKind.AUDIO:
@@ -170,7 +180,10 @@ class FolderWalker:
                 numbers += (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
             else:
                 numbers += (status.st_size, status.st_mtime_ns, 0, 0)
-        listing.stats = _int64_array(numbers)
+        listing.names = tuple(names)
+        listing.stats = _int64_bytes(numbers)
+        listing.ignored_files = ignored or no_entries()
+        listing.unknown = unknown or no_entries()
 
     def _status_of_link(self, entry: os.DirEntry[str]) -> os.stat_result:
         target = os.path.realpath(entry.path)
@@ -184,7 +197,7 @@ class FolderWalker:
             return ""
         digest = xxhash.xxh3_128(_DIGEST_VERSION)
         digest.update(os.fsencode("/".join(listing.names)))
-        digest.update(listing.stats.tobytes())
+        digest.update(listing.stats)
         digest.update(f"/{listing.device if self._stable_identity else 0}/{rules.digest}".encode())
         return digest.hexdigest()
 
@@ -242,8 +255,8 @@ def _entries(absolute: str, unknown: dict[str, str]) -> tuple[list[_Candidate], 
     return candidates, subfolders, rule_files, count
 
 
-def _int64_array(numbers: list[int]) -> array[int]:
+def _int64_bytes(numbers: list[int]) -> bytes:
     try:
-        return array("q", numbers)
+        return array("q", numbers).tobytes()
     except OverflowError:
-        return array("q", map(int64, numbers))
+        return array("q", map(int64, numbers)).tobytes()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from nomarr.helpers.dto.tags import AudioTags
 
@@ -22,6 +22,7 @@ __all__ = [
     "Playlist",
     "PlaylistEntry",
     "int64",
+    "no_entries",
 ]
 
 STAT_FIELDS = 4
@@ -58,6 +59,14 @@ class FileStat(NamedTuple):
         return self.ctime_ns in (0, now.ctime_ns)
 
 
+_NO_ENTRIES: Final[Mapping[Any, Any]] = MappingProxyType({})
+
+
+def no_entries() -> Mapping[Any, Any]:
+    """An empty mapping that nobody can write to, so that everybody can share it."""
+    return _NO_ENTRIES
+
+
 @dataclass(frozen=True, slots=True)
 class IgnoreRule:
     """Why something on the disk is not part of the library; `str()` is for people."""
@@ -74,25 +83,27 @@ class IgnoreRule:
 class FolderListing:
     """One folder as one look at the disk found it.
 
-    The numbers of all files stand in one array, four for each name: a scan of a million new files
-    keeps all of them in memory, and an object for each would cost three times as much.
+    A scan of a million new files keeps all of their folders in memory. So the numbers of all files of a folder stand in
+    one row of bytes, as an object for each would cost three times as much; and what most folders do not have, such as
+    ignored files, is one empty value that they share.
     """
 
     path: str
     device: int
     mtime_ns: int = 0
     """The folder's own, before it was listed: another value afterwards means that entries came or went meanwhile."""
-    names: list[str] = field(default_factory=list)
+    names: tuple[str, ...] = ()
     """Audio files, playlists and images, sorted."""
     audio_files: int = 0
     """How many of `names` are audio files."""
-    stats: array[int] = field(default_factory=lambda: array("q"))
+    stats: bytes = b""
+    """Four signed numbers of 64 bits for each of `names`."""
     digest: str = ""
-    subfolders: list[str] = field(default_factory=list)
-    ignored_files: dict[str, IgnoreRule] = field(default_factory=dict)
+    subfolders: tuple[str, ...] = ()
+    ignored_files: Mapping[str, IgnoreRule] = field(default_factory=no_entries)
     """Name to the rule that hides it."""
-    ignored_folders: dict[str, IgnoreRule] = field(default_factory=dict)
-    unknown: dict[str, str] = field(default_factory=dict)
+    ignored_folders: Mapping[str, IgnoreRule] = field(default_factory=no_entries)
+    unknown: Mapping[str, str] = field(default_factory=no_entries)
     """Name to the reason why it could not be looked at."""
     error: str | None = None
     """Why the folder itself could not be listed; everything in it is unknown then."""
@@ -104,11 +115,11 @@ class FolderListing:
     def stat_at(self, index: int) -> FileStat:
         """The numbers of `names[index]`."""
         start = index * STAT_FIELDS
-        return FileStat(*self.stats[start : start + STAT_FIELDS])
+        return FileStat(*self._numbers[start : start + STAT_FIELDS])
 
     def inode_at(self, index: int) -> int:
         """The inode of `names[index]`."""
-        return self.stats[index * STAT_FIELDS + 3]
+        return self._numbers[index * STAT_FIELDS + 3]
 
     def __iter__(self) -> Iterator[tuple[str, FileStat]]:
         return ((name, self.stat_at(index)) for index, name in enumerate(self.names))
@@ -118,11 +129,15 @@ class FolderListing:
 
         Judged by the ctime, which nobody can set, and by the mtime where there is no ctime to be had.
         """
-        changes = self.stats[2::STAT_FIELDS]
+        changes = self._numbers[2::STAT_FIELDS]
         if not any(changes):
-            changes = self.stats[1::STAT_FIELDS]
+            changes = self._numbers[1::STAT_FIELDS]
         since_ns, until_ns = int(since * 1e9), int(until * 1e9)
         return any(since_ns < change < until_ns for change in changes)
+
+    @property
+    def _numbers(self) -> memoryview[int]:
+        return memoryview(self.stats).cast("q")
 
 
 @dataclass(frozen=True, slots=True)

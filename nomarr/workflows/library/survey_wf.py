@@ -220,7 +220,7 @@ class _Surveyor:
             self.survey.changing.add(listing.path)
             if not self._rules.final_look:
                 # A file renamed while its folder is listed may show under neither name.
-                diff.unsure, diff.gone = diff.gone, []
+                diff.unsure, diff.gone = diff.gone, ()
 
     def _entries_changed(self, listing: FolderListing) -> bool:
         try:
