@@ -307,6 +307,9 @@ class EnrichmentStore(Protocol):
     def with_audio_hashes(self, hashes: Collection[str], *, at_most: int) -> list[KnownSound]:
         """Files of all libraries, missing ones too, with one of these hashes; of a hash that more have, none."""
 
+    def folders_of_missing(self, library_id: str, folders: Sequence[str]) -> set[str]:
+        """Those of the folders that a file was in which is missing."""
+
     def missing_at(self, library_id: str, paths: Sequence[str]) -> list[KnownSound]:
         """Missing files with a fingerprint that were last at one of these paths."""
 

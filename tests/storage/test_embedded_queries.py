@@ -151,6 +151,8 @@ def test_sounds_are_found_by_what_is_asked_for(filled: Scan, path: Path, stateme
     enrichment = filled.db.enrichment
     for ask, index in (
         (lambda: enrichment.missing_at("music", ["A", "B"]), "library_files_by_path"),
+        (lambda: enrichment.folders_of_missing("music", ["A", "B"]), "library_files_by_folder"),
+        (lambda: enrichment.audio_lengths({1, 2}), "enrichment_by_audio_bytes"),
         (lambda: enrichment.with_audio_bytes([1, 2]), "enrichment_by_audio_bytes"),
         (lambda: enrichment.sounds_of(["a", "b"]), "sqlite_autoindex_library_files_1"),
         (lambda: enrichment.next_jobs(now=1e12, limit=10), "library_files_due_art"),

@@ -327,6 +327,8 @@ def test_missing_files_are_found_by_the_path_that_they_had(scan: Scan, other: Sc
     finish(scan, "d/silent", fingerprint=None)
     finish(other, "d/a")
     scan.write(gone=[gone(files[path]) for path in ("d/a", "d/silent")])
+    assert scan.db.enrichment.folders_of_missing("music", ["d", "x", ""]) == {"d"}
+    assert scan.db.enrichment.folders_of_missing("other", ["d"]) == set()
     [sound] = scan.db.enrichment.missing_at("music", ["d/a", "d/b", "d/silent", "x"])
     assert (sound.file.file_id, sound.title, sound.artist) == (files["d/a"].file_id, "Title", "Artist")
     ids = [file.file_id for file in files.values()]

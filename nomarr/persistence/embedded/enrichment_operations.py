@@ -17,7 +17,7 @@ from nomarr.helpers.dto.enrichment import (
 )
 from nomarr.helpers.dto.files import FileRecord, FileStat
 from nomarr.helpers.dto.scan import LeaseOwner
-from nomarr.helpers.paths_helper import unescaped
+from nomarr.helpers.paths_helper import escaped, unescaped
 from nomarr.persistence.embedded.connection import SqliteConnections
 from nomarr.persistence.embedded.rows_operations import (
     ENRICHMENT_COLUMNS,
@@ -179,6 +179,18 @@ class SqliteEnrichment:
     def with_audio_hashes(self, hashes: Collection[str], *, at_most: int) -> list[KnownSound]:
         rare = [audio_hash for audio_hash, count in self._counted("audio_hash", hashes).items() if count <= at_most]
         return list(self._sounds("e.audio_hash", rare, "TRUE"))
+
+    def folders_of_missing(self, library_id: str, folders: Sequence[str]) -> set[str]:
+        found: set[str] = set()
+        for chunk in chunks([escaped(folder) for folder in folders]):
+            rows = self._connections.read(
+                "SELECT DISTINCT folder FROM library_files WHERE library_id = ?"
+                # The plus keeps SQLite from walking through every missing file of the library instead of the folders.
+                f" AND folder IN ({placeholders(len(chunk))}) AND +missing_since IS NOT NULL",
+                (library_id, *chunk),
+            )
+            found.update(unescaped(row["folder"]) for row in rows)
+        return found
 
     def missing_at(self, library_id: str, paths: Sequence[str]) -> list[KnownSound]:
         return list(

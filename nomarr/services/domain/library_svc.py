@@ -173,7 +173,7 @@ class LibraryService:
 
         Raises `LibraryNotFound`, `ConfigurationError`, `LibraryAlreadyExists`.
         """
-        await self.get_library(library_id)
+        await self._require_library(library_id)
         await self._in_thread(
             partial(
                 self._db.library.update_library,
@@ -192,7 +192,7 @@ class LibraryService:
 
         Also accepts a new disk at the old path. Raises `LibraryNotFound`, `InvalidPath`, `LibraryAlreadyExists`.
         """
-        await self.get_library(library_id)
+        await self._require_library(library_id)
         root = await self._in_thread(partial(_existing_folder, new_path))
         await self._in_thread(partial(self._db.library.update_library, library_id, root_path=root))
         return await self.get_library(library_id)
@@ -279,7 +279,7 @@ class LibraryService:
         if path_changes and len(by_library) > 1:
             raise ValueError("path changes belong to one library; scan each library with its own")
         for library_id in by_library:
-            await self.get_library(library_id)
+            await self._require_library(library_id)
         handles = []
         for library_id, its_targets in by_library.items():
             handle = await self._queue.ask(library_id, its_targets, options, wait=wait, path_changes=path_changes)
@@ -302,7 +302,7 @@ class LibraryService:
         Raises:
             LibraryNotFound: if there is no such library; everything else comes from the handle's `result`.
         """
-        await self.get_library(library_id)
+        await self._require_library(library_id)
         options = replace(self._settings.scan, full=full, dry_run=dry_run, accept_losses=accept_losses)
         return await self._queue.ask(library_id, [ScanTarget(library_id)], options, wait=wait)
 
@@ -381,7 +381,7 @@ class LibraryService:
         self, library_id: str, *, folder: str = "", missing: bool = False, query: str | None = None
     ) -> AsyncIterator[list[FileRecord]]:
         """As `list_files`, a thousand at a time, for libraries of any size."""
-        await self.get_library(library_id)
+        await self._require_library(library_id)
         normalized = ScanTarget(library_id, folder).folder_path
         records = self._db.library_files.records(library_id, folder=normalized, missing=missing, query=query)
         while page := await self._in_thread(partial(_next_page, records)):
@@ -389,7 +389,7 @@ class LibraryService:
 
     async def list_playlists(self, library_id: str) -> list[Playlist]:
         """The library's playlists with their entries. Raises `LibraryNotFound`."""
-        await self.get_library(library_id)
+        await self._require_library(library_id)
         return await self._in_thread(lambda: list(self._db.library_sidecars.playlists(library_id)))
 
     async def verify(self, library_id: str) -> Verification:
@@ -487,6 +487,12 @@ class LibraryService:
             logger.warning("could not look again at folders that were still changing: %s", error)
         finally:
             self._following_up.discard(library_id)
+
+    async def _require_library(self, library_id: str) -> None:
+        """Raises `LibraryNotFound`; unlike `get_library` it does not count the library's files."""
+        ask = partial(self._db.library.get_library, library_id, self._clock(), counted=False)
+        if await self._in_thread(ask) is None:
+            raise LibraryNotFound(library_id)
 
     async def _keep_queued(self, library_id: str, targets: Sequence[ScanTarget]) -> None:
         await self._in_thread(partial(self._db.library.set_queued_targets, library_id, targets))

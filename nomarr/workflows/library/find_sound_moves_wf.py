@@ -45,7 +45,8 @@ _HASH: Final = FileSkill(audio_hash_or_none, nothing_known)
 _TAGS: Final = FileSkill(tags_or_none, nothing_known)
 _MANY: Final = 50
 """A length or a hash that more files have than this tells little about which of them a new file is."""
-_IN_THREAD: Final = 256
+_LENGTHS_IN_THREAD: Final = 4096
+_IN_THREAD: Final = 512
 """Up to so many files are looked into in a thread: starting worker processes costs as much."""
 
 
@@ -142,7 +143,9 @@ class SoundMoveFinder:
             for row in self.survey.departed()
             if row.file_id not in moved and (folder_of(row.path) in folders or stem_of(row.path) in stems)
         ]
-        missing = self.db.enrichment.missing_at(self.library.library_id, list(_in_other_formats(new)))
+        with_missing = self.db.enrichment.folders_of_missing(self.library.library_id, sorted(folders))
+        beside_missing = [path for path in new if folder_of(path) in with_missing]
+        missing = self.db.enrichment.missing_at(self.library.library_id, list(_in_other_formats(beside_missing)))
         found = {sound.file.file_id: sound for sound in chain(self.db.enrichment.sounds_of(departed), missing)}
         return [sound for file_id, sound in found.items() if file_id not in moved and sound.is_verified]
 
@@ -177,7 +180,7 @@ class SoundMoveFinder:
     async def _look_into(self, skill: FileSkill[str, Answer | None], paths: Sequence[str]) -> dict[str, Answer]:
         """Path to answer, of those that have one."""
         answers: dict[str, Answer] = {}
-        few = len(paths) <= _IN_THREAD
+        few = len(paths) <= (_LENGTHS_IN_THREAD if skill is _LENGTH else _IN_THREAD)
 
         async def look(chunk: list[str]) -> list[Answer | None]:
             return await self.workers.run(skill, [join(self.library.root_path, path) for path in chunk], few=few)
