@@ -38,7 +38,7 @@ class Watched:
         self.scans.clear()
         return self
 
-    def run_until(self, end: float, *, changed: bool = True, fails: bool = False) -> None:
+    def run_until(self, end: float, *, changed: bool = True, fails: bool = False, held_back: bool = False) -> None:
         """Do everything that is due until `end`."""
         while (due_at := self.plan.due_at()) is not None and due_at <= end:
             self.now = max(self.now, due_at)
@@ -49,7 +49,7 @@ class Watched:
             if fails:
                 self.plan.failed(changes, self.now)
             else:
-                self.plan.completed(changes, changed=changed, now=self.now)
+                self.plan.completed(changes, changed=changed, now=self.now, held_back=held_back)
         self.now = max(self.now, end)
 
     def times(self) -> list[float]:
@@ -213,3 +213,17 @@ def test_a_change_that_cannot_be_taken_is_not_lost() -> None:
     watched.write("A/a.mp3")
     assert watched.plan.take(watched.now) is None
     assert watched.plan.take(watched.now + 2) == ChangesToScan((ScanTarget("music", "A", recursive=False),))
+
+
+def test_losses_that_are_held_back_are_judged_again_soon_and_then_ever_less_often() -> None:
+    watched = Watched().scan_first()
+    watched.write("a.flac")
+    watched.run_until(NOON + 2 * HOUR, held_back=True)
+    whole = [time for time, targets in watched.scans if targets == EVERYTHING]
+    waits = [later - earlier for earlier, later in pairwise([watched.scans[0][0], *whole])]
+    assert waits[:6] == [15, 15, 60, 300, 1800, 1800]
+    watched.scans.clear()
+    watched.run_until(watched.now + 1800)
+    assert len(watched.scans) == 1
+    watched.run_until(watched.now + 600)
+    assert len(watched.scans) == 1

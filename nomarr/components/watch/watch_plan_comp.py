@@ -16,6 +16,9 @@ _RETRY_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
 _STORM_SECONDS: Final = (30.0, 60.0, 120.0, 240.0, 480.0, 600.0)
 """Between whole scans that were asked for because events were lost."""
 
+_HELD_BACK_SECONDS: Final = (15.0, 60.0, 300.0, 1800.0)
+"""Between whole scans while losses are held back: what made them so many is often only on its way."""
+
 _FRUITLESS_SCANS: Final = 5
 _HOLD_SECONDS: Final = (60.0, 120.0, 240.0, 480.0, 960.0, 1920.0, 3600.0)
 _MAX_COUNTED: Final = 4096
@@ -40,7 +43,8 @@ class WatchPlan:
 
     Whole scans come when they are asked for, when the library is polled, and from time to time for what makes no event.
     Whole scans because of lost events come ever less often while events keep being lost. Scans that failed are tried
-    again, later each time. A target that was scanned again and again without a changed row has to wait.
+    again, later each time. A target that was scanned again and again without a changed row has to wait. While losses are
+    held back, which only a whole scan can judge, there are more of these.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class WatchPlan:
         self._storms = 0
         self._storm_over_at = 0.0
         self._is_storm = False
+        self._held_back_scans = 0
         self._fruitless: dict[ScanTarget, _Fruitless] = {}
         self._held: dict[ScanTarget, float] = {}
 
@@ -111,11 +116,16 @@ class WatchPlan:
         targets = (*changes.targets, *released)
         return ChangesToScan(targets, changes.path_changes) if targets else None
 
-    def completed(self, changes: ChangesToScan, *, changed: bool, now: float) -> None:
-        """The scan is done; `changed` if a row is another one now."""
+    def completed(self, changes: ChangesToScan, *, changed: bool, now: float, held_back: bool = False) -> None:
+        """The scan is done; `changed` if a row is another one now, `held_back` if losses wait to be confirmed."""
         self._failures = 0
         self._retry_at = 0.0
-        if ScanTarget(self._library_id) in changes.targets:
+        is_whole = ScanTarget(self._library_id) in changes.targets
+        if held_back:
+            self._judge_losses_later(now, is_whole=is_whole)
+        elif is_whole:
+            self._held_back_scans = 0
+        if is_whole:
             self._last_whole_at = now
             spread = 1 + _RECONCILE_SPREAD * (self._random() - 0.5)
             self._reconcile_at = now + self._settings.reconcile_seconds * spread
@@ -144,6 +154,11 @@ class WatchPlan:
         self._held.clear()
         changes = self._pending.take()
         return ChangesToScan((ScanTarget(self._library_id),), changes.path_changes)
+
+    def _judge_losses_later(self, now: float, *, is_whole: bool) -> None:
+        longest = len(_HELD_BACK_SECONDS) - 1
+        self.scan_everything(now + _HELD_BACK_SECONDS[min(self._held_back_scans, longest)])
+        self._held_back_scans += is_whole
 
     def _next_poll_at(self) -> float | None:
         if not self.is_polled or self._last_whole_at is None:

@@ -555,7 +555,7 @@ class LibraryWatch:
     def _scanned(self, changes: ChangesToScan, report: ScanReport) -> None:
         now = self._clock()
         self._counters.last_scan_at = now
-        self._plan.completed(changes, changed=report.changes_detected, now=now)
+        self._plan.completed(changes, changed=report.changes_detected, now=now, held_back=report.files_held_back > 0)
         self._say(WatchMessageType.SCAN_COMPLETED, report=report)
         is_whole = ScanTarget(self._library.library_id) in changes.targets
         if is_whole or report.files_held_back:
