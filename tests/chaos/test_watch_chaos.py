@@ -303,14 +303,14 @@ def bring_back(place: Place) -> None:
     for folder in pretended:
         while files := [path for path in folder.rglob("*.wav") if not path.is_dir()]:
             for path in files:
-                put_back(path, place.root / path.relative_to(folder))
+                put_back(path, place.root / path.relative_to(folder), place.root)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def put_back(path: Path, target: Path) -> None:
-    """Move a file, unless an operation was faster: then it is gone, or its place is taken by another one."""
+def put_back(path: Path, target: Path, root: Path) -> None:
+    """Move a file, unless an operation was faster; of a name that is kept once only, unless it is there already."""
     with contextlib.suppress(OSError):
-        if target.exists() and not path.name.startswith("keep-"):
+        if not path.name.startswith("keep-") and any(root.rglob(path.name)):
             path.unlink()
             return
         target.parent.mkdir(parents=True, exist_ok=True)

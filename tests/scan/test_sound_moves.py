@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -245,3 +247,42 @@ async def test_the_old_file_was_gone_already(nomarr: Nomarr, tmp_path: Path) -> 
         encode((tmp_path / path.name).read_bytes(), path.with_suffix(".flac"))
     assert (await scan(nomarr, library)).files_moved == 4
     assert numbers(await ids(nomarr, library)) == before
+
+
+async def test_both_were_there_for_a_while(nomarr: Nomarr, tmp_path: Path) -> None:
+    """A program that transcodes writes all files first; whoever watches has scanned them before the old ones go."""
+    root = tmp_path / "songs"
+    songs = make_songs(root, 6, formats=("wav",))
+    library = await nomarr.libraries.add_library("songs", root)
+    await scan(nomarr, library)
+    await nomarr.enrichment.run()
+    before = numbers(await ids(nomarr, library))
+    for path in songs:
+        encode(path.read_bytes(), path.with_suffix(".flac"))
+    assert (await scan(nomarr, library)).files_added == 6
+    for path in songs:
+        path.unlink()
+    report = await scan(nomarr, library)
+    assert (report.files_moved, report.files_processed) == (6, 6)
+    assert numbers(await ids(nomarr, library)) == before
+    await nomarr.enrichment.run()
+    found = await present(nomarr, library)
+    assert {(record.tags.format, record.processing_status) for record in found.values()} == {("flac", "complete")}
+    assert (await scan(nomarr, library)).changes_detected is False
+
+
+async def test_both_were_there_for_long(nomarr: Nomarr, tmp_path: Path) -> None:
+    root = tmp_path / "songs"
+    [path] = make_songs(root, 1, formats=("wav",))
+    encode(path.read_bytes(), path.with_suffix(".flac"))
+    library = await nomarr.libraries.add_library("songs", root)
+    await scan(nomarr, library)
+    await nomarr.enrichment.run()
+    execute(nomarr, "UPDATE library_files SET first_seen_at = first_seen_at - 2 * 24 * 3600")
+    path.unlink()
+    assert (await scan(nomarr, library)).files_moved == 0
+
+
+def execute(nomarr: Nomarr, statement: str) -> None:
+    with closing(sqlite3.connect(nomarr.database.location.removeprefix("sqlite:///"))) as db, db:
+        db.execute(statement)

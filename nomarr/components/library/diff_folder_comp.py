@@ -55,6 +55,14 @@ class FolderDiff:
         """Those of `changed` that are not only to be read again: their numbers are others than those of their rows."""
         return (index for index, row in self.changed.items() if self.listing.stat_at(index) != row.stat)
 
+    def read_again(self, index: int, row: KnownFile) -> None:
+        """Have a file read, and take it for `row`, that seemed to need nothing."""
+        if index in self.new or index in self.changed:
+            return
+        self.unchanged -= index not in self.seen
+        self.seen = {seen: known for seen, known in self.seen.items() if seen != index}
+        self.changed = {**self.changed, index: row}
+
     def path_at(self, index: int) -> str:
         """The normalized path of a listed file."""
         return join(self.listing.path, self.listing.names[index])

@@ -43,8 +43,8 @@ class WatchPlan:
 
     Whole scans come when they are asked for, when the library is polled, and from time to time for what makes no event.
     Whole scans because of lost events come ever less often while events keep being lost. Scans that failed are tried
-    again, later each time. A target that was scanned again and again without a changed row has to wait. While losses are
-    held back, which only a whole scan can judge, there are more of these.
+    again, later each time. A target that was scanned again and again without a changed row has to wait. While losses
+    are held back, which only a whole scan can judge, there are more of these.
     """
 
     def __init__(

@@ -11,6 +11,7 @@ from typing import Final, Generic, Self, TypeVar
 import anyio
 import anyio.to_thread
 
+from nomarr.helpers.paths_helper import join
 from nomarr.workflows.library.task_errors_wf import single_error
 from nomarr.workflows.library.worker_process_wf import WorkerProcess, WorkerWillNotStart
 
@@ -73,6 +74,26 @@ class FileWorkers:
         if rest:
             logger.warning("a file stopped its reader or ended it; %d files are looked at one by one", len(rest))
         return answers + [await self._alone(skill, item) for item in rest]
+
+    async def look_into(
+        self, skill: FileSkill[str, Answer | None], root: str, paths: Sequence[str], *, few: bool
+    ) -> dict[str, Answer]:
+        """Path to answer, of those that have one.
+
+        Args:
+            paths: normalized paths below `root`.
+        """
+        answers: dict[str, Answer] = {}
+
+        async def look(chunk: Sequence[str]) -> list[Answer | None]:
+            return await self.run(skill, [join(root, path) for path in chunk], few=few)
+
+        async def keep(chunk: Sequence[str], found: Sequence[Answer | None]) -> None:
+            answers.update((path, answer) for path, answer in zip(chunk, found, strict=True) if answer is not None)
+
+        chunks = (paths[start : start + READ_CHUNK] for start in range(0, len(paths), READ_CHUNK))
+        await in_order(chunks, look, keep, ahead=2 * int(self._limiter.total_tokens))
+        return answers
 
     async def _alone(self, skill: FileSkill[Item, Answer], item: Item) -> Answer:
         answers = await self._in_process(skill, [item])

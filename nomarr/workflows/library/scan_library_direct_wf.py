@@ -43,7 +43,8 @@ from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.db import Database
 from nomarr.workflows.library.file_workers_wf import READ_CHUNK, FileSkill, FileWorkers, in_order
 from nomarr.workflows.library.find_moves_wf import find_moves
-from nomarr.workflows.library.find_sound_moves_wf import SoundMoveFinder
+from nomarr.workflows.library.find_same_audio_wf import SameAudioFinder
+from nomarr.workflows.library.find_transcoded_wf import TranscodedFinder
 from nomarr.workflows.library.listen_to_file_wf import Listener
 from nomarr.workflows.library.progress_wf import ProgressMeter
 from nomarr.workflows.library.record_sidecars_wf import record_sidecars
@@ -300,18 +301,27 @@ class _Scan:
     # -- moves ------------------------------------------------------------------------------------------------
 
     async def _find_sound_moves(self, survey: Survey, known_moves: Sequence[Move]) -> list[Move]:
+        """Files that are known by their sound; those of them that were not to be read are from now on."""
         self._context.meter.phase = ScanPhase.MOVING
-        keeps_transcoded = self._library.transcode_policy is TranscodePolicy.KEEP_ID
-        finder = SoundMoveFinder(
-            self._db,
-            self._library,
-            survey,
-            self._workers,
-            max(1, self._options.tag_workers),
-            Listener.with_what_is_installed(self._options.file_timeout_seconds) if keeps_transcoded else None,
-            self._context.threads,
-        )
-        return await finder.find(known_moves)
+        if not await self._in_thread(self._db.enrichment.knows_any_sound):
+            return []
+        same_audio = SameAudioFinder(self._db, self._library, survey, self._workers, self._context.threads)
+        moves = await same_audio.find(known_moves)
+        if self._library.transcode_policy is TranscodePolicy.KEEP_ID:
+            transcoded = TranscodedFinder(
+                self._db,
+                self._library,
+                survey,
+                self._workers,
+                Listener.with_what_is_installed(self._options.file_timeout_seconds),
+                max(1, self._options.tag_workers),
+                self._context.threads,
+                self._context.clock(),
+            )
+            moves += await transcoded.find([*known_moves, *moves])
+        for move in moves:
+            survey.read_again(move.to_path, move.file)
+        return moves
 
     async def _write_moves(self, moves: Sequence[Move]) -> None:
         self._context.meter.phase = ScanPhase.MOVING

@@ -14,7 +14,7 @@ from nomarr.components.library.diff_folder_comp import FolderDiff, diff_folder
 from nomarr.components.library.walk_folders_comp import FolderWalker
 from nomarr.helpers.dto.files import FolderListing, IgnoreRule, KnownFile, KnownFolder, KnownSidecar
 from nomarr.helpers.dto.library import Library, ScanTarget
-from nomarr.helpers.paths_helper import folder_of, folders_above, is_within, join, readable
+from nomarr.helpers.paths_helper import folder_of, folders_above, is_within, join, name_of, readable
 from nomarr.persistence.db import Database
 
 __all__ = ["Survey", "SurveyRules", "survey_targets"]
@@ -73,6 +73,12 @@ class Survey:
         for diff in self.diffs:
             yield from diff.gone
             yield from diff.replaced.values()
+
+    def read_again(self, path: str, row: KnownFile) -> None:
+        """See to it that the listed file at `path` is read for `row`, whatever it was compared with."""
+        for diff in self.diffs:
+            if diff.listing.path == folder_of(path):
+                diff.read_again(diff.listing.names.index(name_of(path)), row)
 
     def unsure(self) -> Iterator[KnownFile]:
         """Files that were not listed, though they may be where they were."""
