@@ -45,6 +45,7 @@ class Tools:
         self._monkeypatch = monkeypatch
         self._path = os.environ["PATH"]
         folder.mkdir()
+        (folder / "nothing").mkdir()
         monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{self._path}")
 
     def wrap(self, name: str = FPCALC, *, only: str = "*", do: str = ":") -> None:
@@ -75,7 +76,7 @@ class Tools:
 
     def hide_all(self) -> None:
         """From now on no tool is installed."""
-        self._monkeypatch.setenv("PATH", str(self._folder))
+        self._monkeypatch.setenv("PATH", str(self._folder / "nothing"))
 
     def show_all(self) -> None:
         self._monkeypatch.setenv("PATH", f"{self._folder}{os.pathsep}{self._path}")
@@ -224,10 +225,15 @@ async def errors(nomarr: Nomarr, library: Library) -> dict[str, str]:
 # -- covers ---------------------------------------------------------------------------------------------------
 
 
+def cover_folder(nomarr: Nomarr) -> Path:
+    """Where covers are kept."""
+    assert nomarr.database.own_folder is not None
+    return nomarr.database.own_folder / "covers"
+
+
 def cover_files(nomarr: Nomarr) -> list[Path]:
     """Everything that is kept for covers."""
-    folder = Path(nomarr.database.own_folder or "") / "covers"
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in cover_folder(nomarr).rglob("*") if path.is_file())
 
 
 def is_whole(covers: CoverStore, cover_id: str | None) -> bool:
