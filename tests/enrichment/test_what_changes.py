@@ -210,7 +210,9 @@ async def test_a_file_that_moves_gets_the_image_of_its_new_folder(nomarr: Nomarr
 
 
 @pytest.mark.usefixtures("tools")
-async def test_a_file_that_can_not_be_decoded_still_gets_another_cover(nomarr: Nomarr, root: Path, tools: Tools) -> None:
+async def test_a_file_that_can_not_be_decoded_still_gets_another_cover(
+    nomarr: Nomarr, root: Path, tools: Tools
+) -> None:
     tools.wrap(do="exit 2")
     sound(root / "a.flac")
     library = await add(nomarr, root)

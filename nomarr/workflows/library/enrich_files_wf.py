@@ -40,7 +40,7 @@ from nomarr.helpers.exceptions import CoverFolderUnusable
 from nomarr.helpers.paths_helper import join
 from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.db import Database
-from nomarr.workflows.library.enrichment_lease_wf import enrichment_lease, remove_loose_covers
+from nomarr.workflows.library.enrichment_lease_wf import EnrichmentLease, enrichment_lease, remove_loose_covers
 from nomarr.workflows.library.file_workers_wf import FileSkill, FileWorkers, in_order
 from nomarr.workflows.library.listen_to_file_wf import Listener, UndecodableAudio
 
@@ -82,10 +82,10 @@ async def enrich_files_workflow(
     """
     store = CoverStore(Path(options.cover_folder))
     async with (
-        enrichment_lease(db, store, clock),
+        enrichment_lease(db, store, clock) as lease,
         FileWorkers(options.workers, options.file_timeout_seconds, module=inspect_file_comp.__name__) as workers,
     ):
-        return await _Enricher(db, store, options, hooks, clock, workers, library_id).run()
+        return await _Enricher(db, store, options, hooks, clock, lease, workers, library_id).run()
 
 
 @dataclass(slots=True)
@@ -127,6 +127,7 @@ class _Enricher:
         options: EnrichmentOptions,
         hooks: EnrichmentHooks,
         clock: Clock,
+        lease: EnrichmentLease,
         workers: FileWorkers,
         library_id: str | None,
     ) -> None:
@@ -134,6 +135,7 @@ class _Enricher:
         self._store = store
         self._options = options
         self._clock = clock
+        self._lease = lease
         self._workers = workers
         self._library_id = library_id
         self._listener = Listener.with_what_is_installed(options.file_timeout_seconds)
@@ -202,7 +204,10 @@ class _Enricher:
         for job, file in zip(jobs, files, strict=False):
             if file.store_problem is not None:
                 raise CoverFolderUnusable(self._options.cover_folder, file.store_problem)
-            await self._store_update(self._after_inspection(job, file))
+            update = self._after_inspection(job, file)
+            if not await self._store_update(update) or update.found is None:
+                # What was written for it may have a cover that no file has.
+                self._lease.leaves_covers = True
         self._meter.tell(EnrichmentState.RUNNING)
 
     def _after_inspection(self, job: EnrichmentJob, file: InspectedFile) -> EnrichmentUpdate:
@@ -213,8 +218,13 @@ class _Enricher:
         is_heard = file.found.fingerprint_seconds is not None
         if is_heard:
             return self._completed(job, file.found, file.error)
-        return EnrichmentUpdate(
-            job.file_id, job.stat, ProcessingStatus.ART_DONE, self._clock(), file.found, file.error, job.attempts
+        return _outcome(
+            job,
+            ProcessingStatus.ART_DONE,
+            self._clock(),
+            found=file.found,
+            error=file.error,
+            attempts=job.attempts,
         )
 
     # -- the slow step -----------------------------------------------------------------------------------------
@@ -230,7 +240,7 @@ class _Enricher:
         path = self._path(job)
         found = job.known or Enrichment(job.stat)
         error = job.error
-        if not job.stat.is_still(await self._in_thread(partial(stat_of, path))):
+        if not await self._is_still(job):
             return self._not_now(job)
         try:
             fingerprint = await self._listener.fingerprint(path)
@@ -241,7 +251,7 @@ class _Enricher:
         except UndecodableAudio as problem:
             # The length from its header stays; that is no reason to listen to it again.
             duration, error = None, str(problem)
-        if not job.stat.is_still(await self._in_thread(partial(stat_of, path))):
+        if not await self._is_still(job):
             return self._not_now(job)
         if self._listener.fpcalc is not None:
             found = replace(
@@ -249,7 +259,14 @@ class _Enricher:
                 fingerprint=None if fingerprint is None else fingerprint.compressed,
                 fingerprint_seconds=0.0 if fingerprint is None else fingerprint.duration_seconds,
             )
-        return self._completed(job, replace(found, duration_seconds=duration), error)
+        if self._listener.ffprobe is not None:
+            found = replace(found, duration_seconds=duration)
+        return self._completed(job, found, error)
+
+    async def _is_still(self, job: EnrichmentJob) -> bool:
+        # Abandoned by a cancellation: on a dead network share it may take for ever.
+        look = partial(stat_of, self._path(job))
+        return job.stat.is_still(await anyio.to_thread.run_sync(look, limiter=self._threads, abandon_on_cancel=True))
 
     async def _deliver_nothing(self, _: EnrichmentJob, __: None) -> None:
         """Each file was stored as soon as it was done: a kill costs the files in work only."""
@@ -257,26 +274,26 @@ class _Enricher:
     # -- outcomes ----------------------------------------------------------------------------------------------
 
     def _completed(self, job: EnrichmentJob, found: Enrichment, error: str | None) -> EnrichmentUpdate:
-        return EnrichmentUpdate(job.file_id, job.stat, ProcessingStatus.COMPLETE, None, found, error)
+        return _outcome(job, ProcessingStatus.COMPLETE, None, found=found, error=error)
 
     def _not_now(self, job: EnrichmentJob) -> EnrichmentUpdate:
         """It is gone or another one than the scan saw: the next scan says what it is."""
-        return EnrichmentUpdate(
-            job.file_id, job.stat, job.status, self._clock() + _NOT_NOW_SECONDS, None, job.error, job.attempts
-        )
+        return _outcome(job, job.status, self._clock() + _NOT_NOW_SECONDS, error=job.error, attempts=job.attempts)
 
     def _failure(self, job: EnrichmentJob, error: str) -> EnrichmentUpdate:
         attempts = job.attempts + 1
         wait = _RETRY_SECONDS[job.attempts] if job.attempts < len(_RETRY_SECONDS) else None
         due_at = None if wait is None else self._clock() + wait
-        return EnrichmentUpdate(job.file_id, job.stat, ProcessingStatus.ERROR, due_at, None, error, attempts)
+        return _outcome(job, ProcessingStatus.ERROR, due_at, error=error, attempts=attempts)
 
-    async def _store_update(self, update: EnrichmentUpdate) -> None:
+    async def _store_update(self, update: EnrichmentUpdate) -> bool:
+        """False if the file is another one by now, or gone."""
         if not await self._in_thread(partial(self._db.enrichment.store, update)):
-            return
+            return False
         self._meter.done += 1
         self._meter.completed += update.status is ProcessingStatus.COMPLETE and update.due_at is None
         self._meter.failed += update.status is ProcessingStatus.ERROR
+        return True
 
     # -- around it ---------------------------------------------------------------------------------------------
 
@@ -320,6 +337,18 @@ class _Enricher:
 
     async def _in_thread(self, work: Callable[[], Answer]) -> Answer:
         return await anyio.to_thread.run_sync(work, limiter=self._threads)
+
+
+def _outcome(
+    job: EnrichmentJob,
+    status: ProcessingStatus,
+    due_at: float | None,
+    *,
+    found: Enrichment | None = None,
+    error: str | None = None,
+    attempts: int = 0,
+) -> EnrichmentUpdate:
+    return EnrichmentUpdate(job.file_id, job.stat, status, due_at, found, error, attempts, job.due_at)
 
 
 def _chunks_of_one_disk(jobs: Sequence[EnrichmentJob]) -> Iterator[list[EnrichmentJob]]:
