@@ -78,6 +78,13 @@ class Tools:
         """From now on no tool is installed."""
         self._monkeypatch.setenv("PATH", str(self._folder / "nothing"))
 
+    def show_only(self, name: str) -> None:
+        """From now on only this tool is installed."""
+        only = self._folder / f"only {name}"
+        only.mkdir()
+        (only / name).symlink_to(self._folder / name)
+        self._monkeypatch.setenv("PATH", str(only))
+
     def show_all(self) -> None:
         self._monkeypatch.setenv("PATH", f"{self._folder}{os.pathsep}{self._path}")
 
