@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from enrichment_kit import FFPROBE, FPCALC, Tools, children
+
+# The program that is killed lives with the chaos tests.
+sys.path.insert(0, str(Path(__file__).parents[1] / "chaos"))
 
 
 @pytest.fixture

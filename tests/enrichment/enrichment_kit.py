@@ -28,6 +28,7 @@ from nomarr import FileRecord, Library, Nomarr
 from nomarr.components.media.cover_store_comp import THUMBNAIL_SIZES, CoverStore
 from nomarr.helpers.dto.enrichment import EnrichmentReport
 
+_MARK = "MARK_OF_ENRICHMENT_TEST"
 FPCALC, FFPROBE = "fpcalc", "ffprobe"
 HANGS = "exec sleep 600"
 IGNORES_SIGTERM = "trap '' TERM; sleep 600; sleep 600"
@@ -46,6 +47,8 @@ class Tools:
         self._path = os.environ["PATH"]
         folder.mkdir()
         (folder / "nothing").mkdir()
+        # What is started from now on can be told from everything else, whoever its parent is by then.
+        monkeypatch.setenv(_MARK, str(folder))
         monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{self._path}")
 
     def wrap(self, name: str = FPCALC, *, only: str = "*", do: str = ":") -> None:
@@ -87,6 +90,18 @@ class Tools:
 
     def show_all(self) -> None:
         self._monkeypatch.setenv("PATH", f"{self._folder}{os.pathsep}{self._path}")
+
+    def processes(self) -> list[psutil.Process]:
+        """Everything that was started since these tools are in place and still runs."""
+        every = psutil.process_iter(["environ"])
+        return [one for one in every if (one.info["environ"] or {}).get(_MARK) == str(self._folder) and _runs(one)]
+
+    def wait_until_gone(self, seconds: float = 5.0) -> None:
+        """Until nothing of it runs any more."""
+        deadline = time.monotonic() + seconds
+        while found := self.processes():
+            assert time.monotonic() < deadline, f"still running: {found}"
+            time.sleep(0.01)
 
     def _log(self, name: str) -> Path:
         return self._folder / f"{name}.log"
@@ -266,22 +281,6 @@ async def assert_covers_are_those_of(nomarr: Nomarr, *libraries: Library) -> Non
 def children() -> list[psutil.Process]:
     """What this process started and still runs."""
     return [one for one in psutil.Process().children(recursive=True) if _runs(one)]
-
-
-def running_on(folder: Path) -> list[int]:
-    """Every process, whoever its parent is now, that was given a file below `folder`."""
-    found = []
-    for process in psutil.process_iter(["pid", "cmdline", "environ"]):
-        if any(argument.startswith(f"{folder}{os.sep}") for argument in process.info["cmdline"] or ()):
-            found.append(process.info["pid"])
-    return [pid for pid in found if pid != os.getpid()]
-
-
-def wait_until_gone(folder: Path, seconds: float = 5.0) -> None:
-    deadline = time.monotonic() + seconds
-    while running_on(folder):
-        assert time.monotonic() < deadline, f"still running: {running_on(folder)}"
-        time.sleep(0.01)
 
 
 def _runs(process: psutil.Process) -> bool:

@@ -26,7 +26,6 @@ from enrichment_kit import (
     scan_and_enrich,
     sound,
     statuses,
-    wait_until_gone,
 )
 from support.songs import encode, song
 
@@ -131,7 +130,7 @@ async def test_a_file_that_its_decoder_fails_with(
     bad = (await rows(impatient, library))["bad.flac"]
     assert bad.audio_hash is not None
     assert bad.cover_id is not None
-    wait_until_gone(root)
+    tools.wait_until_gone()
     assert children() == []
 
 
@@ -145,7 +144,7 @@ async def test_a_measuring_tool_that_hangs_costs_the_exact_length_only(
     record = (await rows(impatient, library))["a.aac"]
     assert (record.processing_status, record.last_error) == ("complete", "takes longer than 1 s to measure")
     assert record.fingerprint is not None
-    wait_until_gone(root)
+    tools.wait_until_gone()
 
 
 # -- again ----------------------------------------------------------------------------------------------------

@@ -174,7 +174,7 @@ class EnrichmentOptions:
     cover_folder: str
     """Where covers are stored; absolute. It belongs to one database alone."""
     workers: int = 2
-    """Files worked on at a time; one at a time on a disk that turns."""
+    """Files worked on at a time; from a disk that turns one at a time is read."""
     file_timeout_seconds: float = 120.0
     """How long one step of a file may take."""
     content_hashes: bool = False

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
@@ -21,8 +22,10 @@ from anyio import CapacityLimiter
 
 from nomarr.components.library.file_systems_comp import is_rotational
 from nomarr.components.media import inspect_file_comp
+from nomarr.components.media.audio_file_comp import UnreadableAudio
 from nomarr.components.media.cover_store_comp import CoverStore
 from nomarr.components.media.inspect_file_comp import FileToInspect, InspectedFile, inspect_file, uninspected_file
+from nomarr.components.media.read_ahead_comp import read_ahead
 from nomarr.components.media.read_files_comp import stat_of
 from nomarr.helpers.dto.enrichment import (
     Enrichment,
@@ -54,6 +57,8 @@ _JOBS: Final = 256
 """Files asked for at once. A cover that nobody uses any more is deleted only between two of these."""
 _CHUNK: Final = 8
 """Files handed to a worker process at once: few, because each may bring a cover that takes a while."""
+_HEARD_BYTES: Final = 32 << 20
+"""Two minutes of nearly everything, which is what a fingerprint is made of: of a CD they are 21 MB."""
 _PAUSE_SECONDS: Final = 1.0
 """How often a pause looks whether the scan has ended."""
 _NOT_NOW_SECONDS: Final = 60.0
@@ -117,6 +122,20 @@ class _Meter:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Disk:
+    """How a disk likes to be read."""
+
+    turns: bool
+    readers: CapacityLimiter
+    """How many may read at a time: a head that jumps between two files is slower than one file."""
+
+    @classmethod
+    def of(cls, device: int, workers: int) -> _Disk:
+        turns = is_rotational(device)
+        return cls(turns, CapacityLimiter(1 if turns else workers))
+
+
 class _Enricher:
     """One run."""
 
@@ -141,7 +160,7 @@ class _Enricher:
         self._listener = Listener.with_what_is_installed(options.file_timeout_seconds)
         self._threads = CapacityLimiter(options.workers + 2)
         self._slots = CapacityLimiter(options.workers)
-        self._disks: dict[int, CapacityLimiter] = {}
+        self._disks: dict[int, _Disk] = {}
         self._roots: dict[str, str] = {}
         self._meter = _Meter(hooks)
 
@@ -189,7 +208,7 @@ class _Enricher:
 
     async def _inspect(self, jobs: Sequence[EnrichmentJob]) -> list[InspectedFile]:
         """Empty if a scan wants the disk."""
-        async with self._disk(jobs[0].device):
+        async with self._disk(jobs[0].device).readers:
             if await self._is_scan_running():
                 return []
             items = [
@@ -230,11 +249,22 @@ class _Enricher:
     # -- the slow step -----------------------------------------------------------------------------------------
 
     async def _listen(self, job: EnrichmentJob) -> None:
-        async with self._slots, self._disk(job.device):
+        async with self._slots:
             if await self._is_scan_running():
                 return
+            await self._read_ahead(job)
             await self._store_update(await self._heard(job))
         self._meter.tell(EnrichmentState.RUNNING)
+
+    async def _read_ahead(self, job: EnrichmentJob) -> None:
+        """From a disk that turns one file is read at a time; decoding takes longer and goes on beside it."""
+        disk = self._disk(job.device)
+        if not disk.turns:
+            return
+        async with disk.readers:
+            # What can't be read is met again, and told, by whoever decodes it.
+            with suppress(OSError, UnreadableAudio):
+                await self._abandonable(partial(read_ahead, self._path(job), _HEARD_BYTES))
 
     async def _heard(self, job: EnrichmentJob) -> EnrichmentUpdate:
         path = self._path(job)
@@ -264,9 +294,7 @@ class _Enricher:
         return self._completed(job, found, error)
 
     async def _is_still(self, job: EnrichmentJob) -> bool:
-        # Abandoned by a cancellation: on a dead network share it may take for ever.
-        look = partial(stat_of, self._path(job))
-        return job.stat.is_still(await anyio.to_thread.run_sync(look, limiter=self._threads, abandon_on_cancel=True))
+        return job.stat.is_still(await self._abandonable(partial(stat_of, self._path(job))))
 
     async def _deliver_nothing(self, _: EnrichmentJob, __: None) -> None:
         """Each file was stored as soon as it was done: a kill costs the files in work only."""
@@ -329,11 +357,14 @@ class _Enricher:
     def _path(self, job: EnrichmentJob) -> str:
         return join(self._roots[job.library_id], job.path)
 
-    def _disk(self, device: int) -> CapacityLimiter:
-        """How many may read from this disk at a time: a head that jumps between two files is slower than one file."""
+    def _disk(self, device: int) -> _Disk:
         if device not in self._disks:
-            self._disks[device] = CapacityLimiter(1 if is_rotational(device) else self._options.workers)
+            self._disks[device] = _Disk.of(device, self._options.workers)
         return self._disks[device]
+
+    async def _abandonable(self, work: Callable[[], Answer]) -> Answer:
+        """For what only reads files: on a dead network share it may take for ever, and a cancellation does not."""
+        return await anyio.to_thread.run_sync(work, limiter=self._threads, abandon_on_cancel=True)
 
     async def _in_thread(self, work: Callable[[], Answer]) -> Answer:
         return await anyio.to_thread.run_sync(work, limiter=self._threads)
