@@ -261,16 +261,19 @@ def cancel(request: pytest.FixtureRequest) -> Cancel:
 
 
 async def assert_lease_is_free(nomarr: Nomarr) -> None:
-    owner = this_process()
+    """Afterwards everything is as it was: a name on an expired lease tells of an interruption."""
+    store, owner = nomarr.database.enrichment, this_process()
 
-    def take_and_give() -> bool:
-        taken = nomarr.database.enrichment.take_lease(owner, now=time.time(), lease_seconds=60)
-        if taken:
-            # As somebody does who was interrupted himself: what was there before is not forgotten.
-            nomarr.database.enrichment.take_lease(owner, now=0.0, lease_seconds=0.0)
+    def look() -> bool:
+        was_interrupted = store.holder() is not None
+        taken = store.take_lease(owner, now=time.time(), lease_seconds=60)
+        if was_interrupted:
+            store.take_lease(owner, now=0.0, lease_seconds=0.0)
+        else:
+            store.give_lease_back(owner)
         return taken
 
-    assert await anyio.to_thread.run_sync(take_and_give)
+    assert await anyio.to_thread.run_sync(look)
 
 
 async def test_cancelled_while_it_listens(nomarr: Nomarr, root: Path, tools: Tools, cancel: Cancel) -> None:
