@@ -267,7 +267,7 @@ class EnrichmentStore(Protocol):
     """
 
     def holder(self) -> str | None:
-        """Who enriches, or did until it died; None if the last one gave the lease back."""
+        """Who enriches, or did until it was interrupted; None if the last one gave the lease back."""
 
     def take_lease(self, owner: LeaseOwner, *, now: float, lease_seconds: float, dead_owner: str | None = None) -> bool:
         """Become the one process that enriches this database, or go on being it; False if another one is.
@@ -293,7 +293,8 @@ class EnrichmentStore(Protocol):
         """Make those files due that enrichment failed with, as if it were for the first time; how many."""
 
     def store(self, update: EnrichmentUpdate) -> bool:
-        """Write the outcome of a step; False, and nothing is written, if the row's file is another one by now."""
+        """Write the outcome of a step; False, and nothing is written, if the row's file is another one by now, or if it
+        became due anew since the step began."""
 
     def knows_any_sound(self) -> bool:
         """True if any file has an audio hash."""

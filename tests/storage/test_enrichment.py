@@ -396,3 +396,34 @@ def test_storing_the_same_again_loosens_no_cover(scan: Scan) -> None:
 def test_an_update_of_nobody_is_not_stored(scan: Scan) -> None:
     update = EnrichmentUpdate(fresh_id(), stat(1), ProcessingStatus.COMPLETE, None)
     assert not scan.db.enrichment.store(update)
+
+
+def test_several_files_may_lose_one_cover_at_once(scan: Scan) -> None:
+    scan.add("a", "b", "c")
+    for path in ("a", "b", "c"):
+        finish(scan, path, cover_id="1" * 32)
+    scan.write(upserts=[upsert(path, number=7 + at) for at, path in enumerate("abc")])
+    for path in ("a", "b", "c"):
+        finish(scan, path)
+    assert scan.db.enrichment.loose_covers(limit=10) == ["1" * 32]
+    assert scan.db.enrichment.covers_in_use(["1" * 32]) == set()
+
+
+def test_an_outcome_is_refused_if_the_folder_has_another_image_since(scan: Scan) -> None:
+    scan.add("d/a")
+    job = job_of(scan, "d/a")
+    scan.write(images=[image("d/cover.jpg")])
+    assert not scan.db.enrichment.store(replace(art_done(job), job_due_at=job.due_at))
+    again = job_of(scan, "d/a")
+    assert again.due_at > job.due_at
+    assert scan.db.enrichment.store(replace(art_done(again), job_due_at=again.due_at))
+
+
+def test_another_folder_image_makes_files_due_that_could_not_be_decoded(scan: Scan) -> None:
+    scan.add("d/a")
+    scan.write(upserts=[upsert("d/broken", number=5, tags=unreadable())])
+    job = job_of(scan, "d/a")
+    failed = EnrichmentUpdate(job.file_id, job.stat, ProcessingStatus.ERROR, None, error="can't be decoded", attempts=6)
+    scan.db.enrichment.store(failed)
+    scan.write(images=[image("d/cover.jpg")])
+    assert [(job.path, job.attempts) for job in jobs(scan)] == [("d/a", 6)]

@@ -55,8 +55,10 @@ def inspect_file(item: FileToInspect) -> InspectedFile:
         cover_id, complaint = _stored_cover(item)
     except OSError as error:
         return _judged(item, InspectedFile(error=f"can't be read: {error.strerror or error}"))
-    except (CoverFolderUnusable, StorageFull) as error:
-        return InspectedFile(store_problem=str(error))
+    except CoverFolderUnusable as error:
+        return InspectedFile(store_problem=error.reason)
+    except StorageFull:
+        return InspectedFile(store_problem="its disk is full")
     return _judged(item, InspectedFile(replace(found, cover_id=cover_id), error=complaint))
 
 

@@ -86,13 +86,16 @@ class EnrichmentJob:
     """How often it failed since it last changed."""
     known: Enrichment | None
     """What an earlier step or an earlier state of the file gave."""
+    due_at: float
+    """Since when it waits."""
     error: str | None = None
     """What an earlier step complained of."""
 
 
 @dataclass(frozen=True, slots=True)
 class EnrichmentUpdate:
-    """The outcome of a step. Written only if the file still has the numbers that the step worked with."""
+    """The outcome of a step. Written only if the file still has the numbers that the step worked with, and if nothing
+    has made it due anew meanwhile, such as another image in its folder."""
 
     file_id: str
     stat: FileStat
@@ -103,6 +106,8 @@ class EnrichmentUpdate:
     """None leaves what is stored."""
     error: str | None = None
     attempts: int = 0
+    job_due_at: float | None = None
+    """`EnrichmentJob.due_at` of the step; None: whenever it became due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +174,7 @@ class EnrichmentOptions:
     cover_folder: str
     """Where covers are stored; absolute. It belongs to one database alone."""
     workers: int = 2
-    """Files worked on at a time; one at a time on a disk that turns."""
+    """Files worked on at a time; from a disk that turns one at a time is read."""
     file_timeout_seconds: float = 120.0
     """How long one step of a file may take."""
     content_hashes: bool = False

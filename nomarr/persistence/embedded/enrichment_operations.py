@@ -88,7 +88,7 @@ class SqliteEnrichment:
         for step in EnrichmentStep:
             rows = self._connections.read(
                 f"SELECT f.file_id, f.library_id, f.path, f.size, f.mtime_ns, f.ctime_ns, f.inode, f.device,"
-                f" f.processing_status, f.attempts, f.last_error, {ENRICHMENT_COLUMNS} FROM {FILE_RECORDS}"
+                f" f.processing_status, f.attempts, f.last_error, f.due_at, {ENRICHMENT_COLUMNS} FROM {FILE_RECORDS}"
                 f" WHERE {_WAITING[step]} AND f.due_at <= ? AND {_PRESENT} AND {_REACHABLE}"
                 " AND f.library_id = COALESCE(?, f.library_id) ORDER BY f.first_seen_at DESC LIMIT ?",
                 (now, library_id, limit),
@@ -149,7 +149,8 @@ class SqliteEnrichment:
         def work(db: sqlite3.Connection) -> bool:
             written = db.execute(
                 "UPDATE library_files SET processing_status = ?, last_error = ?, attempts = ?, due_at = ?"
-                " WHERE file_id = ? AND size = ? AND mtime_ns = ? AND ctime_ns = ? AND inode = ? RETURNING row_id",
+                " WHERE file_id = ? AND size = ? AND mtime_ns = ? AND ctime_ns = ? AND inode = ?"
+                " AND due_at IS COALESCE(?, due_at) RETURNING row_id",
                 (
                     update.status,
                     escaped_or_none(update.error),
@@ -157,6 +158,7 @@ class SqliteEnrichment:
                     update.due_at,
                     update.file_id,
                     *update.stat,
+                    update.job_due_at,
                 ),
             ).fetchall()
             if written and update.found is not None:
@@ -277,7 +279,9 @@ class SqliteEnrichment:
 
 
 def _job(row: sqlite3.Row) -> EnrichmentJob:
-    file_id, library_id, path, size, mtime_ns, ctime_ns, inode, device, status, attempts, error, *enrichment = row
+    file_id, library_id, path, size, mtime_ns, ctime_ns, inode, device, status, attempts, error, due_at, *enrichment = (
+        row
+    )
     stat = FileStat(size, mtime_ns, ctime_ns, inode)
     known = enrichment_of(enrichment)
     # What waits for its sound may have changed meanwhile.
@@ -292,6 +296,7 @@ def _job(row: sqlite3.Row) -> EnrichmentJob:
         status=ProcessingStatus(status),
         attempts=attempts,
         known=known,
+        due_at=due_at,
         error=unescaped_or_none(error),
     )
 

@@ -105,8 +105,9 @@ def _look_for_covers_again(db: sqlite3.Connection, library_id: str, folder: str,
         place,
     )
     db.execute(
-        "UPDATE library_files SET due_at = ? WHERE library_id = ? AND folder = ? AND due_at IS NULL"
-        " AND processing_status = 'complete'",
+        # Those that wait already, too: one may be worked on just now, with the image that was there before.
+        "UPDATE library_files SET due_at = ? WHERE library_id = ? AND folder = ? AND (due_at IS NOT NULL"
+        " OR processing_status = 'complete' OR (processing_status = 'error' AND attempts > 0))",
         (now, *place),
     )
 

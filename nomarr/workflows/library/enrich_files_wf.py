@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
@@ -21,8 +22,10 @@ from anyio import CapacityLimiter
 
 from nomarr.components.library.file_systems_comp import is_rotational
 from nomarr.components.media import inspect_file_comp
+from nomarr.components.media.audio_file_comp import UnreadableAudio
 from nomarr.components.media.cover_store_comp import CoverStore
 from nomarr.components.media.inspect_file_comp import FileToInspect, InspectedFile, inspect_file, uninspected_file
+from nomarr.components.media.read_ahead_comp import read_ahead
 from nomarr.components.media.read_files_comp import stat_of
 from nomarr.helpers.dto.enrichment import (
     Enrichment,
@@ -40,7 +43,7 @@ from nomarr.helpers.exceptions import CoverFolderUnusable
 from nomarr.helpers.paths_helper import join
 from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.db import Database
-from nomarr.workflows.library.enrichment_lease_wf import enrichment_lease, remove_loose_covers
+from nomarr.workflows.library.enrichment_lease_wf import EnrichmentLease, enrichment_lease, remove_loose_covers
 from nomarr.workflows.library.file_workers_wf import FileSkill, FileWorkers, in_order
 from nomarr.workflows.library.listen_to_file_wf import Listener, UndecodableAudio
 
@@ -54,6 +57,8 @@ _JOBS: Final = 256
 """Files asked for at once. A cover that nobody uses any more is deleted only between two of these."""
 _CHUNK: Final = 8
 """Files handed to a worker process at once: few, because each may bring a cover that takes a while."""
+_HEARD_BYTES: Final = 32 << 20
+"""Two minutes of nearly everything, which is what a fingerprint is made of: of a CD they are 21 MB."""
 _PAUSE_SECONDS: Final = 1.0
 """How often a pause looks whether the scan has ended."""
 _NOT_NOW_SECONDS: Final = 60.0
@@ -82,10 +87,10 @@ async def enrich_files_workflow(
     """
     store = CoverStore(Path(options.cover_folder))
     async with (
-        enrichment_lease(db, store, clock),
+        enrichment_lease(db, store, clock) as lease,
         FileWorkers(options.workers, options.file_timeout_seconds, module=inspect_file_comp.__name__) as workers,
     ):
-        return await _Enricher(db, store, options, hooks, clock, workers, library_id).run()
+        return await _Enricher(db, store, options, hooks, clock, lease, workers, library_id).run()
 
 
 @dataclass(slots=True)
@@ -117,6 +122,20 @@ class _Meter:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Disk:
+    """How a disk likes to be read."""
+
+    turns: bool
+    readers: CapacityLimiter
+    """How many may read at a time: a head that jumps between two files is slower than one file."""
+
+    @classmethod
+    def of(cls, device: int, workers: int) -> _Disk:
+        turns = is_rotational(device)
+        return cls(turns, CapacityLimiter(1 if turns else workers))
+
+
 class _Enricher:
     """One run."""
 
@@ -127,6 +146,7 @@ class _Enricher:
         options: EnrichmentOptions,
         hooks: EnrichmentHooks,
         clock: Clock,
+        lease: EnrichmentLease,
         workers: FileWorkers,
         library_id: str | None,
     ) -> None:
@@ -134,12 +154,13 @@ class _Enricher:
         self._store = store
         self._options = options
         self._clock = clock
+        self._lease = lease
         self._workers = workers
         self._library_id = library_id
         self._listener = Listener.with_what_is_installed(options.file_timeout_seconds)
         self._threads = CapacityLimiter(options.workers + 2)
         self._slots = CapacityLimiter(options.workers)
-        self._disks: dict[int, CapacityLimiter] = {}
+        self._disks: dict[int, _Disk] = {}
         self._roots: dict[str, str] = {}
         self._meter = _Meter(hooks)
 
@@ -187,7 +208,7 @@ class _Enricher:
 
     async def _inspect(self, jobs: Sequence[EnrichmentJob]) -> list[InspectedFile]:
         """Empty if a scan wants the disk."""
-        async with self._disk(jobs[0].device):
+        async with self._disk(jobs[0].device).readers:
             if await self._is_scan_running():
                 return []
             items = [
@@ -202,7 +223,10 @@ class _Enricher:
         for job, file in zip(jobs, files, strict=False):
             if file.store_problem is not None:
                 raise CoverFolderUnusable(self._options.cover_folder, file.store_problem)
-            await self._store_update(self._after_inspection(job, file))
+            update = self._after_inspection(job, file)
+            if not await self._store_update(update) or update.found is None:
+                # What was written for it may have a cover that no file has.
+                self._lease.leaves_covers = True
         self._meter.tell(EnrichmentState.RUNNING)
 
     def _after_inspection(self, job: EnrichmentJob, file: InspectedFile) -> EnrichmentUpdate:
@@ -213,24 +237,40 @@ class _Enricher:
         is_heard = file.found.fingerprint_seconds is not None
         if is_heard:
             return self._completed(job, file.found, file.error)
-        return EnrichmentUpdate(
-            job.file_id, job.stat, ProcessingStatus.ART_DONE, self._clock(), file.found, file.error, job.attempts
+        return _outcome(
+            job,
+            ProcessingStatus.ART_DONE,
+            self._clock(),
+            found=file.found,
+            error=file.error,
+            attempts=job.attempts,
         )
 
     # -- the slow step -----------------------------------------------------------------------------------------
 
     async def _listen(self, job: EnrichmentJob) -> None:
-        async with self._slots, self._disk(job.device):
+        async with self._slots:
             if await self._is_scan_running():
                 return
+            await self._read_ahead(job)
             await self._store_update(await self._heard(job))
         self._meter.tell(EnrichmentState.RUNNING)
+
+    async def _read_ahead(self, job: EnrichmentJob) -> None:
+        """From a disk that turns one file is read at a time; decoding takes longer and goes on beside it."""
+        disk = self._disk(job.device)
+        if not disk.turns:
+            return
+        async with disk.readers:
+            # What can't be read is met again, and told, by whoever decodes it.
+            with suppress(OSError, UnreadableAudio):
+                await self._abandonable(partial(read_ahead, self._path(job), _HEARD_BYTES))
 
     async def _heard(self, job: EnrichmentJob) -> EnrichmentUpdate:
         path = self._path(job)
         found = job.known or Enrichment(job.stat)
         error = job.error
-        if not job.stat.is_still(await self._in_thread(partial(stat_of, path))):
+        if not await self._is_still(job):
             return self._not_now(job)
         try:
             fingerprint = await self._listener.fingerprint(path)
@@ -241,7 +281,7 @@ class _Enricher:
         except UndecodableAudio as problem:
             # The length from its header stays; that is no reason to listen to it again.
             duration, error = None, str(problem)
-        if not job.stat.is_still(await self._in_thread(partial(stat_of, path))):
+        if not await self._is_still(job):
             return self._not_now(job)
         if self._listener.fpcalc is not None:
             found = replace(
@@ -249,7 +289,12 @@ class _Enricher:
                 fingerprint=None if fingerprint is None else fingerprint.compressed,
                 fingerprint_seconds=0.0 if fingerprint is None else fingerprint.duration_seconds,
             )
-        return self._completed(job, replace(found, duration_seconds=duration), error)
+        if self._listener.ffprobe is not None:
+            found = replace(found, duration_seconds=duration)
+        return self._completed(job, found, error)
+
+    async def _is_still(self, job: EnrichmentJob) -> bool:
+        return job.stat.is_still(await self._abandonable(partial(stat_of, self._path(job))))
 
     async def _deliver_nothing(self, _: EnrichmentJob, __: None) -> None:
         """Each file was stored as soon as it was done: a kill costs the files in work only."""
@@ -257,26 +302,26 @@ class _Enricher:
     # -- outcomes ----------------------------------------------------------------------------------------------
 
     def _completed(self, job: EnrichmentJob, found: Enrichment, error: str | None) -> EnrichmentUpdate:
-        return EnrichmentUpdate(job.file_id, job.stat, ProcessingStatus.COMPLETE, None, found, error)
+        return _outcome(job, ProcessingStatus.COMPLETE, None, found=found, error=error)
 
     def _not_now(self, job: EnrichmentJob) -> EnrichmentUpdate:
         """It is gone or another one than the scan saw: the next scan says what it is."""
-        return EnrichmentUpdate(
-            job.file_id, job.stat, job.status, self._clock() + _NOT_NOW_SECONDS, None, job.error, job.attempts
-        )
+        return _outcome(job, job.status, self._clock() + _NOT_NOW_SECONDS, error=job.error, attempts=job.attempts)
 
     def _failure(self, job: EnrichmentJob, error: str) -> EnrichmentUpdate:
         attempts = job.attempts + 1
         wait = _RETRY_SECONDS[job.attempts] if job.attempts < len(_RETRY_SECONDS) else None
         due_at = None if wait is None else self._clock() + wait
-        return EnrichmentUpdate(job.file_id, job.stat, ProcessingStatus.ERROR, due_at, None, error, attempts)
+        return _outcome(job, ProcessingStatus.ERROR, due_at, error=error, attempts=attempts)
 
-    async def _store_update(self, update: EnrichmentUpdate) -> None:
+    async def _store_update(self, update: EnrichmentUpdate) -> bool:
+        """False if the file is another one by now, or gone."""
         if not await self._in_thread(partial(self._db.enrichment.store, update)):
-            return
+            return False
         self._meter.done += 1
         self._meter.completed += update.status is ProcessingStatus.COMPLETE and update.due_at is None
         self._meter.failed += update.status is ProcessingStatus.ERROR
+        return True
 
     # -- around it ---------------------------------------------------------------------------------------------
 
@@ -312,14 +357,29 @@ class _Enricher:
     def _path(self, job: EnrichmentJob) -> str:
         return join(self._roots[job.library_id], job.path)
 
-    def _disk(self, device: int) -> CapacityLimiter:
-        """How many may read from this disk at a time: a head that jumps between two files is slower than one file."""
+    def _disk(self, device: int) -> _Disk:
         if device not in self._disks:
-            self._disks[device] = CapacityLimiter(1 if is_rotational(device) else self._options.workers)
+            self._disks[device] = _Disk.of(device, self._options.workers)
         return self._disks[device]
+
+    async def _abandonable(self, work: Callable[[], Answer]) -> Answer:
+        """For what only reads files: on a dead network share it may take for ever, and a cancellation does not."""
+        return await anyio.to_thread.run_sync(work, limiter=self._threads, abandon_on_cancel=True)
 
     async def _in_thread(self, work: Callable[[], Answer]) -> Answer:
         return await anyio.to_thread.run_sync(work, limiter=self._threads)
+
+
+def _outcome(
+    job: EnrichmentJob,
+    status: ProcessingStatus,
+    due_at: float | None,
+    *,
+    found: Enrichment | None = None,
+    error: str | None = None,
+    attempts: int = 0,
+) -> EnrichmentUpdate:
+    return EnrichmentUpdate(job.file_id, job.stat, status, due_at, found, error, attempts, job.due_at)
 
 
 def _chunks_of_one_disk(jobs: Sequence[EnrichmentJob]) -> Iterator[list[EnrichmentJob]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Final
@@ -19,26 +20,42 @@ from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.db import Database
 from nomarr.workflows.library.task_errors_wf import single_error
 
-__all__ = ["enrichment_lease", "remove_loose_covers", "remove_unused_covers_workflow"]
+__all__ = ["EnrichmentLease", "enrichment_lease", "remove_loose_covers", "remove_unused_covers_workflow"]
 
 _LEASE_SECONDS: Final = 60.0
 _COVERS_AT_ONCE: Final = 500
 
 
+@dataclass(slots=True)
+class EnrichmentLease:
+    """What its holder has done so far."""
+
+    leaves_covers: bool
+    """True if covers may have been stored that no file has: they are looked for at the end."""
+
+
 @asynccontextmanager
-async def enrichment_lease(db: Database, store: CoverStore, clock: Clock) -> AsyncIterator[None]:
+async def enrichment_lease(db: Database, store: CoverStore, clock: Clock) -> AsyncIterator[EnrichmentLease]:
     """Raises `EnrichmentBusy` if another process enriches, also inside the block if the lease is lost."""
     owner = this_process()
-    await anyio.to_thread.run_sync(_take, db, store, owner, clock)
+    was_interrupted = await anyio.to_thread.run_sync(_take, db, owner, clock)
+    lease = EnrichmentLease(leaves_covers=was_interrupted)
+    is_tidy = False
     try:
         with single_error():
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_keep, db, owner, clock)
-                yield
+                if was_interrupted:
+                    await _remove_all_unused(db, store)
+                yield lease
+                if lease.leaves_covers:
+                    # After an interruption again: what its processes were just writing then is complete now.
+                    await _remove_all_unused(db, store)
                 tasks.cancel_scope.cancel()
+        is_tidy = True
     finally:
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(db.enrichment.give_lease_back, owner)
+            await anyio.to_thread.run_sync(_give_back, db, owner, is_tidy)
 
 
 async def remove_unused_covers_workflow(db: Database, store: CoverStore, clock: Clock) -> int:
@@ -56,15 +73,21 @@ def remove_loose_covers(db: Database, store: CoverStore) -> int:
     return removed
 
 
-def _take(db: Database, store: CoverStore, owner: LeaseOwner, clock: Clock) -> None:
+def _take(db: Database, owner: LeaseOwner, clock: Clock) -> bool:
+    """True if the last one was interrupted, perhaps between storing a cover and saying whose it is."""
     before = db.enrichment.holder()
     dead = before if before is not None and is_certainly_dead(before) else None
     if not db.enrichment.take_lease(owner, now=clock(), lease_seconds=_LEASE_SECONDS, dead_owner=dead):
         raise EnrichmentBusy(before or "another process")
-    if before is not None:
-        # Whoever had it was killed, perhaps between storing a cover and saying whose it is.
-        for chunk in _chunks(store.ids()):
-            _remove_unused(db, store, chunk)
+    return before is not None
+
+
+def _give_back(db: Database, owner: LeaseOwner, is_tidy: bool) -> None:
+    if is_tidy:
+        db.enrichment.give_lease_back(owner)
+    else:
+        # Anybody may have it, and whoever does sees that somebody was interrupted.
+        db.enrichment.take_lease(owner, now=0.0, lease_seconds=0.0)
 
 
 async def _keep(db: Database, owner: LeaseOwner, clock: Clock) -> None:
@@ -73,6 +96,13 @@ async def _keep(db: Database, owner: LeaseOwner, clock: Clock) -> None:
         renew = partial(db.enrichment.take_lease, owner, now=clock(), lease_seconds=_LEASE_SECONDS)
         if not await anyio.to_thread.run_sync(renew):
             raise EnrichmentBusy("another process")
+
+
+async def _remove_all_unused(db: Database, store: CoverStore) -> None:
+    """Look at every cover there is, in steps that leave room for a cancellation."""
+    chunks = _chunks(store.ids())
+    while chunk := await anyio.to_thread.run_sync(next, chunks, None):
+        await anyio.to_thread.run_sync(_remove_unused, db, store, chunk)
 
 
 def _remove_unused(db: Database, store: CoverStore, cover_ids: list[str]) -> int:

@@ -30,18 +30,19 @@ CREATE INDEX enrichment_by_audio_bytes ON enrichment (audio_bytes) WHERE audio_b
 CREATE INDEX enrichment_by_cover ON enrichment (cover_id) WHERE cover_id IS NOT NULL;
 CREATE INDEX enrichment_unheard ON enrichment (row_id) WHERE fingerprint_seconds IS NULL;
 
--- Covers that lost a file; those that no other file has are deleted, a little later.
+-- Covers that lost a file; those that no other file has are deleted, a little later. Not INSERT OR IGNORE: SQLite takes
+-- the conflict clause of the statement that fires a trigger instead of the trigger's own.
 CREATE TABLE loose_covers (
     cover_id TEXT PRIMARY KEY
 ) STRICT, WITHOUT ROWID;
 CREATE TRIGGER cover_of_removed_file AFTER DELETE ON enrichment WHEN old.cover_id IS NOT NULL
 BEGIN
-    INSERT OR IGNORE INTO loose_covers VALUES (old.cover_id);
+    INSERT INTO loose_covers SELECT old.cover_id WHERE old.cover_id NOT IN (SELECT cover_id FROM loose_covers);
 END;
 CREATE TRIGGER cover_replaced AFTER UPDATE OF cover_id ON enrichment
 WHEN old.cover_id IS NOT NULL AND old.cover_id IS NOT new.cover_id
 BEGIN
-    INSERT OR IGNORE INTO loose_covers VALUES (old.cover_id);
+    INSERT INTO loose_covers SELECT old.cover_id WHERE old.cover_id NOT IN (SELECT cover_id FROM loose_covers);
 END;
 
 ALTER TABLE libraries ADD COLUMN transcode_policy TEXT NOT NULL DEFAULT 'keep_id';
