@@ -200,6 +200,9 @@ def _wide_part(record: FileRecord) -> JsonObject:
     return {
         "audio_hash": record.audio_hash,
         "fingerprint": record.fingerprint,
+        "cover_id": record.cover_id,
+        "content_xxh3": record.content_xxh3,
+        "content_sha256": record.content_sha256,
         **{name: value for name, value in tags.items() if name not in _SHOWN_ELSEWHERE},
         "library_id": record.library_id,
         "ctime_ns": record.ctime_ns,

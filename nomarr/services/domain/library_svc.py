@@ -315,22 +315,38 @@ class LibraryService:
     # -- questions --------------------------------------------------------------------------------------------
 
     async def list_files(
-        self, library_id: str, *, folder: str = "", missing: bool = False, query: str | None = None
+        self,
+        library_id: str,
+        *,
+        folder: str = "",
+        missing: bool = False,
+        query: str | None = None,
+        fingerprints: bool = False,
     ) -> list[FileRecord]:
-        """The files of a folder and everything below it, by path. Raises `LibraryNotFound`, `InvalidPath`."""
-        return [
-            record
-            async for page in self.pages_of_files(library_id, folder=folder, missing=missing, query=query)
-            for record in page
-        ]
+        """The files of a folder and everything below it, by path. Raises `LibraryNotFound`, `InvalidPath`.
+
+        Args:
+            query: a text in path, title, artist, album or album artist.
+            fingerprints: with `FileRecord.fingerprint`, several KB each.
+        """
+        pages = self.pages_of_files(library_id, folder=folder, missing=missing, query=query, fingerprints=fingerprints)
+        return [record async for page in pages for record in page]
 
     async def pages_of_files(
-        self, library_id: str, *, folder: str = "", missing: bool = False, query: str | None = None
+        self,
+        library_id: str,
+        *,
+        folder: str = "",
+        missing: bool = False,
+        query: str | None = None,
+        fingerprints: bool = False,
     ) -> AsyncIterator[list[FileRecord]]:
         """As `list_files`, a thousand at a time, for libraries of any size."""
         await self.get_library(library_id)
         normalized = ScanTarget(library_id, folder).folder_path
-        records = self._db.library_files.records(library_id, folder=normalized, missing=missing, query=query)
+        records = self._db.library_files.records(
+            library_id, folder=normalized, missing=missing, query=query, fingerprints=fingerprints
+        )
         while page := await self._in_thread(partial(_next_page, records)):
             yield page
 
