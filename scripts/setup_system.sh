@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs the system tools that are missing: Python with venv, ffmpeg, and chromaprint's fpcalc with the library that it
-# uses; with --dev also what tests and benchmarks need. Says and does nothing when all is there. Without the right to install it lists what to install, and fails only
-# if Python or its venv module is missing.
+# Installs the system tools that are missing: Python with venv, ffmpeg, and chromaprint's fpcalc with its library; with
+# --dev also what tests and benchmarks need. Says and does nothing when all is there. Without the right to install it
+# lists what to install, and fails only if Python or its venv module is missing.
 set -eu
 
 PYTHON=${PYTHON:-python3}

@@ -115,6 +115,8 @@ class DueWork:
     """Files with an error, whether they will be tried again or not."""
     next_due_at: float | None = None
     """When the first file that has to wait may be tried again."""
+    unfinished: int = 0
+    """Files of which something is still to be found out: now, later, or never because they failed too often."""
 
     @property
     def files(self) -> int:
@@ -160,6 +162,16 @@ class EnrichmentReport:
     steps_done: int = 0
     duration_seconds: float = 0.0
     warnings: tuple[str, ...] = ()
+
+    def __add__(self, later: EnrichmentReport) -> EnrichmentReport:
+        """Both runs as one, each warning once."""
+        return EnrichmentReport(
+            files_completed=self.files_completed + later.files_completed,
+            files_failed=self.files_failed + later.files_failed,
+            steps_done=self.steps_done + later.steps_done,
+            duration_seconds=round(self.duration_seconds + later.duration_seconds, 6),
+            warnings=tuple(dict.fromkeys(self.warnings + later.warnings)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
