@@ -87,7 +87,7 @@ def test_one_library_can_be_asked_for_alone(scan: Scan, other: Scan) -> None:
     scan.add("a")
     other.add("b")
     assert [job.path for job in scan.db.enrichment.next_jobs(now=LATER, limit=9, library_id="other")] == ["b"]
-    assert scan.db.enrichment.due_work(now=LATER, library_id="other") == DueWork(art=1, unfinished=1)
+    assert scan.db.enrichment.due_work(now=LATER, library_id="other") == DueWork(art=1)
 
 
 def test_the_slow_step_comes_when_every_file_had_the_quick_one(scan: Scan) -> None:
@@ -112,9 +112,7 @@ def test_what_has_to_wait_is_told_with_its_time(scan: Scan) -> None:
         EnrichmentUpdate(job.file_id, job.stat, ProcessingStatus.ERROR, LATER + 60, error="hangs", attempts=1)
     )
     scan.db.enrichment.store(art_done(job_of(scan, "b")))
-    assert scan.db.enrichment.due_work(now=LATER) == DueWork(
-        art=1, sound=1, failed=1, next_due_at=LATER + 60, unfinished=3
-    )
+    assert scan.db.enrichment.due_work(now=LATER) == DueWork(art=1, sound=1, failed=1, next_due_at=LATER + 60, later=1)
     assert "a" not in due_paths(scan)
     assert "a" in due_paths(scan, now=LATER + 60)
 
@@ -127,7 +125,9 @@ def test_what_is_unfinished_counts_each_file_once(scan: Scan) -> None:
         failed = EnrichmentUpdate(job.file_id, job.stat, ProcessingStatus.ERROR, due_at, error="hangs", attempts=1)
         scan.db.enrichment.store(failed)
     finish(scan, "done")
-    assert scan.db.enrichment.due_work(now=LATER) == DueWork(art=2, failed=3, unfinished=4)
+    work = scan.db.enrichment.due_work(now=LATER)
+    assert work == DueWork(art=2, failed=3, given_up=2)
+    assert (work.files, work.unfinished) == (2, 4)
 
 
 def test_failed_files_are_listed_with_their_errors(scan: Scan, other: Scan) -> None:

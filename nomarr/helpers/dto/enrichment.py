@@ -115,13 +115,20 @@ class DueWork:
     """Files with an error, whether they will be tried again or not."""
     next_due_at: float | None = None
     """When the first file that has to wait may be tried again."""
-    unfinished: int = 0
-    """Files of which something is still to be found out: now, later, or never because they failed too often."""
+    later: int = 0
+    """Files that have to wait: they failed, or changed since their scan."""
+    given_up: int = 0
+    """Files that failed for good: they have to change first."""
 
     @property
     def files(self) -> int:
         """Files that can be worked on now."""
         return self.art + self.sound
+
+    @property
+    def unfinished(self) -> int:
+        """Files of which something is not known yet."""
+        return self.files + self.later + self.given_up
 
 
 class EnrichmentState(StrEnum):
@@ -148,7 +155,9 @@ class EnrichmentProgress:
     """A new file takes two."""
     files_failed: int = 0
     steps_per_second: float = 0.0
+    """Of the present step."""
     eta_seconds: float | None = None
+    """None until the slow step has begun."""
     problem: str | None = None
     """Why it is BUSY or FAILED."""
 

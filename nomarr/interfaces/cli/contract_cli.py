@@ -12,6 +12,7 @@ from nomarr.helpers.time_helper import iso8601
 
 if TYPE_CHECKING:
     from nomarr.helpers.dto.answers import Explanation, Verification
+    from nomarr.helpers.dto.enrichment import EnrichmentReport
     from nomarr.helpers.dto.events import ChangeEvent
     from nomarr.helpers.dto.files import FileRecord, Playlist
     from nomarr.helpers.dto.library import Library, ScanTarget
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "JsonObject",
+    "enrichment_report_object",
     "event_object",
     "explanation_object",
     "file_object",
@@ -59,6 +61,11 @@ def library_object(library: Library) -> JsonObject:
 
 def report_object(report: ScanReport) -> JsonObject:
     """What a scan did."""
+    return asdict(report)
+
+
+def enrichment_report_object(report: EnrichmentReport) -> JsonObject:
+    """What enrichment did."""
     return asdict(report)
 
 

@@ -109,15 +109,16 @@ class SqliteEnrichment:
             sound=counts[EnrichmentStep.SOUND]["due"],
             failed=failed,
             next_due_at=min((row["next"] for row in counts.values() if row["next"] is not None), default=None),
-            unfinished=sum(row["waiting"] for row in counts.values()) + given_up,
+            later=sum(row["later"] for row in counts.values()),
+            given_up=given_up,
         )
 
     def _count_waiting(self, step: EnrichmentStep, now: float, library_id: str | None) -> sqlite3.Row:
         return self._connections.read(
-            "SELECT COUNT(*) AS waiting, COUNT(*) FILTER (WHERE f.due_at <= ?) AS due,"
+            "SELECT COUNT(*) FILTER (WHERE f.due_at <= ?) AS due, COUNT(*) FILTER (WHERE f.due_at > ?) AS later,"
             " MIN(f.due_at) FILTER (WHERE f.due_at > ?) AS next FROM library_files f"
             f" WHERE {_WAITING[step]} AND {_PRESENT} AND {_REACHABLE} AND f.library_id = COALESCE(?, f.library_id)",
-            (now, now, library_id),
+            (now, now, now, library_id),
         )[0]
 
     def failed_files(self, *, limit: int) -> list[FileRecord]:
