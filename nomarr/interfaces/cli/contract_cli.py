@@ -11,7 +11,7 @@ from nomarr.helpers.dto.watching import WatchMessageType
 from nomarr.helpers.time_helper import iso8601
 
 if TYPE_CHECKING:
-    from nomarr.helpers.dto.answers import Explanation, Verification
+    from nomarr.helpers.dto.answers import DuplicateGroup, Explanation, Verification
     from nomarr.helpers.dto.enrichment import EnrichmentReport
     from nomarr.helpers.dto.events import ChangeEvent
     from nomarr.helpers.dto.files import FileRecord, Playlist
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "JsonObject",
+    "duplicate_object",
     "enrichment_report_object",
     "event_object",
     "explanation_object",
@@ -101,6 +102,14 @@ def file_object(record: FileRecord, *, wide: bool = False) -> JsonObject:
         "has_cover": record.has_cover,
     }
     return shown | _wide_part(record) if wide else shown
+
+
+def duplicate_object(group: DuplicateGroup) -> JsonObject:
+    """Files that hold the same music."""
+    return {
+        "kind": group.kind,
+        "files": [file_object(record) | {"audio_hash": record.audio_hash} for record in group.files],
+    }
 
 
 def verification_object(verification: Verification) -> JsonObject:

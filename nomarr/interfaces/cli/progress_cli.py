@@ -15,6 +15,7 @@ from nomarr.interfaces.cli.output_cli import duration
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from nomarr.helpers.dto.answers import ComparisonProgress
     from nomarr.helpers.dto.enrichment import EnrichmentProgress
 
 __all__ = ["NoProgress", "ProgressBars", "counts", "phase", "progress_display", "speed", "steps"]
@@ -55,6 +56,10 @@ class NoProgress:
         """No one to tell."""
         return None
 
+    def comparison_bar(self, name: str) -> Callable[[ComparisonProgress], None] | None:
+        """No one to tell."""
+        return None
+
 
 class ProgressBars:
     """A bar for each thing that goes on; gone when the block ends."""
@@ -81,6 +86,11 @@ class ProgressBars:
         task = self._add(name)
         return lambda progress: self._update_enrichment(task, progress)
 
+    def comparison_bar(self, name: str) -> Callable[[ComparisonProgress], None]:
+        """A new bar; call the answer with how far the search is."""
+        task = self._add(name)
+        return lambda progress: self._update_comparison(task, progress)
+
     def _add(self, name: str) -> TaskID:
         return self._progress.add_task(
             _shortened(strip_control(name), _NAME_WIDTH), total=None, phase="starting", counts="", speed="", folder=""
@@ -106,6 +116,17 @@ class ProgressBars:
             phase=activity(progress),
             counts=step_counts(progress),
             speed=step_speed(progress),
+        )
+
+    def _update_comparison(self, task: TaskID, progress: ComparisonProgress) -> None:
+        left = f" {duration(progress.eta_seconds)} left" if progress.eta_seconds else ""
+        self._progress.update(
+            task,
+            completed=progress.done,
+            total=progress.total or None,
+            phase="comparing",
+            counts=f"{progress.done:,}/{progress.total:,} fingerprints",
+            speed=f"{progress.per_second:,.0f}/s{left}",
         )
 
 
