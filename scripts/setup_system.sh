@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs the system tools that are missing: Python with venv, and ffmpeg; with --dev also what tests and benchmarks
-# need. Says and does nothing when all is there. Without the right to install it lists what to install, and fails only
-# if Python or its venv module is missing.
+# Installs the system tools that are missing: Python with venv, ffmpeg, and chromaprint's fpcalc with its library; with
+# --dev also what tests and benchmarks need. Says and does nothing when all is there. Without the right to install it
+# lists what to install, and fails only if Python or its venv module is missing.
 set -eu
 
 PYTHON=${PYTHON:-python3}
@@ -28,6 +28,7 @@ missing_packages() {
     has_python || echo python3
     has_venv || echo python3-venv
     has ffmpeg && has ffprobe || echo ffmpeg
+    has fpcalc || echo libchromaprint-tools
     [ "$dev" = no ] && return
     has git || echo git
     has make || echo make

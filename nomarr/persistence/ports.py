@@ -286,6 +286,9 @@ class EnrichmentStore(Protocol):
 
     def due_work(self, *, now: float, library_id: str | None = None) -> DueWork: ...
 
+    def failed_files(self, *, limit: int) -> list[FileRecord]:
+        """The files that `DueWork.failed` counts, by library and path."""
+
     def want_fingerprints(self, *, now: float) -> int:
         """Make those files due that were completed without an attempt at a fingerprint; how many."""
 

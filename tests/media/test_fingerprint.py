@@ -187,5 +187,19 @@ def test_a_group_is_around_its_shortest_member(songs: Callable[..., Fingerprint]
     assert same_recordings(found) == [["20", "22"], ["24", "26"]]
 
 
+def test_a_search_tells_how_far_it_is_and_can_be_ended(songs: Callable[..., Fingerprint]) -> None:
+    found = {str(seed): songs(seed) for seed in range(3)}
+    told: list[int] = []
+    same_recordings(found, on_compared=told.append)
+    assert told == [1, 2, 3]
+
+    def end(done: int) -> None:
+        if done == 2:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        same_recordings(found, on_compared=end)
+
+
 def test_nothing_has_no_groups() -> None:
     assert same_recordings({}) == []

@@ -112,9 +112,36 @@ def test_what_has_to_wait_is_told_with_its_time(scan: Scan) -> None:
         EnrichmentUpdate(job.file_id, job.stat, ProcessingStatus.ERROR, LATER + 60, error="hangs", attempts=1)
     )
     scan.db.enrichment.store(art_done(job_of(scan, "b")))
-    assert scan.db.enrichment.due_work(now=LATER) == DueWork(art=1, sound=1, failed=1, next_due_at=LATER + 60)
+    assert scan.db.enrichment.due_work(now=LATER) == DueWork(art=1, sound=1, failed=1, next_due_at=LATER + 60, later=1)
     assert "a" not in due_paths(scan)
     assert "a" in due_paths(scan, now=LATER + 60)
+
+
+def test_what_is_unfinished_counts_each_file_once(scan: Scan) -> None:
+    scan.write(upserts=[upsert("broken", number=7, tags=unreadable())])
+    scan.add("done", "retried", "given up", "new")
+    for path, due_at in (("retried", LATER), ("given up", None)):
+        job = job_of(scan, path)
+        failed = EnrichmentUpdate(job.file_id, job.stat, ProcessingStatus.ERROR, due_at, error="hangs", attempts=1)
+        scan.db.enrichment.store(failed)
+    finish(scan, "done")
+    work = scan.db.enrichment.due_work(now=LATER)
+    assert work == DueWork(art=2, failed=3, given_up=2)
+    assert (work.files, work.unfinished) == (2, 4)
+
+
+def test_failed_files_are_listed_with_their_errors(scan: Scan, other: Scan) -> None:
+    other.write(upserts=[upsert("a", number=7, tags=unreadable("no audio"))])
+    files = scan.add("b", "c", "fine", "gone")
+    for path in ("gone", "c", "b"):
+        job = job_of(scan, path)
+        scan.db.enrichment.store(
+            EnrichmentUpdate(job.file_id, job.stat, ProcessingStatus.ERROR, None, error=f"{path} hangs", attempts=1)
+        )
+    scan.write(gone=[gone(files["gone"])])
+    failed = [(file.path, file.last_error) for file in scan.db.enrichment.failed_files(limit=9)]
+    assert failed == [("b", "b hangs"), ("c", "c hangs"), ("a", "no audio")]
+    assert [file.path for file in scan.db.enrichment.failed_files(limit=1)] == ["b"]
 
 
 # -- what came of it ------------------------------------------------------------------------------------------
@@ -129,6 +156,7 @@ def test_everything_found_is_kept(scan: Scan) -> None:
     assert job_of(scan, "a").known == everything
     record = scan.record("a")
     assert (record.processing_status, record.audio_hash, record.cover_id) == ("art_done", "a" * 32, "d" * 32)
+    assert (record.content_xxh3, record.content_sha256) == ("b" * 32, "c" * 64)
     assert record.tags.duration_seconds == 12.75
     assert record.fingerprint is None
     [wide] = scan.db.library_files.records("music", fingerprints=True)

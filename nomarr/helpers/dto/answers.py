@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Explanation", "PathState", "Verification"]
+from nomarr.helpers.dto.files import FileRecord
+
+__all__ = ["ComparisonProgress", "DuplicateGroup", "DuplicateKind", "Explanation", "PathState", "Verification"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +63,31 @@ class Explanation:
     rule_file: str | None = None
     error: str | None = None
     last_seen: float | None = None
+
+
+class DuplicateKind(StrEnum):
+    """In which way files are the same."""
+
+    SAME_AUDIO = "same_audio"
+    """The same sound bit for bit, whatever their tags and covers."""
+    SAME_RECORDING = "same_recording"
+    """The same sound to a listener, in different encodings."""
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateGroup:
+    """Files of one library, two or more, that hold the same music. Of a recording some may also have equal audio."""
+
+    kind: DuplicateKind
+    files: tuple[FileRecord, ...]
+    """By path."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonProgress:
+    """How many fingerprints of a library are compared with the others."""
+
+    done: int
+    total: int
+    per_second: float = 0.0
+    eta_seconds: float | None = None

@@ -120,11 +120,20 @@ class DueWork:
     """Files with an error, whether they will be tried again or not."""
     next_due_at: float | None = None
     """When the first file that has to wait may be tried again."""
+    later: int = 0
+    """Files that have to wait: they failed, or changed since their scan."""
+    given_up: int = 0
+    """Files that failed for good: they have to change first."""
 
     @property
     def files(self) -> int:
         """Files that can be worked on now."""
         return self.art + self.sound
+
+    @property
+    def unfinished(self) -> int:
+        """Files of which something is not known yet."""
+        return self.files + self.later + self.given_up
 
 
 class EnrichmentState(StrEnum):
@@ -151,7 +160,9 @@ class EnrichmentProgress:
     """A new file takes two."""
     files_failed: int = 0
     steps_per_second: float = 0.0
+    """Of the present step."""
     eta_seconds: float | None = None
+    """None until the slow step has begun."""
     problem: str | None = None
     """Why it is BUSY or FAILED."""
 
@@ -165,6 +176,16 @@ class EnrichmentReport:
     steps_done: int = 0
     duration_seconds: float = 0.0
     warnings: tuple[str, ...] = ()
+
+    def __add__(self, later: EnrichmentReport) -> EnrichmentReport:
+        """Both runs as one, each warning once."""
+        return EnrichmentReport(
+            files_completed=self.files_completed + later.files_completed,
+            files_failed=self.files_failed + later.files_failed,
+            steps_done=self.steps_done + later.steps_done,
+            duration_seconds=round(self.duration_seconds + later.duration_seconds, 6),
+            warnings=tuple(dict.fromkeys(self.warnings + later.warnings)),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,7 +212,11 @@ class FileRecord:
     ignored_by: str | None = None
     has_cover: bool = False
     audio_hash: str | None = None
+    """Of the sound alone: equal for files that differ in tags and covers only."""
     cover_id: str | None = None
+    content_xxh3: str | None = None
+    content_sha256: str | None = None
+    """Of the whole file, as the XXH3-128 is; only if `content_hashes` is set."""
     fingerprint: str | None = None
     """Compressed chromaprint; only where it was asked for."""
 

@@ -11,7 +11,8 @@ from nomarr.helpers.dto.watching import WatchMessageType
 from nomarr.helpers.time_helper import iso8601
 
 if TYPE_CHECKING:
-    from nomarr.helpers.dto.answers import Explanation, Verification
+    from nomarr.helpers.dto.answers import DuplicateGroup, Explanation, Verification
+    from nomarr.helpers.dto.enrichment import EnrichmentReport
     from nomarr.helpers.dto.events import ChangeEvent
     from nomarr.helpers.dto.files import FileRecord, Playlist
     from nomarr.helpers.dto.library import Library, ScanTarget
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "JsonObject",
+    "duplicate_object",
+    "enrichment_report_object",
     "event_object",
     "explanation_object",
     "file_object",
@@ -65,6 +68,11 @@ def report_object(report: ScanReport) -> JsonObject:
     return asdict(report)
 
 
+def enrichment_report_object(report: EnrichmentReport) -> JsonObject:
+    """What enrichment did."""
+    return asdict(report)
+
+
 def run_object(run: ScanRun) -> JsonObject:
     """One scan of the history."""
     return {
@@ -97,6 +105,14 @@ def file_object(record: FileRecord, *, wide: bool = False) -> JsonObject:
         "has_cover": record.has_cover,
     }
     return shown | _wide_part(record) if wide else shown
+
+
+def duplicate_object(group: DuplicateGroup) -> JsonObject:
+    """Files that hold the same music."""
+    return {
+        "kind": group.kind,
+        "files": [file_object(record) | {"audio_hash": record.audio_hash} for record in group.files],
+    }
 
 
 def verification_object(verification: Verification) -> JsonObject:
@@ -214,6 +230,9 @@ def _wide_part(record: FileRecord) -> JsonObject:
     return {
         "audio_hash": record.audio_hash,
         "fingerprint": record.fingerprint,
+        "cover_id": record.cover_id,
+        "content_xxh3": record.content_xxh3,
+        "content_sha256": record.content_sha256,
         **{name: value for name, value in tags.items() if name not in _SHOWN_ELSEWHERE},
         "library_id": record.library_id,
         "ctime_ns": record.ctime_ns,

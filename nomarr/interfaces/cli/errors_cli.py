@@ -13,7 +13,10 @@ import typer
 
 from nomarr.helpers.exceptions import (
     ConfigurationError,
+    CoverFolderUnusable,
     DatabaseError,
+    EnrichmentBusy,
+    FingerprintLibraryMissing,
     InvalidPath,
     LeaseLost,
     LibraryAlreadyExists,
@@ -46,8 +49,11 @@ _EXIT_CODES: Final[tuple[tuple[type[NomarrError], ExitCode], ...]] = (
     (MoveCannotBeUndone, ExitCode.USAGE),
     (LibraryOffline, ExitCode.UNREACHABLE),
     (DatabaseError, ExitCode.UNREACHABLE),
+    (CoverFolderUnusable, ExitCode.UNREACHABLE),
+    (FingerprintLibraryMissing, ExitCode.UNREACHABLE),
     (LibraryAlreadyScanning, ExitCode.BUSY),
     (LeaseLost, ExitCode.BUSY),
+    (EnrichmentBusy, ExitCode.BUSY),
     (TaskAlreadyRunning, ExitCode.BUSY),
     (ScanCancelled, ExitCode.INTERRUPTED),
 )

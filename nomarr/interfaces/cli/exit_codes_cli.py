@@ -16,9 +16,9 @@ class ExitCode(IntEnum):
     USAGE = 2
     """Wrong usage, wrong configuration, a library or move that nobody knows, or a move that can't be undone."""
     UNREACHABLE = 3
-    """The library is offline, or the database can't be used."""
+    """The library is offline, or what the command needs can't be used: the database, the folder for covers."""
     BUSY = 4
-    """Another process scans the library."""
+    """Another process scans the library, or enriches the database."""
     UNEXPECTED = 70
     """A mistake of Nomarr itself (EX_SOFTWARE of sysexits.h)."""
     INTERRUPTED = 130

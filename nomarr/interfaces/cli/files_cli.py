@@ -60,7 +60,9 @@ def files_command(
 
     async def list_files(nomarr: Nomarr) -> None:
         found = await nomarr.libraries.find_library(library)
-        pages = nomarr.libraries.pages_of_files(found.library_id, folder=folder, missing=missing, query=query)
+        pages = nomarr.libraries.pages_of_files(
+            found.library_id, folder=folder, missing=missing, query=query, fingerprints=wide and as_json
+        )
         if as_json:
             async for page in pages:
                 for record in page:

@@ -12,6 +12,8 @@ import typer
 from typer.main import get_command
 
 from nomarr.interfaces.cli.doctor_cli import doctor_command
+from nomarr.interfaces.cli.duplicates_cli import duplicates_command
+from nomarr.interfaces.cli.enrich_cli import enrich_command
 from nomarr.interfaces.cli.errors_cli import exit_code_of, tell_error, tell_usage_error
 from nomarr.interfaces.cli.events_cli import events_command
 from nomarr.interfaces.cli.exit_codes_cli import ExitCode
@@ -109,6 +111,8 @@ def global_options(
 app.add_typer(library_app, name="library")
 app.command("scan", cls=HelpfulCommand)(scan_command)
 app.command("watch", cls=HelpfulCommand)(watch_command)
+app.command("enrich", cls=HelpfulCommand)(enrich_command)
+app.command("duplicates", cls=HelpfulCommand)(duplicates_command)
 app.command("files", cls=HelpfulCommand)(files_command)
 app.command("verify", cls=HelpfulCommand)(verify_command)
 app.command("explain", cls=HelpfulCommand)(explain_command)

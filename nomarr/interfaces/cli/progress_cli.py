@@ -1,4 +1,4 @@
-"""The progress of scans, drawn on stderr while they run."""
+"""The progress of scans and of what comes after them, drawn on stderr."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Final, Self
 
 from nomarr.helpers.dto.scan import ScanPhase, ScanProgress
 from nomarr.helpers.paths_helper import readable, strip_control
+from nomarr.interfaces.cli.enrichment_words_cli import activity, step_counts, step_speed
 from nomarr.interfaces.cli.output_cli import duration
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
+
+    from nomarr.helpers.dto.answers import ComparisonProgress
+    from nomarr.helpers.dto.enrichment import EnrichmentProgress
 
 __all__ = ["NoProgress", "ProgressBars", "counts", "phase", "progress_display", "speed", "steps"]
 
@@ -48,9 +52,17 @@ class NoProgress:
         """No one to tell."""
         return None
 
+    def enrichment_bar(self, name: str) -> Callable[[EnrichmentProgress], None] | None:
+        """No one to tell."""
+        return None
+
+    def comparison_bar(self, name: str) -> Callable[[ComparisonProgress], None] | None:
+        """No one to tell."""
+        return None
+
 
 class ProgressBars:
-    """A bar for each library that is scanned; gone when the block ends."""
+    """A bar for each thing that goes on; gone when the block ends."""
 
     def __init__(self) -> None:
         self._progress = _progress()
@@ -66,10 +78,23 @@ class ProgressBars:
 
     def bar(self, name: str) -> Callable[[ScanProgress], None]:
         """A new bar; call the answer with how far the scan is."""
-        task = self._progress.add_task(
+        task = self._add(name)
+        return lambda progress: self._update(task, progress)
+
+    def enrichment_bar(self, name: str) -> Callable[[EnrichmentProgress], None]:
+        """A new bar; call the answer with how far enrichment is."""
+        task = self._add(name)
+        return lambda progress: self._update_enrichment(task, progress)
+
+    def comparison_bar(self, name: str) -> Callable[[ComparisonProgress], None]:
+        """A new bar; call the answer with how far the search is."""
+        task = self._add(name)
+        return lambda progress: self._update_comparison(task, progress)
+
+    def _add(self, name: str) -> TaskID:
+        return self._progress.add_task(
             _shortened(strip_control(name), _NAME_WIDTH), total=None, phase="starting", counts="", speed="", folder=""
         )
-        return lambda progress: self._update(task, progress)
 
     def _update(self, task: TaskID, progress: ScanProgress) -> None:
         done, total = steps(progress)
@@ -81,6 +106,27 @@ class ProgressBars:
             counts=counts(progress),
             speed=speed(progress),
             folder=readable(progress.current_folder),
+        )
+
+    def _update_enrichment(self, task: TaskID, progress: EnrichmentProgress) -> None:
+        self._progress.update(
+            task,
+            completed=progress.steps_done,
+            total=progress.steps_total or None,
+            phase=activity(progress),
+            counts=step_counts(progress),
+            speed=step_speed(progress),
+        )
+
+    def _update_comparison(self, task: TaskID, progress: ComparisonProgress) -> None:
+        left = f" {duration(progress.eta_seconds)} left" if progress.eta_seconds else ""
+        self._progress.update(
+            task,
+            completed=progress.done,
+            total=progress.total or None,
+            phase="comparing",
+            counts=f"{progress.done:,}/{progress.total:,} fingerprints",
+            speed=f"{progress.per_second:,.0f}/s{left}",
         )
 
 

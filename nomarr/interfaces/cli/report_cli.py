@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nomarr.helpers.dto.library import Library
     from nomarr.helpers.dto.scan import ScanReport
 
-__all__ = ["changes", "how_to_accept", "looked_at", "print_report"]
+__all__ = ["changes", "how_to_accept", "looked_at", "print_report", "seconds_words"]
 
 _SHOWN_WARNINGS: Final = 20
 _CHANGES: Final = (
@@ -54,7 +54,7 @@ def changes(report: ScanReport) -> Text:
 
 def looked_at(report: ScanReport) -> str:
     """How much work the scan was."""
-    return f"{counted(report.files_scanned, 'file')} looked at in {_seconds(report.duration_seconds)}"
+    return f"{counted(report.files_scanned, 'file')} looked at in {seconds_words(report.duration_seconds)}"
 
 
 def how_to_accept(library_name: str) -> str:
@@ -77,5 +77,6 @@ def _summary(library: Library, report: ScanReport) -> Text:
     )
 
 
-def _seconds(seconds: float) -> str:
+def seconds_words(seconds: float) -> str:
+    """`1.2 s`, `3.5 min`."""
     return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.1f} min"

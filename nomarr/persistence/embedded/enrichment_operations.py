@@ -98,29 +98,38 @@ class SqliteEnrichment:
         return []
 
     def due_work(self, *, now: float, library_id: str | None = None) -> DueWork:
-        def count(condition: str, *values: object) -> int:
-            rows = self._connections.read(
-                f"SELECT COUNT(*) FROM library_files f WHERE {condition} AND {_PRESENT} AND {_REACHABLE}"
-                " AND f.library_id = COALESCE(?, f.library_id)",
-                (*values, library_id),
-            )
-            return int(rows[0][0])
-
-        def first_later(step: EnrichmentStep) -> float | None:
-            rows = self._connections.read(
-                f"SELECT MIN(f.due_at) FROM library_files f WHERE {_WAITING[step]} AND f.due_at > ? AND {_PRESENT}"
-                f" AND {_REACHABLE} AND f.library_id = COALESCE(?, f.library_id)",
-                (now, library_id),
-            )
-            first: float | None = rows[0][0]
-            return first
-
+        counts = {step: self._count_waiting(step, now, library_id) for step in EnrichmentStep}
+        failed, given_up = self._connections.read(
+            "SELECT COUNT(*), COUNT(*) FILTER (WHERE f.due_at IS NULL) FROM library_files f"
+            f" WHERE f.processing_status = 'error' AND {_PRESENT} AND {_REACHABLE}"
+            " AND f.library_id = COALESCE(?, f.library_id)",
+            (library_id,),
+        )[0]
         return DueWork(
-            art=count(f"{_WAITING[EnrichmentStep.ART]} AND f.due_at <= ?", now),
-            sound=count(f"{_WAITING[EnrichmentStep.SOUND]} AND f.due_at <= ?", now),
-            failed=count("f.processing_status = 'error'"),
-            next_due_at=min(filter(None, map(first_later, EnrichmentStep)), default=None),
+            art=counts[EnrichmentStep.ART]["due"],
+            sound=counts[EnrichmentStep.SOUND]["due"],
+            failed=failed,
+            next_due_at=min((row["next"] for row in counts.values() if row["next"] is not None), default=None),
+            later=sum(row["later"] for row in counts.values()),
+            given_up=given_up,
         )
+
+    def _count_waiting(self, step: EnrichmentStep, now: float, library_id: str | None) -> sqlite3.Row:
+        return self._connections.read(
+            "SELECT COUNT(*) FILTER (WHERE f.due_at <= ?) AS due, COUNT(*) FILTER (WHERE f.due_at > ?) AS later,"
+            " MIN(f.due_at) FILTER (WHERE f.due_at > ?) AS next FROM library_files f"
+            f" WHERE {_WAITING[step]} AND {_PRESENT} AND {_REACHABLE} AND f.library_id = COALESCE(?, f.library_id)",
+            (now, now, now, library_id),
+        )[0]
+
+    def failed_files(self, *, limit: int) -> list[FileRecord]:
+        rows = self._connections.read(
+            f"SELECT {FILE_RECORD_COLUMNS} FROM {FILE_RECORDS}"
+            f" WHERE f.processing_status = 'error' AND {_PRESENT} AND {_REACHABLE}"
+            " ORDER BY f.library_id, f.path LIMIT ?",
+            (limit,),
+        )
+        return [file_record(row) for row in rows]
 
     def want_fingerprints(self, *, now: float) -> int:
         def work(db: sqlite3.Connection) -> int:

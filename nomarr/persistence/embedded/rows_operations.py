@@ -49,7 +49,8 @@ FILE_RECORD_COLUMNS: Final = (
     "f.file_id, f.library_id, f.path, f.size, f.mtime_ns, f.ctime_ns, f.device, f.inode, f.tags, f.processing_status,"
     " f.first_seen_at, f.updated_at, f.last_error, f.missing_since, f.ignored_by,"
     " EXISTS (SELECT 1 FROM library_sidecars s WHERE s.library_id = f.library_id AND s.folder = f.folder"
-    " AND s.kind = 'image') AS has_image, e.audio_hash, e.duration_seconds, e.cover_id"
+    " AND s.kind = 'image') AS has_image, e.audio_hash, e.duration_seconds, e.cover_id, e.content_xxh3,"
+    " e.content_sha256"
 )
 """Of `FILE_RECORDS`. Named one by one: `*` would extract every generated column from the tags, too."""
 FILE_RECORDS: Final = "library_files f LEFT JOIN enrichment e ON e.row_id = f.row_id"
@@ -166,6 +167,8 @@ def file_record(row: sqlite3.Row) -> FileRecord:
         has_cover=tags.has_cover or bool(row["has_image"]),
         audio_hash=row["audio_hash"],
         cover_id=row["cover_id"],
+        content_xxh3=row["content_xxh3"],
+        content_sha256=row["content_sha256"],
         fingerprint=row["fingerprint"] if "fingerprint" in row.keys() else None,  # noqa: SIM118 - a Row holds values
     )
 

@@ -104,11 +104,26 @@ class _Meter:
     failed: int = 0
     step: EnrichmentStep = EnrichmentStep.ART
     began_at: float = field(default_factory=time.monotonic)
+    _done_before: int = 0
+    _step_began_at: float = field(default_factory=time.monotonic)
+
+    def begin(self, step: EnrichmentStep) -> None:
+        """From now on the speed is that of this step: one takes a hundred times as long as the other."""
+        if step is not self.step:
+            self.step = step
+            self.measure_anew()
+            self.tell(EnrichmentState.RUNNING)
+
+    def measure_anew(self) -> None:
+        """Forget the speed until now: the time was spent waiting."""
+        self._done_before, self._step_began_at = self.done, time.monotonic()
 
     def tell(self, state: EnrichmentState) -> None:
         """Tell the subscribers."""
-        rate = self.done / max(time.monotonic() - self.began_at, 0.001)
+        rate = (self.done - self._done_before) / max(time.monotonic() - self._step_began_at, 0.001)
         total = max(self.total, self.done)
+        # How long the slow step will take is known only when it has begun.
+        has_end = rate > 0 and self.step is EnrichmentStep.SOUND
         self.hooks.on_progress(
             EnrichmentProgress(
                 state=state,
@@ -117,7 +132,7 @@ class _Meter:
                 steps_total=total,
                 files_failed=self.failed,
                 steps_per_second=round(rate, 1),
-                eta_seconds=round((total - self.done) / rate, 1) if rate else None,
+                eta_seconds=round((total - self.done) / rate, 1) if has_end else None,
             )
         )
 
@@ -191,7 +206,7 @@ class _Enricher:
     async def _work_on(self, jobs: Sequence[EnrichmentJob]) -> None:
         steps = {step: [job for job in jobs if job.step is step] for step in EnrichmentStep}
         if steps[EnrichmentStep.ART]:
-            self._meter.step = EnrichmentStep.ART
+            self._meter.begin(EnrichmentStep.ART)
             await in_order(
                 _chunks_of_one_disk(steps[EnrichmentStep.ART]),
                 self._inspect,
@@ -199,7 +214,7 @@ class _Enricher:
                 ahead=self._options.workers + 1,
             )
         if steps[EnrichmentStep.SOUND]:
-            self._meter.step = EnrichmentStep.SOUND
+            self._meter.begin(EnrichmentStep.SOUND)
             await in_order(
                 steps[EnrichmentStep.SOUND], self._listen, self._deliver_nothing, ahead=2 * self._options.workers
             )
@@ -332,6 +347,7 @@ class _Enricher:
             self._meter.tell(EnrichmentState.PAUSED)
             await anyio.sleep(_PAUSE_SECONDS)
         if has_waited:
+            self._meter.measure_anew()
             await self._count_what_is_due()
 
     async def _is_scan_running(self) -> bool:
