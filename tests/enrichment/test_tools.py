@@ -181,13 +181,13 @@ async def story(nomarr: Nomarr, root: Path, tools: Tools) -> Story:
 async def test_a_file_that_failed_is_tried_again_ever_more_rarely(story: Story, tools: Tools) -> None:
     assert (await story.run()).files_failed == 1
     for wait in WAITS:
-        assert await story.service.due_work() == DueWork(failed=1, next_due_at=story.now + wait)
+        assert await story.service.due_work() == DueWork(failed=1, later=1, next_due_at=story.now + wait)
         story.now += wait - 1
         assert (await story.run()).steps_done == 0
         story.now += 1
         assert (await story.run()).files_failed == 1
         assert await story.status() == "error"
-    assert await story.service.due_work() == DueWork(failed=1)
+    assert await story.service.due_work() == DueWork(failed=1, given_up=1)
     story.now += 1e9
     assert (await story.run()).steps_done == 0
     assert len(tools.calls()) == 1 + len(WAITS)
