@@ -8,6 +8,7 @@ import typer
 
 from nomarr.helpers.dto.upkeep import PurgeReport
 from nomarr.helpers.paths_helper import readable
+from nomarr.helpers.exceptions import CoverFolderUnusable
 from nomarr.interfaces.cli.contract_cli import purge_object
 from nomarr.interfaces.cli.errors_cli import warn
 from nomarr.interfaces.cli.options_cli import JsonOption, complete_library
@@ -64,12 +65,22 @@ def purge_command(
         for library in report.libraries:
             if library.skipped is not None:
                 warn(f"'{library.name}' was left out: {library.skipped}")
+        if any(library.files for library in report.libraries) and not dry_run:
+            await _remove_covers(nomarr)
         if as_json:
             print_json(purge_object(report))
         else:
             _print_report(report)
 
     run_command(context, purge)
+
+
+async def _remove_covers(nomarr: Nomarr) -> None:
+    try:
+        await nomarr.enrichment.remove_unused_covers()
+    except CoverFolderUnusable as error:
+        # The files are purged; their covers are deleted by the next enrichment that can.
+        warn(str(error))
 
 
 async def _purge(nomarr: Nomarr, wanted: Sequence[str], days: float | None, *, dry_run: bool) -> PurgeReport:
