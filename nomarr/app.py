@@ -73,6 +73,10 @@ class Nomarr:
         """
         if self.config.enable_file_watching:
             await self.watcher.watch_all()
+        self.enrich_in_background()
+
+    def enrich_in_background(self) -> None:
+        """Work off what scans leave, of all libraries, from now until the end, unless `enable_enrichment` is false."""
         if self.config.enable_enrichment:
             self.enrichment.start()
 
