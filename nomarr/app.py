@@ -39,7 +39,7 @@ class Nomarr:
         self.libraries.subscribe(lambda _: self.enrichment.wake())
         self.watcher = FileWatcherService(self.libraries, tasks, _watch_settings(config))
         self.event_feed = EventFeedService(db)
-        self.doctor = DoctorService(db, root_marker=config.root_marker)
+        self.doctor = DoctorService(db, self.enrichment.covers, root_marker=config.root_marker)
 
     @classmethod
     @asynccontextmanager
