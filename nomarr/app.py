@@ -39,7 +39,7 @@ class Nomarr:
         self.libraries.subscribe(lambda _: self.enrichment.wake())
         self.watcher = FileWatcherService(self.libraries, tasks, _watch_settings(config))
         self.event_feed = EventFeedService(db)
-        self.doctor = DoctorService(db, root_marker=config.root_marker)
+        self.doctor = DoctorService(db, self.enrichment.covers, root_marker=config.root_marker)
 
     @classmethod
     @asynccontextmanager
@@ -73,6 +73,10 @@ class Nomarr:
         """
         if self.config.enable_file_watching:
             await self.watcher.watch_all()
+        self.enrich_in_background()
+
+    def enrich_in_background(self) -> None:
+        """Work off what scans leave, of all libraries, from now until the end, unless `enable_enrichment` is false."""
         if self.config.enable_enrichment:
             self.enrichment.start()
 

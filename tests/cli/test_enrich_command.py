@@ -6,7 +6,6 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import fields
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,7 @@ import pytest
 from command_line import CommandLine
 from media.audio_factory import AudioFactory
 from on_terminal import SHOW_CURSOR, on_terminal
-from PIL import Image
-from support.music import build, tones
+from support.music import build, png, tones
 from support.songs import encode, song
 
 from nomarr.helpers.dto.enrichment import EnrichmentReport
@@ -82,13 +80,6 @@ def test_covers_and_hashes_of_whole_files_have_their_place(
     assert CommandLine(cli.folder, {"NOMARR_CONTENT_HASHES": "true"})("enrich").code == 0
     (file,) = wide(cli, "music").values()
     assert [len(file[name]) for name in ("cover_id", "content_xxh3", "content_sha256")] == [32, 32, 64]
-
-
-def png() -> bytes:
-    """A picture of one colour."""
-    written = BytesIO()
-    Image.new("RGB", (64, 64), "teal").save(written, "PNG")
-    return written.getvalue()
 
 
 def test_people_read_what_was_done(known: CommandLine) -> None:

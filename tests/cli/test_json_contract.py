@@ -183,4 +183,5 @@ def test_doctor_is_an_array_of_checks(scanned: CommandLine) -> None:
     assert all(check.keys() == CHECK for check in checks.values())
     assert {check["status"] for check in checks.values()} <= {"ok", "warn"}
     assert {"database", "integrity", "ffprobe", "fpcalc", "inotify", "library Music"} <= checks.keys()
+    assert {"Pillow", "chromaprint", "covers", "enrichment", "failed files"} <= checks.keys()
     assert finished.code == 0

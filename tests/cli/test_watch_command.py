@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from command_line import CommandLine
 from on_terminal import SHOW_CURSOR, on_terminal
-from support.music import tone, tones
+from support.music import png, tone, tones
 from test_json_contract import EVENT, ISO8601, REPORT
 
 from nomarr.helpers.dto.scan import ScanProgress
@@ -31,6 +31,7 @@ COUNTERS = {"watched_folders", "blind_folders", "events", "targets", "folds", "o
     "scans",
     "pending_targets",
 }
+ENRICHMENT = {"type", "time", "state", "step", "steps_done", "steps_total", "files_failed", "problem"}
 
 
 class PretendedCommandLine(CommandLine):
@@ -95,6 +96,12 @@ def watching(cli: CommandLine, *arguments: str | Path) -> Iterator[Watching]:
 
 @pytest.fixture
 def pretended(cli: CommandLine) -> CommandLine:
+    return PretendedCommandLine(cli.folder, {"NOMARR_ENABLE_ENRICHMENT": "false"})
+
+
+@pytest.fixture
+def enriching(cli: CommandLine) -> CommandLine:
+    """As `pretended`, with enrichment in the background."""
     return PretendedCommandLine(cli.folder)
 
 
@@ -288,6 +295,69 @@ def test_a_reader_that_is_stuck_does_not_hold_up_the_end(
 def unread(pipe: int) -> int:
     """Bytes that wait in a pipe."""
     return int(struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0\0\0\0"))[0])
+
+
+@pytest.mark.parametrize("named", [["Music"], []])
+def test_what_a_scan_found_is_enriched_and_told(
+    enriching: CommandLine, library: dict[str, Any], named: list[str]
+) -> None:
+    with watching(enriching, *named, "--json") as watch:
+        told = objects_until_enriched(watch, 6)
+        add_file(library)
+        watch.order("scan")
+        again = objects_until_enriched(watch, 2)
+        assert watch.end() == (INTERRUPTED, "stopped watching\n")
+    lines = [line for line in told + again if line["type"] == "enrichment"]
+    assert all(line.keys() == ENRICHMENT for line in lines)
+    assert {line["state"] for line in lines} <= {"running", "paused", "idle"}
+    assert lines[-1] | {"time": ""} == {
+        "type": "enrichment",
+        "time": "",
+        "state": "idle",
+        "step": "sound",
+        "steps_done": 2,
+        "steps_total": 2,
+        "files_failed": 0,
+        "problem": None,
+    }
+    assert {file["processing_status"] for file in enriching("files", "Music", "--json").json_lines} == {"complete"}
+
+
+def objects_until_enriched(watch: Watching, steps: int) -> list[dict[str, Any]]:
+    """The objects until a run has ended in which so many steps were done."""
+    told: list[dict[str, Any]] = []
+    while not told or (told[-1]["state"], told[-1]["steps_done"]) != ("idle", steps):
+        told += watch.objects_until("enrichment")
+    return told
+
+
+def test_a_log_tells_what_a_run_of_enrichment_did(enriching: CommandLine, library: dict[str, Any]) -> None:
+    with watching(enriching, "Music") as watch:
+        last = watch.until("enrichment")[-1]
+        watch.end()
+    assert last[len("2026-11-21 05:12:39  ") :] == "enrichment: 6 steps done"
+
+
+def test_trouble_of_enrichment_is_told(enriching: CommandLine, library: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "nomarr.db-data").mkdir()
+    (tmp_path / "nomarr.db-data" / "covers").write_text("in the way")
+    (Path(library["root_path"]) / "Rock" / "cover.png").write_bytes(png())
+    with watching(enriching, "--json") as watch:
+        line = json.loads(watch.until('"failed"')[-1])
+        watch.end()
+    assert (line["type"], line["state"]) == ("enrichment", "failed")
+    assert line["problem"].startswith("covers can't be kept in ")
+
+
+def test_enrichment_can_be_turned_off(pretended: CommandLine, library: dict[str, Any]) -> None:
+    with watching(pretended, "--json") as watch:
+        told = watch.objects_until("watching")
+        add_file(library)
+        watch.order("scan")
+        told += watch.objects_until("scan_completed")
+        watch.end()
+    assert "enrichment" not in {line["type"] for line in told}
+    assert {file["processing_status"] for file in pretended("files", "Music", "--json").json_lines} == {"metadata_done"}
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, INTERRUPTED), (signal.SIGTERM, TERMINATED)])

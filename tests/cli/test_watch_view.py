@@ -8,6 +8,7 @@ import pytest
 from rich.cells import cell_len
 
 from nomarr import ChangeEvent, EventType, Library, ScanProgress, ScanReport, ScanRunState, ScanTarget, WatchMode
+from nomarr.helpers.dto.enrichment import EnrichmentProgress, EnrichmentState
 from nomarr.helpers.dto.scan import ScanPhase
 from nomarr.helpers.dto.watching import WatcherState, WatchMessage, WatchMessageType, WatchStatus
 from nomarr.interfaces.cli.watch_view_cli import WatchBoard
@@ -166,11 +167,38 @@ def test_with_several_libraries_a_change_says_in_which_it_was() -> None:
     assert shown(board)[-1].endswith("created   Music: a.mp3")
 
 
+@pytest.mark.parametrize(
+    ("progress", "told"),
+    [
+        (
+            EnrichmentProgress(EnrichmentState.RUNNING, steps_done=1204, steps_total=4000, steps_per_second=85.0),
+            ["Enrichment  hashes and covers 1,204/4,000 steps 85/s"],
+        ),
+        (
+            EnrichmentProgress(EnrichmentState.PAUSED, steps_done=3, steps_total=4),
+            ["Enrichment  waiting while a scan runs, 3/4 steps"],
+        ),
+        (
+            EnrichmentProgress(EnrichmentState.FAILED, problem="the folder\x1b can't be used"),
+            ["Enrichment", "  the folder\\x1b can't be used"],
+        ),
+        (EnrichmentProgress(steps_done=4, steps_total=4), []),
+    ],
+)
+def test_enrichment_has_a_line_while_there_is_something_to_tell(progress: EnrichmentProgress, told: list[str]) -> None:
+    board = WatchBoard([MUSIC])
+    board.see(change("a.mp3"))
+    before = shown(board)
+    board.enrich(progress)
+    assert shown(board) == [*before, *told]
+
+
 @pytest.mark.parametrize("libraries", [1, 2, 5, 100])
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (100, 50), (40, 10), (20, 5), (1, 1)])
 def test_the_view_fits_into_any_terminal(libraries: int, width: int, height: int) -> None:
     several = [Library(str(number), f"Library 日本語 {number}" * 5, "/x") for number in range(libraries)]
     board = WatchBoard(several)
+    board.enrich(EnrichmentProgress(EnrichmentState.FAILED, problem="word " * 99))
     for library in several:
         board.hear(
             message(WatchMessageType.SCAN_STARTED, library, before=9, state=WatcherState.OFFLINE, reason="x " * 99)

@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
+from PIL import Image
+
 Tree: TypeAlias = Mapping[str, "Tree | bytes | str | None"]
 """Name to what is there: a folder, a file's bytes or text, or None for an empty file."""
 
@@ -28,6 +30,14 @@ def tone(frequency: int) -> bytes:
         file.setsampwidth(1)
         file.setframerate(_RATE)
         file.writeframes(samples)
+    return written.getvalue()
+
+
+@cache
+def png() -> bytes:
+    """A valid picture: a square of one colour."""
+    written = io.BytesIO()
+    Image.new("RGB", (64, 64), "teal").save(written, "PNG")
     return written.getvalue()
 
 

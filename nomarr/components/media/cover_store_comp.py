@@ -11,6 +11,7 @@ import errno
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ import xxhash
 from nomarr.components.media.decode_cover_comp import THUMBNAIL_SIZES, UnreadableCover, read_header, thumbnails
 from nomarr.helpers.exceptions import CoverFolderUnusable, StorageFull
 
-__all__ = ["THUMBNAIL_SIZES", "CoverStore", "StoredCover", "UnreadableCover"]
+__all__ = ["THUMBNAIL_SIZES", "CoverStore", "CoverUsage", "StoredCover", "UnreadableCover"]
 
 _COVER_ID: Final = re.compile(r"[0-9a-f]{32}")
 _FAN_OUT: Final = re.compile(r"[0-9a-f]{2}")
@@ -44,6 +45,17 @@ class StoredCover:
     """How large the original is."""
 
 
+@dataclass(frozen=True, slots=True)
+class CoverUsage:
+    """What the store takes."""
+
+    covers: int
+    bytes: int
+    """Originals, thumbnails, and what killed processes left."""
+    free_bytes: int
+    """What its disk has left for us."""
+
+
 class CoverStore:
     """The covers below `folder`, which the first `put` creates.
 
@@ -53,6 +65,11 @@ class CoverStore:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+
+    @property
+    def folder(self) -> Path:
+        """Where everything is; the first `put` makes it."""
+        return self._folder
 
     def put(self, data: bytes) -> StoredCover:
         """Keep an image and its thumbnails; on return they survive a power cut. What is there is not decoded again.
@@ -103,6 +120,30 @@ class CoverStore:
             for prefix in _names_in(self._folder):
                 if _FAN_OUT.fullmatch(prefix):
                     yield from _ids_in(self._folder / prefix)
+
+    def usage(self) -> CoverUsage:
+        """How much is there: a look at every file."""
+        with self._errors_in_our_words():
+            covers, size = 0, 0
+            for prefix in filter(_FAN_OUT.fullmatch, _names_in(self._folder)):
+                sizes = _sizes_in(self._folder / prefix)
+                covers += sum(_COVER_ID.fullmatch(name) is not None for name in sizes)
+                size += sum(sizes.values())
+            return CoverUsage(covers, size, shutil.disk_usage(self._nearest_folder()).free)
+
+    def why_unwritable(self) -> str | None:
+        """The reason why nothing could be put now, as far as can be told without writing; None if there is none."""
+        with self._errors_in_our_words():
+            folder = self._nearest_folder()
+            if not folder.is_dir():
+                return f"{folder} is no folder"
+            as_who_runs = os.access in os.supports_effective_ids
+            is_writable = os.access(folder, os.W_OK | os.X_OK, effective_ids=as_who_runs)
+            return None if is_writable else f"{folder} can't be written to"
+
+    def _nearest_folder(self) -> Path:
+        """The folder, or what it would be made in."""
+        return next(path for path in (self._folder, *self._folder.parents) if path.exists())
 
     def _write(self, cover_id: str, data: bytes, images: dict[int, bytes]) -> None:
         original = self._path(cover_id)
@@ -194,6 +235,16 @@ def _names_in(folder: Path) -> list[str]:
         return sorted(os.listdir(folder))
     except FileNotFoundError:
         return []
+
+
+def _sizes_in(folder: Path) -> dict[str, int]:
+    sizes = {}
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            # Another process may remove it just now.
+            with suppress(FileNotFoundError):
+                sizes[entry.name] = entry.stat(follow_symlinks=False).st_size
+    return sizes
 
 
 def _ids_in(folder: Path) -> Iterator[str]:

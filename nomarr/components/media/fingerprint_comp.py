@@ -19,6 +19,7 @@ __all__ = [
     "SAME_SECONDS",
     "Fingerprint",
     "bit_error_rate",
+    "comparing_problem",
     "fpcalc_command",
     "is_same_recording",
     "parse_fpcalc",
@@ -157,6 +158,15 @@ def _items(compressed: str) -> list[int]:
     except (chromaprint.FingerprintError, UnicodeEncodeError) as problem:
         raise ValueError("this text is no fingerprint") from problem
     return items
+
+
+def comparing_problem() -> str | None:
+    """Why fingerprints can't be compared on this machine; None if they can."""
+    try:
+        _chromaprint()
+    except FingerprintLibraryMissing as missing:
+        return missing.reason
+    return None
 
 
 @lru_cache(maxsize=1)

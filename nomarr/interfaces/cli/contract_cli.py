@@ -12,7 +12,7 @@ from nomarr.helpers.time_helper import iso8601
 
 if TYPE_CHECKING:
     from nomarr.helpers.dto.answers import DuplicateGroup, Explanation, Verification
-    from nomarr.helpers.dto.enrichment import EnrichmentReport
+    from nomarr.helpers.dto.enrichment import EnrichmentProgress, EnrichmentReport
     from nomarr.helpers.dto.events import ChangeEvent
     from nomarr.helpers.dto.files import FileRecord, Playlist
     from nomarr.helpers.dto.library import Library, ScanTarget
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "JsonObject",
     "duplicate_object",
+    "enrichment_object",
     "enrichment_report_object",
     "event_object",
     "explanation_object",
@@ -174,6 +175,20 @@ def playlist_object(playlist: Playlist) -> JsonObject:
         "path": playlist.path,
         "entries": [{"text": entry.text, "file_id": entry.file_id} for entry in playlist.entries],
         "error": playlist.error,
+    }
+
+
+def enrichment_object(progress: EnrichmentProgress, now: float) -> JsonObject:
+    """How far enrichment of all libraries is."""
+    return {
+        "type": "enrichment",
+        "time": iso8601(now),
+        "state": progress.state,
+        "step": progress.step,
+        "steps_done": progress.steps_done,
+        "steps_total": progress.steps_total,
+        "files_failed": progress.files_failed,
+        "problem": progress.problem,
     }
 
 

@@ -37,5 +37,6 @@ def step_speed(progress: EnrichmentProgress) -> str:
     """`412/s 0:14 left`; nothing while nothing is done."""
     if progress.state is not EnrichmentState.RUNNING or not progress.steps_per_second:
         return ""
+    rate = progress.steps_per_second
     left = f" {duration(progress.eta_seconds)} left" if progress.eta_seconds else ""
-    return f"{progress.steps_per_second:,.3g}/s{left}"
+    return f"{rate:,.0f}/s{left}" if rate >= 10 else f"{rate:.1f}/s{left}"

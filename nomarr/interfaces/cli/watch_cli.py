@@ -15,6 +15,7 @@ from nomarr.helpers.dto.library import Library, WatchMode
 from nomarr.helpers.dto.watching import WatchMessage, WatchMessageType
 from nomarr.helpers.exceptions import LibraryNotFound
 from nomarr.helpers.time_helper import system_clock
+from nomarr.interfaces.cli.enrichment_news_cli import EnrichmentNews
 from nomarr.interfaces.cli.errors_cli import WrongUsage
 from nomarr.interfaces.cli.libraries_cli import found_or_added
 from nomarr.interfaces.cli.options_cli import JsonOption, complete_library
@@ -53,6 +54,8 @@ def watch_command(
 ) -> None:
     """Keep libraries true to the disk while it changes: scan them now, and then whatever changes, until Ctrl-C.
 
+    What takes longer than a scan is found out in the background, as 'nomarr enrich' does it.
+
     With --json every line is one JSON object: what the watcher does, and each change of a file.
 
     Example: nomarr watch
@@ -78,10 +81,11 @@ async def _watch(nomarr: Nomarr, wanted: Sequence[str], *, as_json: bool) -> Non
     async def start() -> None:
         if not wanted:
             # Libraries that are added later, too.
-            await watcher.watch_all()
+            await nomarr.watch_all()
             return
         for library in libraries:
             await watcher.start_watching_library(library.library_id)
+        nomarr.enrich_in_background()
 
     with _audience(libraries, as_json=as_json) as audience:
         await _tell_for_ever(nomarr, watcher, start, audience)
@@ -144,13 +148,18 @@ async def _tell_for_ever(
     import anyio
 
     inbox = _Inbox()
+    enrichment = EnrichmentNews()
     news = _News(nomarr, watcher, audience, after=await nomarr.event_feed.last_seq())
     watcher.subscribe(inbox.put)
+    nomarr.enrichment.subscribe(enrichment.put)
     try:
         await start()
         while True:
             for message in inbox.take():
                 await news.tell(message)
+            now = system_clock()
+            for progress in enrichment.take(now):
+                audience.enrich(progress, now)
             await news.tell_changes()
             with anyio.move_on_after(_POLL_SECONDS):
                 await inbox.wait()

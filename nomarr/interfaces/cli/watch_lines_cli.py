@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final, Protocol
 
+from nomarr.helpers.dto.enrichment import EnrichmentState
 from nomarr.helpers.dto.watching import WatcherState, WatchMessageType
 from nomarr.helpers.paths_helper import readable, strip_control
-from nomarr.interfaces.cli.contract_cli import event_object, watch_object
-from nomarr.interfaces.cli.output_cli import json_line, local_time, reader_has_gone, write_at_once
+from nomarr.interfaces.cli.contract_cli import enrichment_object, event_object, watch_object
+from nomarr.interfaces.cli.output_cli import counted, json_line, local_time, reader_has_gone, write_at_once
 from nomarr.interfaces.cli.report_cli import changes, how_to_accept, looked_at
 
 if TYPE_CHECKING:
+    from nomarr.helpers.dto.enrichment import EnrichmentProgress
     from nomarr.helpers.dto.events import ChangeEvent
     from nomarr.helpers.dto.library import Library, ScanTarget
     from nomarr.helpers.dto.scan import ScanReport
@@ -42,6 +44,9 @@ class Audience(Protocol):
     def see(self, event: ChangeEvent) -> None:
         """A file changed."""
 
+    def enrich(self, progress: EnrichmentProgress, now: float) -> None:
+        """Enrichment is so far."""
+
     def know(self, library: Library) -> None:
         """A library as it is now."""
 
@@ -57,6 +62,9 @@ class Words(Protocol):
 
     def seen(self, event: ChangeEvent) -> str:
         """The line about a change."""
+
+    def enriched(self, progress: EnrichmentProgress, now: float) -> Iterable[str]:
+        """The lines about enrichment."""
 
 
 class Lines:
@@ -75,6 +83,10 @@ class Lines:
     def see(self, event: ChangeEvent) -> None:
         """To be written."""
         self._unwritten.append(self._words.seen(event))
+
+    def enrich(self, progress: EnrichmentProgress, now: float) -> None:
+        """To be written."""
+        self._unwritten += self._words.enriched(progress, now)
 
     def know(self, library: Library) -> None:
         """The line about the scan says enough."""
@@ -98,12 +110,17 @@ class JsonWords:
         """As `nomarr events` prints it."""
         return json_line(event_object(event))
 
+    def enriched(self, progress: EnrichmentProgress, now: float) -> Iterable[str]:
+        """Exactly one line."""
+        return [json_line(enrichment_object(progress, now))]
+
 
 class PlainWords:
     """Time, library, what happened."""
 
     def __init__(self, libraries: Iterable[Library]) -> None:
         self._names = {library.library_id: library.name for library in libraries}
+        self._problem: str | None = None
 
     def heard(self, message: WatchMessage) -> Iterable[str]:
         """Nothing about small scans that start, nor how far they are."""
@@ -114,8 +131,23 @@ class PlainWords:
         """What happened to which file."""
         return self._line(event.time, event.library_id, f"{event.type.value:<8}  {_path_of(event)}")
 
+    def enriched(self, progress: EnrichmentProgress, now: float) -> Iterable[str]:
+        """What a run did, and each trouble once."""
+        if progress.state is EnrichmentState.IDLE and progress.steps_done:
+            self._problem = None
+            failed = f", {counted(progress.files_failed, 'file')} failed" if progress.files_failed else ""
+            return [_stamped(now, f"enrichment: {counted(progress.steps_done, 'step')} done{failed}")]
+        if progress.problem is None or progress.problem == self._problem:
+            return []
+        self._problem = progress.problem
+        return [_stamped(now, f"enrichment: {progress.problem}")]
+
     def _line(self, time: float, library_id: str, words: str) -> str:
-        return strip_control(f"{local_time(time)}  {self._names.get(library_id, library_id)}: {words}")
+        return _stamped(time, f"{self._names.get(library_id, library_id)}: {words}")
+
+
+def _stamped(time: float, words: str) -> str:
+    return strip_control(f"{local_time(time)}  {words}")
 
 
 def _path_of(event: ChangeEvent) -> str:

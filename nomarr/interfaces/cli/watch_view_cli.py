@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+from nomarr.helpers.dto.enrichment import EnrichmentProgress, EnrichmentState
 from nomarr.helpers.dto.events import EventType
 from nomarr.helpers.dto.watching import WatcherState, WatchMessageType
 from nomarr.helpers.paths_helper import folder_of, name_of, readable, strip_control
+from nomarr.interfaces.cli.enrichment_words_cli import activity, step_counts, step_speed
 from nomarr.interfaces.cli.output_cli import ago, counted, local_time, text
 from nomarr.interfaces.cli.progress_cli import counts, phase, speed, steps
 from nomarr.interfaces.cli.report_cli import changes, how_to_accept
@@ -46,6 +48,8 @@ _BAR_WIDTH: Final = 20
 _QUICK_SECONDS: Final = 0.5
 """A scan that is over before is not worth a bar that only flashes up."""
 _SECONDS_BETWEEN_DRAWINGS: Final = 0.2
+_FEW_LINES: Final = 4
+"""Where there is not more room than this, the libraries take all of it."""
 _SPARE_LINES: Final = 2
 """The last line, and one below that takes what the terminal writes."""
 _CLOCK: Final = slice(-len("hh:mm:ss"), None)
@@ -89,6 +93,10 @@ class LiveView:
         """To be shown with the next drawing."""
         self._board.see(event)
 
+    def enrich(self, progress: EnrichmentProgress, now: float) -> None:
+        """To be shown with the next drawing."""
+        self._board.enrich(progress)
+
     def know(self, library: Library) -> None:
         """To be shown with the next drawing."""
         self._board.know(library)
@@ -114,6 +122,7 @@ class WatchBoard:
     def __init__(self, libraries: Iterable[Library]) -> None:
         self._libraries = {library.library_id: _LibraryNews(library) for library in libraries}
         self._changes: deque[ChangeEvent] = deque(maxlen=_SHOWN_CHANGES)
+        self._enrichment = EnrichmentProgress()
 
     def hear(self, message: WatchMessage) -> None:
         """Note what a watcher says."""
@@ -124,6 +133,10 @@ class WatchBoard:
         """Note a change."""
         self._changes.append(event)
 
+    def enrich(self, progress: EnrichmentProgress) -> None:
+        """Note how far enrichment is."""
+        self._enrichment = progress
+
     def know(self, library: Library) -> None:
         """Note a new library, or how many files there are now."""
         news = self._libraries.setdefault(library.library_id, _LibraryNews(library))
@@ -131,16 +144,36 @@ class WatchBoard:
 
     def lines(self, width: int, height: int, now: float) -> list[Text]:
         """The board at this moment; if there is not room for all of it, the less important is left out."""
-        room = height - _SPARE_LINES
+        enrichment = self._enrichment_lines(width)
+        room = height - _SPARE_LINES - len(enrichment)
+        if room < _FEW_LINES:
+            room, enrichment = room + len(enrichment), []
         blocks = [news.lines(width, now) for news in self._libraries.values()]
         if sum(len(block) + 1 for block in blocks) + _FEW_CHANGES + 2 <= room:
             lines = [line for block in blocks for line in (*block, text(""))]
         else:
             lines = [*_first([block[0] for block in blocks], room - 1), text("")]
-        lines += [*self._change_lines(width, room - len(lines)), text(_FAREWELL, "dim")]
+        lines += [*self._change_lines(width, room - len(lines)), *enrichment, text(_FAREWELL, "dim")]
         for line in lines:
             line.truncate(width, overflow="ellipsis")
         return lines
+
+    def _enrichment_lines(self, width: int) -> list[Text]:
+        """Nothing while there is nothing to do."""
+        from rich.text import Text
+
+        progress = self._enrichment
+        if progress.state is EnrichmentState.IDLE:
+            return []
+        heading = text("Enrichment", "bold")
+        if progress.state is EnrichmentState.RUNNING:
+            line = Text.assemble(
+                heading, "  ", (activity(progress), "cyan"), f" {step_counts(progress)} ", (step_speed(progress), "dim")
+            )
+            return [line, text("")]
+        if progress.state is EnrichmentState.PAUSED:
+            return [Text.assemble(heading, f"  {activity(progress)}, {step_counts(progress)}"), text("")]
+        return [heading, *_wrapped(activity(progress), width, "yellow"), text("")]
 
     def _change_lines(self, width: int, room: int) -> list[Text]:
         if not self._changes or room < _FEW_CHANGES + 2:

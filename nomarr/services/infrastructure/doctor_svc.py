@@ -6,8 +6,10 @@ from functools import partial
 
 import anyio.to_thread
 
+from nomarr.components.media.cover_store_comp import CoverStore
 from nomarr.helpers.time_helper import Clock, system_clock
 from nomarr.persistence.db import Database
+from nomarr.workflows.library.doctor_enrichment_wf import check_enrichment_workflow
 from nomarr.workflows.library.doctor_wf import Check, CheckStatus, check_database_workflow, check_machine_workflow
 
 __all__ = ["Check", "CheckStatus", "DoctorService"]
@@ -16,16 +18,19 @@ __all__ = ["Check", "CheckStatus", "DoctorService"]
 class DoctorService:
     """Says what is wrong and what to do about it."""
 
-    def __init__(self, db: Database, *, root_marker: str = "", clock: Clock = system_clock) -> None:
+    def __init__(self, db: Database, covers: CoverStore, *, root_marker: str = "", clock: Clock = system_clock) -> None:
         self._db = db
+        self._covers = covers
         self._root_marker = root_marker
         self._clock = clock
 
     async def check_database(self) -> list[Check]:
-        """The database and its libraries."""
-        return await anyio.to_thread.run_sync(
-            partial(check_database_workflow, self._db, self._clock(), root_marker=self._root_marker)
+        """The database, its libraries, and their enrichment."""
+        now = self._clock()
+        checks = await anyio.to_thread.run_sync(
+            partial(check_database_workflow, self._db, now, root_marker=self._root_marker)
         )
+        return checks + await anyio.to_thread.run_sync(check_enrichment_workflow, self._db, self._covers, now)
 
     @staticmethod
     async def check_machine() -> list[Check]:

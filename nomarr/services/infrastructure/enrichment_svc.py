@@ -123,6 +123,9 @@ class EnrichmentService:
         """Do what is to be done now; how many seconds until it is worth looking again without being woken."""
         try:
             if not await self._is_anything_to_do():
+                if self.progress.state is not EnrichmentState.IDLE:
+                    # Whatever the trouble was, it is over: another process has done the work.
+                    self._tell(EnrichmentProgress())
                 return _LOOK_AGAIN_SECONDS
             report = await self.run()
         except EnrichmentBusy as error:

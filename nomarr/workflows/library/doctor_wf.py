@@ -17,6 +17,7 @@ from nomarr.components.library.file_systems_comp import file_system_of, keeps_id
 from nomarr.components.library.inotify_limits_comp import INOTIFY_LIMITS, InotifyLimit, allowed, how_to_raise
 from nomarr.components.library.mount_watch_comp import polled_file_system
 from nomarr.components.library.root_guard_comp import SAMPLE_SIZE, check_root
+from nomarr.components.media.fingerprint_comp import comparing_problem
 from nomarr.components.media.tools_comp import FFPROBE, FPCALC, find_tool
 from nomarr.helpers.dto.library import Library, ScanTarget, WatchMode
 from nomarr.helpers.exceptions import DatabaseError
@@ -86,7 +87,8 @@ class _Need:
 
 def check_machine_workflow() -> list[Check]:
     """Versions and tools, which are the same for every database. Synchronous: run it in a worker thread."""
-    return [_python(), _package("mutagen", "reads tags"), *(_tool(*tool) for tool in _TOOLS)]
+    packages = [_package("mutagen", "reads tags"), _package("Pillow", "reads covers")]
+    return [_python(), *packages, *(_tool(*tool) for tool in _TOOLS), _chromaprint()]
 
 
 def check_database_workflow(
@@ -117,6 +119,18 @@ def _tool(name: str, cost: str, remedy: str) -> Check:
     if found is not None:
         return Check(name, CheckStatus.OK, found)
     return Check(name, CheckStatus.WARN, f"not found: {cost}", remedy)
+
+
+def _chromaprint() -> Check:
+    problem = comparing_problem()
+    if problem is None:
+        return Check("chromaprint", CheckStatus.OK, "compares fingerprints")
+    return Check(
+        "chromaprint",
+        CheckStatus.WARN,
+        f"can't be used ({strip_control(problem)}): songs in other encodings are not recognized",
+        "install the package libchromaprint1 (or chromaprint)",
+    )
 
 
 def _reachable(db: Database) -> Check:
