@@ -56,6 +56,10 @@ bench: $(DEV_READY) ## Measure scans against find and MPD
 bench-watching: $(DEV_READY) ## Measure how soon changes are noticed, and what waiting for them costs
 	$(BIN)/python benchmarks/watching.py $(ARGS)
 
+.PHONY: bench-enrichment
+bench-enrichment: $(DEV_READY) ## Measure enrichment against fpcalc, its memory, and how free the event loop stays
+	$(BIN)/python benchmarks/enrichment.py $(ARGS)
+
 .PHONY: chaos
 chaos: $(DEV_READY) ## Run the tests that kill, pause and race processes
 	$(BIN)/python -m pytest -m chaos --timeout 3600 $(ARGS)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from enrichment_kit import FFPROBE, FPCALC, Tools, children
+
+from nomarr import Nomarr
 
 # The program that is killed lives with the chaos tests.
 sys.path.insert(0, str(Path(__file__).parents[1] / "chaos"))
@@ -32,6 +34,14 @@ def root(tmp_path: Path) -> Path:
     folder = tmp_path / "music"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture
+async def impatient(database: Path) -> AsyncIterator[Nomarr]:
+    """A tool gets a second for each file."""
+    url = f"sqlite:///{database}"
+    async with Nomarr.open(url, settle_seconds=0, tag_workers=1, enrichment_timeout_seconds=1.0) as opened:
+        yield opened
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,14 +34,6 @@ from nomarr.services.infrastructure.enrichment_svc import EnrichmentService
 
 WAITS = (60.0, 600.0, 3600.0, 6 * 3600.0, 24 * 3600.0)
 """How long a file is left alone after each failure."""
-
-
-@pytest.fixture
-async def impatient(database: Path) -> AsyncIterator[Nomarr]:
-    """A tool gets a second for each file."""
-    url = f"sqlite:///{database}"
-    async with Nomarr.open(url, settle_seconds=0, tag_workers=1, enrichment_timeout_seconds=1.0) as opened:
-        yield opened
 
 
 # -- missing --------------------------------------------------------------------------------------------------

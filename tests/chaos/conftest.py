@@ -1,0 +1,8 @@
+"""What is enriched here is made with the tools of the tests of enrichment."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "enrichment"))
