@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from nomarr.helpers.dto.upkeep import PurgeReport
-from nomarr.helpers.paths_helper import readable
 from nomarr.helpers.exceptions import CoverFolderUnusable
+from nomarr.helpers.paths_helper import readable
 from nomarr.interfaces.cli.contract_cli import purge_object
 from nomarr.interfaces.cli.errors_cli import warn
 from nomarr.interfaces.cli.options_cli import JsonOption, complete_library
