@@ -24,7 +24,8 @@ from storage_kit import (
 )
 
 from nomarr.helpers.dto.batches import BatchResult, FileGone, FileMove, FileUpsert, RowOutcome, ScanBatch
-from nomarr.helpers.dto.files import FileStat
+from nomarr.helpers.dto.files import FileStat, KnownFile
+from nomarr.helpers.dto.library import ScanTarget
 from nomarr.helpers.dto.tags import AudioTags, TagReadResult
 from nomarr.helpers.exceptions import DatabaseError, LeaseLost
 
@@ -510,3 +511,49 @@ class TestMoves:
         assert result.upserts == (UPDATED, INSERTED)
         assert scan.record("b").file_id == file.file_id
         assert scan.record("a").file_id != file.file_id
+
+
+class TestFoldersThatAreNotFinished:
+    """A scan may end between two batches: what the first one touched is looked at again."""
+
+    @staticmethod
+    def digests(scan: Scan) -> dict[str, str]:
+        known = scan.db.library_folders.within(ScanTarget(scan.library_id))
+        return {path: folder.digest for path, folder in known.items()}
+
+    @pytest.fixture
+    def files(self, scan: Scan) -> dict[str, KnownFile]:
+        files = scan.add("d/a", "d/b", "e/c")
+        scan.write(folders=[folder("d"), folder("e"), folder("f")])
+        return files
+
+    def test_a_folder_is_known_from_its_first_row(self, scan: Scan) -> None:
+        scan.write(upserts=[upsert("x/y/a")])
+        assert self.digests(scan) == {"": "", "x": "", "x/y": ""}
+
+    def test_a_folder_is_known_from_the_first_file_that_moved_into_it(
+        self, scan: Scan, files: dict[str, KnownFile]
+    ) -> None:
+        scan.write(moves=[moved(files["d/a"], "new/a"), moved(files["d/b"], "e/b")])
+        assert self.digests(scan) == {"": "", "d": "", "e": "", "f": "digest", "new": ""}
+
+    @pytest.mark.parametrize("part", ["upserts", "seen", "gone", "hidden"])
+    def test_whatever_is_written_takes_the_digest_away(
+        self, scan: Scan, files: dict[str, KnownFile], part: str
+    ) -> None:
+        file = files["d/a"]
+        rows = {"upserts": upsert("d/new", number=9), "seen": seen(file), "gone": gone(file), "hidden": hidden(file)}
+        scan.write(**{part: [rows[part]]})
+        assert self.digests(scan) == {"": "", "d": "", "e": "digest", "f": "digest"}
+
+    def test_a_folder_that_ends_with_the_batch_has_its_new_digest(
+        self, scan: Scan, files: dict[str, KnownFile]
+    ) -> None:
+        scan.write(gone=[gone(files["d/a"])], folders=[folder("d", "new digest")])
+        assert self.digests(scan)["d"] == "new digest"
+
+    def test_a_folder_that_is_gone_is_not_known_by_its_lost_files(
+        self, scan: Scan, files: dict[str, KnownFile]
+    ) -> None:
+        scan.write(gone=[gone(files["d/a"]), gone(files["d/b"])], gone_folders=["d"])
+        assert "d" not in self.digests(scan)

@@ -36,6 +36,7 @@ from nomarr.persistence.embedded.upkeep_operations import LONG_MISSING, purge_mi
 __all__ = ["SqliteFiles"]
 
 _PAGE: Final = 2000
+_FOLDER_COLUMNS: Final = "INTO library_folders (library_id, path, parent, digest, scanned_at, on_other_device)"
 _EVENT_OF: Final = {
     RowOutcome.INSERTED: EventType.CREATED,
     RowOutcome.UPDATED: EventType.MODIFIED,
@@ -224,6 +225,7 @@ class _BatchWriter:
             for file in batch.hidden
         )
         playlists, images = write_sidecars(self._db, self._library_id, batch, self._now)
+        self._open_folders(batch)
         self._put_folders(batch.folders, batch.gone_folders)
         insert_events(self._db, self._events)
         return BatchResult(
@@ -432,21 +434,38 @@ class _BatchWriter:
             self._note(event, file_id, path, evidence=evidence)
         return found.rowcount
 
+    def _open_folders(self, batch: ScanBatch) -> None:
+        """Folders of which the batch writes a part have no digest until the rest is written.
+
+        If the scan ends before that, the next one compares them again, and knows of them when they are gone by then.
+        """
+        parts = (batch.moves, batch.upserts, batch.seen, batch.gone, batch.hidden)
+        paths = [file.to_path if isinstance(file, FileMove) else file.path for part in parts for file in part]
+        unfinished = {folder_of(path) for path in paths} - {folder.path for folder in batch.folders}
+        known = {place for folder in unfinished for place in (folder, *folders_above(folder))}
+        self._db.executemany(
+            f"INSERT OR IGNORE {_FOLDER_COLUMNS} VALUES (?, ?, ?, '', 0, 0)",
+            ((self._library_id, escaped(path), _parent(path)) for path in known),
+        )
+        self._db.executemany(
+            "UPDATE library_folders SET digest = '' WHERE library_id = ? AND path = ?",
+            ((self._library_id, escaped(path)) for path in unfinished),
+        )
+
     def _put_folders(self, folders: Sequence[FolderRecord], gone: Sequence[str]) -> None:
         for path in gone:
             condition, values = subtree("path", path)
             self._db.execute(
                 f"DELETE FROM library_folders WHERE library_id = ? AND {condition}", (self._library_id, *values)
             )
-        columns = "INTO library_folders (library_id, path, parent, digest, scanned_at, on_other_device)"
         # A folder is found through the folders above it, also when only itself was ever looked at.
         above = {folder for record in folders for folder in folders_above(record.path)}
         self._db.executemany(
-            f"INSERT OR IGNORE {columns} VALUES (?, ?, ?, '', 0, 0)",
+            f"INSERT OR IGNORE {_FOLDER_COLUMNS} VALUES (?, ?, ?, '', 0, 0)",
             ((self._library_id, escaped(path), _parent(path)) for path in above),
         )
         self._db.executemany(
-            f"INSERT OR REPLACE {columns} VALUES (?, ?, ?, ?, ?, ?)",
+            f"INSERT OR REPLACE {_FOLDER_COLUMNS} VALUES (?, ?, ?, ?, ?, ?)",
             (
                 (
                     self._library_id,
