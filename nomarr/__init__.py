@@ -6,7 +6,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nomarr.app import Nomarr
     from nomarr.config import Config
-    from nomarr.helpers.dto.answers import Explanation, PathState, Verification
+    from nomarr.helpers.dto.answers import (
+        ComparisonProgress,
+        DuplicateGroup,
+        DuplicateKind,
+        Explanation,
+        PathState,
+        Verification,
+    )
+    from nomarr.helpers.dto.enrichment import (
+        DueWork,
+        EnrichmentProgress,
+        EnrichmentReport,
+        EnrichmentState,
+        EnrichmentStep,
+    )
     from nomarr.helpers.dto.events import ChangeEvent, EventType
     from nomarr.helpers.dto.files import FileRecord, Playlist, PlaylistEntry
     from nomarr.helpers.dto.library import Library, LibraryState, ScanTarget, TranscodePolicy, WatchMode
@@ -20,6 +34,8 @@ if TYPE_CHECKING:
         DatabaseError,
         DatabaseNotReachable,
         DatabaseSchemaTooNew,
+        EnrichmentBusy,
+        FingerprintLibraryMissing,
         InvalidPath,
         LeaseLost,
         LibraryAlreadyExists,
@@ -36,15 +52,25 @@ if TYPE_CHECKING:
 __all__ = [
     "AudioTags",
     "ChangeEvent",
+    "ComparisonProgress",
     "Config",
     "ConfigurationError",
     "CoverFolderUnusable",
     "DatabaseError",
     "DatabaseNotReachable",
     "DatabaseSchemaTooNew",
+    "DueWork",
+    "DuplicateGroup",
+    "DuplicateKind",
+    "EnrichmentBusy",
+    "EnrichmentProgress",
+    "EnrichmentReport",
+    "EnrichmentState",
+    "EnrichmentStep",
     "EventType",
     "Explanation",
     "FileRecord",
+    "FingerprintLibraryMissing",
     "InvalidPath",
     "LeaseLost",
     "Library",
@@ -83,15 +109,25 @@ __all__ = [
 _HOMES = {
     "AudioTags": "nomarr.helpers.dto.tags",
     "ChangeEvent": "nomarr.helpers.dto.events",
+    "ComparisonProgress": "nomarr.helpers.dto.answers",
     "Config": "nomarr.config",
     "ConfigurationError": "nomarr.helpers.exceptions",
     "CoverFolderUnusable": "nomarr.helpers.exceptions",
     "DatabaseError": "nomarr.helpers.exceptions",
     "DatabaseNotReachable": "nomarr.helpers.exceptions",
     "DatabaseSchemaTooNew": "nomarr.helpers.exceptions",
+    "DueWork": "nomarr.helpers.dto.enrichment",
+    "DuplicateGroup": "nomarr.helpers.dto.answers",
+    "DuplicateKind": "nomarr.helpers.dto.answers",
+    "EnrichmentBusy": "nomarr.helpers.exceptions",
+    "EnrichmentProgress": "nomarr.helpers.dto.enrichment",
+    "EnrichmentReport": "nomarr.helpers.dto.enrichment",
+    "EnrichmentState": "nomarr.helpers.dto.enrichment",
+    "EnrichmentStep": "nomarr.helpers.dto.enrichment",
     "EventType": "nomarr.helpers.dto.events",
     "Explanation": "nomarr.helpers.dto.answers",
     "FileRecord": "nomarr.helpers.dto.files",
+    "FingerprintLibraryMissing": "nomarr.helpers.exceptions",
     "InvalidPath": "nomarr.helpers.exceptions",
     "LeaseLost": "nomarr.helpers.exceptions",
     "Library": "nomarr.helpers.dto.library",

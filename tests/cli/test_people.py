@@ -55,5 +55,4 @@ def test_libraries_are_listed_with_their_watch_modes(cli: CommandLine, tmp_path:
     assert cli("library", "add", "Music", tmp_path / "music", "--watch", "poll").code == 0
     heading, _, row = cli("library", "list").out.splitlines()
     assert row[heading.index("Watch") :].startswith("poll ")
-    shown = cli("library", "show", "Music").out
-    assert any(line.split() == ["Watching", "poll"] for line in shown.splitlines())
+    assert "Watching poll" in " ".join(cli("library", "show", "Music").out.split())

@@ -81,12 +81,12 @@ async def test_files_that_failed_are_told_with_their_errors(nomarr: Nomarr, musi
 async def test_covers_are_counted_with_what_they_take(nomarr: Nomarr, music_tree: Callable[..., Path]) -> None:
     await scanned(nomarr, music_tree({**tones(1), "cover.png": png()}))
     folder = nomarr.enrichment.covers.folder
-    assert (await checks(nomarr))["covers"].detail.startswith(f"{folder}, covers: 0, 0.0 MB; ")
+    assert (await checks(nomarr))["covers"].detail.startswith(f"{folder}: 0 stored, 0.0 MB; ")
     assert not folder.exists()
     await nomarr.enrichment.run()
     usage = nomarr.enrichment.covers.usage()
     assert (usage.covers, usage.bytes) == (1, sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()))
-    assert (await checks(nomarr))["covers"].detail.startswith(f"{folder}, covers: 1, ")
+    assert (await checks(nomarr))["covers"].detail.startswith(f"{folder}: 1 stored, ")
 
 
 async def test_a_folder_of_covers_that_is_none_is_an_error(nomarr: Nomarr) -> None:

@@ -38,6 +38,7 @@ EVIL = "a\nb\x1b[2J\u202e\udcff"
 ERRORS: list[NomarrError] = [
     ConfigurationError("the value is not a number", source="the file x"),
     CoverFolderUnusable(EVIL, EVIL),
+    EnrichmentBusy(EVIL),
     InvalidPath(EVIL, "it is absolute"),
     LibraryNotFound(EVIL, ["Music", "Books"]),
     LibraryAlreadyExists(EVIL, EVIL, "that name is taken"),

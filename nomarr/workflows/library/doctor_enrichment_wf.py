@@ -47,9 +47,7 @@ def _covers(covers: CoverStore) -> Check:
         return Check("covers", CheckStatus.ERROR, str(error), _REMEDY_FOR_COVERS)
     if problem is not None:
         return Check("covers", CheckStatus.ERROR, f"can't be kept: {strip_control(problem)}", _REMEDY_FOR_COVERS)
-    detail = (
-        f"{folder}, covers: {usage.covers:,}, {usage.bytes / 1e6:.1f} MB; {usage.free_bytes / 1e9:.1f} GB free there"
-    )
+    detail = f"{folder}: {usage.covers:,} stored, {usage.bytes / 1e6:.1f} MB; {usage.free_bytes / 1e9:.1f} GB free"
     if usage.free_bytes < _LITTLE_SPACE:
         return Check("covers", CheckStatus.WARN, detail, "free some space, or move the folder (data_folder)")
     return Check("covers", CheckStatus.OK, detail)
