@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import base64
-import contextlib
 import io
 import json
 import os
@@ -30,7 +29,7 @@ from statistics import median
 from typing import Any
 
 from acceptance import FAIL, Check, judged
-from measure import BenchmarkError, PeakMemory, read_all, use_cores
+from measure import BenchmarkError, Run, read_all, run, use_cores
 from mutagen.flac import FLAC, Picture
 from mutagen.id3 import APIC, ID3
 from mutagen.mp4 import MP4, MP4Cover
@@ -151,45 +150,59 @@ _EMBED = {".mp3": _embed_mp3, ".flac": _embed_flac, ".opus": _embed_opus, ".m4a"
 class Enriched:
     """One run in a process of its own."""
 
-    seconds: float
-    """Of the whole process, with the start of Python; the scan is not in it."""
+    process: Run
+    """From the start of Python to its end; the scan is not in it."""
     files: int
     longest_block_seconds: float
-    peak_rss_bytes: int
-    """0 if it was not asked for."""
 
 
-def fpcalc_one_by_one(paths: list[Path]) -> float:
-    """Seconds for all files, as a shell loop does it."""
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Both, one after the other."""
+
+    fpcalc: Run
+    """All of its runs, one by one."""
+    enriched: Enriched
+    load: float
+
+    @property
+    def times_fpcalc(self) -> float:
+        return self.fpcalc.seconds / self.enriched.process.seconds
+
+    def __str__(self) -> str:
+        nomarr = self.enriched.process
+        return (
+            f"fpcalc {self.fpcalc.seconds:.1f} s (processor {self.fpcalc.cpu_seconds:.1f} s),"
+            f" nomarr {nomarr.seconds:.1f} s (processor {nomarr.cpu_seconds:.1f} s): {self.times_fpcalc:.2f} ×,"
+            f" longest block {self.enriched.longest_block_seconds * 1000:.0f} ms, load {self.load:.1f}"
+        )
+
+
+def fpcalc_one_by_one(paths: list[Path], work: Path) -> Run:
+    """As a shell loop does it."""
     fpcalc = shutil.which("fpcalc")
     if fpcalc is None:
         raise BenchmarkError("fpcalc is missing")
-    began = time.perf_counter()
-    for path in paths:
-        subprocess.run([fpcalc, "-json", "-length", "120", str(path)], stdout=subprocess.DEVNULL, check=False)
-    return time.perf_counter() - began
+    runs = [run([fpcalc, "-json", "-length", "120", str(path)], cwd=work, keep_output=False) for path in paths]
+    return Run(sum(one.seconds for one in runs), sum(one.cpu_seconds for one in runs), 0, "", "", None)
 
 
 def enrich(library: Path, work: Path, *, sample_memory: bool = False) -> Enriched:
     """Scan into a database of its own, then enrich in a new process."""
     with tempfile.TemporaryDirectory(prefix="state-", dir=work) as state:
-        _ourselves("scan", state, str(library)).communicate()
-        began = time.perf_counter()
-        process = _ourselves("enrich", state, str(library))
-        with PeakMemory(process.pid) if sample_memory else contextlib.nullcontext() as memory:
-            output, _ = process.communicate()
-        seconds = time.perf_counter() - began
-        if process.returncode:
-            raise BenchmarkError(f"the process that enriches ended with {process.returncode}")
-    found = json.loads(output)
-    peak = 0 if memory is None else memory.peak_bytes
-    return Enriched(seconds, found["files"], found["longest_block_seconds"], peak)
+        _ourselves("scan", state, library)
+        process = _ourselves("enrich", state, library, sample_memory=sample_memory)
+    found = json.loads(process.output)
+    return Enriched(process, found["files"], found["longest_block_seconds"])
 
 
-def _ourselves(task: str, state: str, library: str) -> subprocess.Popen[bytes]:
+def _ourselves(task: str, state: str, library: Path, *, sample_memory: bool = False) -> Run:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("NOMARR_")}
-    command = [sys.executable, __file__, "--task", task, "--state", state, "--library", library]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
+    command = [sys.executable, __file__, "--task", task, "--state", state, "--library", str(library)]
+    done = run(command, cwd=Path(state), environment=environment, sample_memory=sample_memory)
+    if done.exit_code:
+        raise BenchmarkError(f"the process that was to {task} ended with {done.exit_code}: {done.errors}")
+    return done
 
 
 async def scan_or_enrich(task: str, state: Path, library: Path) -> None:
@@ -223,36 +236,36 @@ class Heart:
             last = now
 
 
+def one_round(paths: list[Path], library: Path, work: Path, *, fpcalc_first: bool) -> Round:
+    """In turn first: what comes second finds a machine that may be warmer or busier."""
+    read_all(library)
+    if fpcalc_first:
+        fpcalc = fpcalc_one_by_one(paths, work)
+    enriched = enrich(library, work)
+    if not fpcalc_first:
+        fpcalc = fpcalc_one_by_one(paths, work)
+    return Round(fpcalc, enriched, os.getloadavg()[0])
+
+
 def measure(library: Path, work: Path, rounds: int) -> list[Check]:
-    """Each round takes both, in turn first; memory is measured in a run of its own, since sampling it costs time."""
+    """Memory is measured in a run of its own, since sampling it costs time."""
     paths = sorted(path for path in library.rglob("*") if path.suffix in _EMBED)
-    alone: list[float] = []
-    runs: list[Enriched] = []
+    found: list[Round] = []
     for number in range(rounds):
-        read_all(library)
-        for what in ("fpcalc", "nomarr") if number % 2 == 0 else ("nomarr", "fpcalc"):
-            if what == "fpcalc":
-                alone.append(fpcalc_one_by_one(paths))
-            else:
-                runs.append(enrich(library, work))
-        ratio = alone[-1] / runs[-1].seconds
-        load = os.getloadavg()[0]
-        print(
-            f"round {number + 1}: fpcalc {alone[-1]:.1f} s, nomarr {runs[-1].seconds:.1f} s, {ratio:.2f} ×,"
-            f" longest block {runs[-1].longest_block_seconds * 1000:.0f} ms, load {load:.1f}",
-            flush=True,
-        )
+        found.append(one_round(paths, library, work, fpcalc_first=number % 2 == 0))
+        print(f"round {number + 1}: {found[-1]}", flush=True)
     watched = enrich(library, work, sample_memory=True)
-    ratio = median(one / run.seconds for one, run in zip(alone, runs, strict=True))
-    block = median(run.longest_block_seconds for run in runs)
-    rate = len(paths) / median(run.seconds for run in runs)
+    ratio = median(one.times_fpcalc for one in found)
+    block = median(one.enriched.longest_block_seconds for one in found)
+    rate = len(paths) / median(one.enriched.process.seconds for one in found)
+    complete = min(one.enriched.files for one in found)
+    peak = watched.process.peak_rss_bytes or 0
     return [
-        judged("all", f"each of {len(paths):,} files is complete", {run.files for run in runs} == {len(paths)},
-               f"{min(run.files for run in runs):,}"),
+        judged("all", f"each of {len(paths):,} files is complete", complete == len(paths), f"{complete:,}"),
         judged("speed", f"at least {TIMES_FPCALC} × as fast as fpcalc one by one", ratio >= TIMES_FPCALC,
                f"{ratio:.2f} ×, {rate:.1f} files/s"),
-        judged("memory", f"all processes together below {PEAK_RSS_MB} MB", watched.peak_rss_bytes < PEAK_RSS_MB * 1e6,
-               f"{watched.peak_rss_bytes / 1e6:.0f} MB"),
+        judged("memory", f"all processes together below {PEAK_RSS_MB} MB", 0 < peak < PEAK_RSS_MB * 1e6,
+               f"{peak / 1e6:.0f} MB"),
         judged("loop", f"the event loop is never blocked for more than {BLOCKED_SECONDS * 1000:.0f} ms",
                block <= BLOCKED_SECONDS, f"{block * 1000:.0f} ms"),
     ]  # fmt: skip
