@@ -59,6 +59,7 @@ bench-watching: $(DEV_READY) ## Measure how soon changes are noticed, and what w
 .PHONY: bench-enrichment
 bench-enrichment: $(DEV_READY) ## Measure enrichment against fpcalc, its memory, and how free the event loop stays
 	$(BIN)/python benchmarks/enrichment.py $(ARGS)
+	$(BIN)/python benchmarks/missing_rows.py
 
 .PHONY: chaos
 chaos: $(DEV_READY) ## Run the tests that kill, pause and race processes
