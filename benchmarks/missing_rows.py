@@ -51,7 +51,7 @@ def make_files(folder: Path, count: int, streams: list[bytes], chance: random.Ra
         tags = ID3()  # type: ignore[no-untyped-call]
         tags.add(TIT2(text=f"Title {number}"))  # type: ignore[no-untyped-call]
         tags.add(TPE1(text=f"Artist {number % 97}"))  # type: ignore[no-untyped-call]
-        tags.save(path)  # type: ignore[no-untyped-call]
+        tags.save(path)
 
 
 async def scan(nomarr: Nomarr, library: Library, folder: str = "", **options: bool) -> None:
