@@ -18,6 +18,7 @@ from support.scans import ids, missing, present, scan
 from support.songs import encode, song
 
 from nomarr import Nomarr
+from nomarr.workflows.library import scan_library_direct_wf
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -286,3 +287,116 @@ async def test_both_were_there_for_long(nomarr: Nomarr, tmp_path: Path) -> None:
 def execute(nomarr: Nomarr, statement: str) -> None:
     with closing(sqlite3.connect(nomarr.database.location.removeprefix("sqlite:///"))) as db, db:
         db.execute(statement)
+
+
+# -- what only looks as if it were gone -----------------------------------------------------------------------
+
+
+@pytest.fixture
+async def one(nomarr: Nomarr, tmp_path: Path) -> Music:
+    """A single song, enriched, with a fellow."""
+    root = tmp_path / "one"
+    (root / "A").mkdir(parents=True)
+    for number, name in enumerate(("one", "two")):
+        tag(encode(song(number, 8.0), root / "A" / f"{name}.mp3"), title=name)
+    library = await nomarr.libraries.add_library("one", root)
+    wait_for_another_timestamp(root, 0.03)
+    await scan(nomarr, library)
+    await nomarr.enrichment.run()
+    wait_for_another_timestamp(root)
+    return Music(nomarr, library, await ids(nomarr, library), 0)
+
+
+def save_anew(path: Path) -> None:
+    """As careful editors do: another inode, other tags, the same path."""
+    new = path.with_name(f"new-{path.name}")
+    shutil.copyfile(path, new)
+    tag(new, title="Saved anew", artist="x" * 500)
+    new.replace(path)
+
+
+async def both_are_where_they_were(music: Music) -> None:
+    now = await ids(music.nomarr, music.library)
+    assert {path: now.get(path) for path in music.before} == music.before
+
+
+async def test_a_song_that_was_saved_anew_is_not_its_copy(nomarr: Nomarr, one: Music) -> None:
+    (one.root / "C").mkdir()
+    shutil.copyfile(one.root / "A/one.mp3", one.root / "C/copy.mp3")
+    save_anew(one.root / "A/one.mp3")
+    # The folder of the copy is looked at before the other one.
+    await scan(nomarr, one.library, "C")
+    await both_are_where_they_were(one)
+    await scan(nomarr, one.library)
+    await both_are_where_they_were(one)
+
+
+async def test_a_copy_is_a_copy_also_where_inodes_mean_nothing(
+    nomarr: Nomarr, one: Music, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scan_library_direct_wf, "keeps_identity", lambda _: False)
+    await scan(nomarr, one.library)
+    await nomarr.enrichment.run()
+    shutil.copyfile(one.root / "A/one.mp3", one.root / "A/copy.mp3")
+    await scan(nomarr, one.library)
+    await both_are_where_they_were(one)
+
+
+async def test_a_song_that_was_saved_anew_is_not_what_was_made_of_it(nomarr: Nomarr, one: Music) -> None:
+    encode(song(0, 8.0), one.root / "A/one.flac")
+    save_anew(one.root / "A/one.mp3")
+    await scan(nomarr, one.library)
+    await both_are_where_they_were(one)
+
+
+async def test_a_song_of_which_nobody_knows_the_sound_stays_where_it_is(nomarr: Nomarr, one: Music) -> None:
+    shutil.copyfile(one.root / "A/one.mp3", one.root / "A/copy.mp3")
+    await scan(nomarr, one.library)
+    copy = (await ids(nomarr, one.library))["A/copy.mp3"]
+    (one.root / "A/one.mp3").unlink()
+    save_anew(one.root / "A/copy.mp3")
+    await scan(nomarr, one.library)
+    assert (await ids(nomarr, one.library))["A/copy.mp3"] == copy
+
+
+async def test_a_song_on_a_disk_that_is_away_is_not_its_copy(nomarr: Nomarr, one: Music, tmp_path: Path) -> None:
+    (one.root / "A").rename(tmp_path / "unplugged")
+    (one.root / "A").mkdir()
+    execute(nomarr, "UPDATE library_folders SET on_other_device = 1 WHERE path = 'A'")
+    (one.root / "B").mkdir()
+    shutil.copyfile(tmp_path / "unplugged/one.mp3", one.root / "B/copy.mp3")
+    await scan(nomarr, one.library)
+    await both_are_where_they_were(one)
+
+
+async def test_a_scan_that_ends_before_the_moved_file_is_read_gives_no_id_away(
+    nomarr: Nomarr, one: Music, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode(song(0, 8.0), one.root / "A/one.flac")
+    await scan(nomarr, one.library)
+    wait_for_another_timestamp(one.root)
+    (one.root / "A/one.mp3").unlink()
+
+    class Killed(Exception):
+        pass
+
+    async def killed(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(scan_library_direct_wf._Scan, "_read_and_write", killed)
+        with pytest.raises(Killed):
+            await scan(nomarr, one.library)
+    await scan(nomarr, one.library)
+    found = await present(nomarr, one.library)
+    assert found["A/one.flac"].file_id == one.before["A/one.mp3"]
+    assert found["A/one.flac"].tags.format == "flac"
+
+
+async def test_names_in_capitals_are_names(nomarr: Nomarr, one: Music, tmp_path: Path) -> None:
+    (one.root / "A/one.mp3").rename(one.root / "A/one.MP3")
+    await scan(nomarr, one.library)
+    (one.root / "A/one.MP3").rename(tmp_path / "one.MP3")
+    await scan(nomarr, one.library, accept_losses=True)
+    encode(song(0, 8.0), one.root / "A/one.flac")
+    assert (await scan(nomarr, one.library)).files_moved == 1

@@ -55,13 +55,14 @@ class FolderDiff:
         """Those of `changed` that are not only to be read again: their numbers are others than those of their rows."""
         return (index for index, row in self.changed.items() if self.listing.stat_at(index) != row.stat)
 
-    def read_again(self, index: int, row: KnownFile) -> None:
-        """Have a file read, and take it for `row`, that seemed to need nothing."""
-        if index in self.new or index in self.changed:
-            return
-        self.unchanged -= index not in self.seen
-        self.seen = {seen: known for seen, known in self.seen.items() if seen != index}
-        self.changed = {**self.changed, index: row}
+    def read_again(self, rows: Mapping[str, KnownFile]) -> None:
+        """Have files read, and take them for these rows (by name), that seemed to need nothing."""
+        is_read = {*self.new, *self.changed}
+        names = enumerate(self.listing.names)
+        more = {index: rows[name] for index, name in names if name in rows and index not in is_read}
+        self.unchanged -= len(more.keys() - self.seen.keys())
+        self.seen = {index: row for index, row in self.seen.items() if index not in more}
+        self.changed = {**self.changed, **more}
 
     def path_at(self, index: int) -> str:
         """The normalized path of a listed file."""

@@ -66,6 +66,9 @@ class FileMove:
     from_path: str
     to_path: str
     evidence: str
+    is_other_file: bool = False
+    """The file at `to_path` is another one on the disk, with the same sound. So whoever is known at `to_path` by now
+    knows that very file, and must not be taken for it again: its inode is forgotten."""
 
 
 @dataclass(frozen=True, slots=True)

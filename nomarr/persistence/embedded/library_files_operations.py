@@ -252,7 +252,7 @@ class _BatchWriter:
         self._db.executemany("UPDATE library_folders SET digest = '' WHERE library_id = ? AND path = ?", left)
         displaced = 0
         for move in leaving:
-            displaced += self._displace(move.to_path)
+            displaced += self._displace(move.to_path, forget_inode=move.is_other_file)
             self._db.execute(
                 "UPDATE library_files SET library_id = ?, path = ?, path_key = ?, folder = ?, missing_since = NULL,"
                 " ignored_by = NULL, updated_at = ? WHERE file_id = ?",
@@ -275,7 +275,7 @@ class _BatchWriter:
         )
         return found.rowcount == 1
 
-    def _displace(self, path: str) -> int:
+    def _displace(self, path: str, *, forget_inode: bool) -> int:
         """Make room at `path`; 1 if a file that was there is missing from now on."""
         row = self._db.execute(
             "SELECT file_id, missing_since, ignored_by FROM library_files WHERE library_id = ? AND path_key = ?",
@@ -284,9 +284,9 @@ class _BatchWriter:
         if row is None:
             return 0
         self._db.execute(
-            "UPDATE library_files SET path_key = ?, missing_since = COALESCE(missing_since, ?), updated_at = ?"
-            " WHERE file_id = ?",
-            (displaced_key(row["file_id"]), self._now, self._now, row["file_id"]),
+            "UPDATE library_files SET path_key = ?, missing_since = COALESCE(missing_since, ?), updated_at = ?,"
+            " inode = CASE WHEN ? THEN 0 ELSE inode END WHERE file_id = ?",
+            (displaced_key(row["file_id"]), self._now, self._now, forget_inode, row["file_id"]),
         )
         # Playlists mean the file that stands at the path.
         self._db.execute("UPDATE playlist_entries SET file_id = NULL WHERE file_id = ?", (row["file_id"],))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from nomarr.helpers.dto.files import KnownFile, int64
-from nomarr.helpers.paths_helper import join
+from nomarr.helpers.dto.library import ScanTarget
+from nomarr.helpers.paths_helper import folder_of, join
 from nomarr.persistence.db import Database
 
 __all__ = ["Elsewhere"]
@@ -17,6 +18,32 @@ class Elsewhere:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._roots: dict[str, str | None] = {}
+        self._mounted: dict[tuple[str, str], bool] = {}
+
+    def is_gone(self, row: KnownFile) -> bool:
+        """True only if nothing at all is at the row's path, and not because a disk is away.
+
+        For evidence that a copy of the file has as well: there, another file at its path may be itself, saved anew.
+        """
+        root = self._root_of(row.library_id)
+        if root is None:
+            return row.missing_since is not None
+        try:
+            os.lstat(join(root, row.path))
+        except (FileNotFoundError, NotADirectoryError):
+            return row.missing_since is not None or not self._is_on_other_disk(row.library_id, folder_of(row.path))
+        except OSError:
+            return False
+        return False
+
+    def _is_on_other_disk(self, library_id: str, folder: str) -> bool:
+        """True if a disk is, or was, mounted inside the library at the folder or above it."""
+        if (library_id, folder) not in self._mounted:
+            known = self._db.library_folders.within(ScanTarget(library_id, folder, recursive=False)).get(folder)
+            is_mounted = known is not None and known.on_other_device
+            above = bool(folder) and self._is_on_other_disk(library_id, folder_of(folder))
+            self._mounted[library_id, folder] = is_mounted or above
+        return self._mounted[library_id, folder]
 
     def has_left(self, row: KnownFile) -> bool:
         """True only if the row's file is certainly not at its path any more.

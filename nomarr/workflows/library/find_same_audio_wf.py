@@ -6,7 +6,7 @@ audio is gone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -49,8 +49,9 @@ class SameAudioFinder:
 
     async def find(self, known_moves: Sequence[Move]) -> list[Move]:
         """Moves beside those that are known by better evidence."""
-        lengths = await self._look_into(_LENGTH, list(self._arrived_paths(known_moves)), _LENGTHS_IN_THREAD)
-        gone = _Gone(self.db, self.survey, known_moves)
+        paths = await self._in_thread(lambda: list(self._arrived_paths(known_moves)))
+        lengths = await self._look_into(_LENGTH, paths, _LENGTHS_IN_THREAD)
+        gone = await self._in_thread(lambda: self._gone(lengths, known_moves))
         wanted = await self._in_thread(lambda: self._lengths_of_gone(lengths, gone))
         paths = [path for path, length in lengths.items() if length in wanted]
         hashes = await self._look_into(_HASH, paths, _HASHES_IN_THREAD)
@@ -64,15 +65,27 @@ class SameAudioFinder:
                 if (path := diff.path_at(index)) not in taken:
                     yield path
 
-    def _lengths_of_gone(self, lengths: dict[str, int], gone: _Gone) -> set[int]:
-        """The lengths of audio that a file has which is not where it was.
+    def _gone(self, lengths: dict[str, int], known_moves: Sequence[Move]) -> _Gone:
+        """What is gone: also a file whose path holds other audio now.
 
-        A file that was only saved anew has the length that is known at its path: it is taken out of `lengths`.
+        Where a path holds as much audio as it did, its file was only saved anew; and if nobody knows how much it held,
+        that is what has to be believed. Then the path is taken out of `lengths`: no other file has come to it.
         """
-        replaced = [row.file_id for diff in self.survey.diffs for row in diff.replaced.values()]
-        for sound in self.db.enrichment.sounds_of(replaced):
-            if lengths.get(sound.file.path) == sound.known.audio_bytes:
-                del lengths[sound.file.path]
+        others = set()
+        replaced = {row.file_id: row.path for row in self.survey.replaced() if row.path in lengths}
+        for sound in self.db.enrichment.sounds_of(list(replaced)):
+            path = replaced[sound.file.file_id]
+            if sound.is_verified and sound.known.audio_bytes not in (None, lengths[path]):
+                others.add(sound.file.file_id)
+        for file_id, path in replaced.items():
+            if file_id not in others:
+                del lengths[path]
+        vanished = {row.file_id for row in self.survey.vanished()}
+        moved = {move.file.file_id for move in known_moves}
+        return _Gone(self.db, vanished | others, moved)
+
+    def _lengths_of_gone(self, lengths: Mapping[str, int], gone: _Gone) -> set[int]:
+        """The lengths of audio that a file had which is gone."""
         counts = self.db.enrichment.audio_lengths(set(lengths.values()))
         rare = [length for length, count in counts.items() if count <= _MANY]
         found = {sound.known.audio_bytes for sound in gone.among(self.db.enrichment.with_audio_bytes(rare))}
@@ -96,9 +109,9 @@ class SameAudioFinder:
 class _Gone:
     """Which of the known files are not where they were, beside those whose new place is known already."""
 
-    def __init__(self, db: Database, survey: Survey, known_moves: Sequence[Move]) -> None:
-        self._departed = {row.file_id for row in survey.departed()}
-        self._moved = {move.file.file_id for move in known_moves}
+    def __init__(self, db: Database, departed: set[str], moved: set[str]) -> None:
+        self._departed = departed
+        self._moved = moved
         self._elsewhere = Elsewhere(db)
 
     def among(self, sounds: Iterable[KnownSound]) -> list[KnownSound]:
@@ -108,4 +121,4 @@ class _Gone:
     def _is_gone(self, file: KnownFile) -> bool:
         if file.file_id in self._moved:
             return False
-        return file.file_id in self._departed or self._elsewhere.has_left(file)
+        return file.file_id in self._departed or self._elsewhere.is_gone(file)

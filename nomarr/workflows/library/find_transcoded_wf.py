@@ -24,10 +24,12 @@ from nomarr.components.media.measure_audio_comp import nothing_known, tags_or_no
 from nomarr.helpers.dto.enrichment import KnownSound
 from nomarr.helpers.dto.files import KnownFile
 from nomarr.helpers.dto.library import Library
+from nomarr.helpers.dto.tags import AudioTags
 from nomarr.helpers.exceptions import FingerprintLibraryMissing
 from nomarr.helpers.file_kinds import AUDIO_FORMATS, FileKind, kind_of
 from nomarr.helpers.paths_helper import folder_of, join
 from nomarr.persistence.db import Database
+from nomarr.workflows.library.elsewhere_wf import Elsewhere
 from nomarr.workflows.library.file_workers_wf import FileSkill, FileWorkers, in_order
 from nomarr.workflows.library.listen_to_file_wf import Listener, UndecodableAudio
 from nomarr.workflows.library.survey_wf import Survey
@@ -39,6 +41,7 @@ Answer = TypeVar("Answer")
 _TAGS: Final = FileSkill(tags_or_none, nothing_known)
 _TAGS_IN_THREAD: Final = 512
 _YOUNG_SECONDS: Final = 24 * 3600.0
+_MANY: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,32 +102,23 @@ class TranscodedFinder:
         folders, stems = {folder_of(path) for path in new}, {stem_of(path) for path in new}
         departed = [
             row.file_id
-            for row in self.survey.departed()
+            for row in self.survey.vanished()
             if row.file_id not in moved and (folder_of(row.path) in folders or stem_of(row.path) in stems)
         ]
         with_missing = self.db.enrichment.folders_of_missing(self.library.library_id, sorted(folders))
         beside_missing = [path for path in new if folder_of(path) in with_missing]
         missing = self.db.enrichment.missing_at(self.library.library_id, list(_in_other_formats(beside_missing)))
-        found = {sound.file.file_id: sound for sound in chain(self.db.enrichment.sounds_of(departed), missing)}
+        elsewhere = Elsewhere(self.db)
+        still_missing = (sound for sound in missing if elsewhere.is_gone(sound.file))
+        found = {sound.file.file_id: sound for sound in chain(self.db.enrichment.sounds_of(departed), still_missing)}
         return [sound for file_id, sound in found.items() if file_id not in moved and sound.is_verified]
 
     async def _plausible(self, new: Sequence[str], sounds: Sequence[KnownSound]) -> dict[str, list[KnownSound]]:
         """Path of a new file to the sounds that it may be in another format."""
-        by_stem, by_folder = _grouped(sounds, stem_of), _grouped(sounds, folder_of)
-        beside = [path for path in new if folder_of(path) in by_folder]
+        folders = {folder_of(sound.file.path) for sound in sounds}
+        beside = [path for path in new if folder_of(path) in folders]
         read = await self.workers.look_into(_TAGS, self.library.root_path, beside, few=len(beside) <= _TAGS_IN_THREAD)
-        plausible = {}
-        for path in new:
-            tags = read.get(path)
-            title, seconds = (None, None) if tags is None else (tags.title, tags.duration_seconds)
-            candidates = {
-                sound.file.file_id: sound
-                for sound in (*by_stem.get(stem_of(path), ()), *by_folder.get(folder_of(path), ()))
-                if may_be_transcoded(path, title, seconds, sound)
-            }
-            if candidates:
-                plausible[path] = list(candidates.values())
-        return plausible
+        return await self._in_thread(lambda: _plausible(new, read, sounds))
 
     async def _fingerprint(self, path: str) -> Fingerprint | None:
         try:
@@ -135,6 +129,27 @@ class TranscodedFinder:
 
     async def _in_thread(self, work: Callable[[], Answer]) -> Answer:
         return await anyio.to_thread.run_sync(work, limiter=self.threads)
+
+
+def _plausible(
+    new: Sequence[str], read: Mapping[str, AudioTags], sounds: Sequence[KnownSound]
+) -> dict[str, list[KnownSound]]:
+    by_stem, by_folder = _grouped(sounds, stem_of), _grouped(sounds, folder_of)
+    plausible = {}
+    for path in new:
+        tags = read.get(path)
+        title, seconds = (None, None) if tags is None else (tags.title, tags.duration_seconds)
+        named_alike = by_stem.get(stem_of(path), ())
+        # A name that very many files have, such as "Track 01", says nothing outside of their folders.
+        elsewhere = named_alike if len(named_alike) <= _MANY else ()
+        candidates = {
+            sound.file.file_id: sound
+            for sound in (*by_folder.get(folder_of(path), ()), *elsewhere)
+            if may_be_transcoded(path, title, seconds, sound)
+        }
+        if candidates:
+            plausible[path] = list(candidates.values())
+    return plausible
 
 
 def _sounding_like(heard: Fingerprint, sounds: Iterable[KnownSound]) -> list[KnownFile]:
@@ -155,7 +170,8 @@ def _is_heard(heard: Fingerprint, sound: KnownSound) -> bool:
 def _in_other_formats(paths: Iterable[str]) -> Iterator[str]:
     for path in paths:
         stem, _, extension = path.rpartition(".")
-        yield from (f"{stem}.{other}" for other in AUDIO_FORMATS if other != extension)
+        for other in AUDIO_FORMATS:
+            yield from (f"{stem}.{name}" for name in (other, other.upper()) if name != extension)
 
 
 def _grouped(sounds: Iterable[KnownSound], key: Callable[[str], str]) -> Mapping[str, list[KnownSound]]:

@@ -19,6 +19,7 @@ from nomarr.components.library.detect_moves_comp import Move, in_safe_order
 from nomarr.components.library.diff_folder_comp import FolderDiff
 from nomarr.components.library.file_systems_comp import file_system_of, keeps_identity, timestamp_granularity
 from nomarr.components.library.ignore_rules_comp import IgnoreRules
+from nomarr.components.library.match_sounds_comp import SAME_AUDIO, SAME_RECORDING
 from nomarr.components.library.walk_folders_comp import FolderWalker, existing_target
 from nomarr.components.media import read_files_comp
 from nomarr.components.media.read_files_comp import ReadFile, read_file, unread_file
@@ -319,15 +320,21 @@ class _Scan:
                 self._context.clock(),
             )
             moves += await transcoded.find([*known_moves, *moves])
-        for move in moves:
-            survey.read_again(move.to_path, move.file)
+        await self._in_thread(lambda: survey.read_again({move.to_path: move.file for move in moves}))
         return moves
 
     async def _write_moves(self, moves: Sequence[Move]) -> None:
         self._context.meter.phase = ScanPhase.MOVING
         for group in in_safe_order(moves, self._library.library_id):
             self._batch.moves += [
-                FileMove(move.file.file_id, move.file.library_id, move.file.path, move.to_path, move.evidence)
+                FileMove(
+                    move.file.file_id,
+                    move.file.library_id,
+                    move.file.path,
+                    move.to_path,
+                    move.evidence,
+                    is_other_file=move.evidence in (SAME_AUDIO, SAME_RECORDING),
+                )
                 for move in group
             ]
             await self._flush_if_full()

@@ -6,7 +6,7 @@ Everything here is synchronous and runs in one worker thread; walking in two thr
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -69,16 +69,28 @@ class Survey:
 
     def departed(self) -> Iterator[KnownFile]:
         """Files that are not where they were."""
+        yield from self.vanished()
+        yield from self.replaced()
+
+    def vanished(self) -> Iterator[KnownFile]:
+        """Files at whose paths nothing is any more."""
         yield from self.gone_files
         for diff in self.diffs:
             yield from diff.gone
+
+    def replaced(self) -> Iterator[KnownFile]:
+        """Files at whose paths another inode is: they were saved anew, or another file came."""
+        for diff in self.diffs:
             yield from diff.replaced.values()
 
-    def read_again(self, path: str, row: KnownFile) -> None:
-        """See to it that the listed file at `path` is read for `row`, whatever it was compared with."""
+    def read_again(self, files: Mapping[str, KnownFile]) -> None:
+        """See to it that the listed files at these paths are read for these rows, whatever they were compared with."""
+        by_folder: dict[str, dict[str, KnownFile]] = {}
+        for path, row in files.items():
+            by_folder.setdefault(folder_of(path), {})[name_of(path)] = row
         for diff in self.diffs:
-            if diff.listing.path == folder_of(path):
-                diff.read_again(diff.listing.names.index(name_of(path)), row)
+            if (rows := by_folder.get(diff.listing.path)) is not None:
+                diff.read_again(rows)
 
     def unsure(self) -> Iterator[KnownFile]:
         """Files that were not listed, though they may be where they were."""
