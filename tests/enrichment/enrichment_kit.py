@@ -51,25 +51,31 @@ class Tools:
         monkeypatch.setenv(_MARK, str(folder))
         monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{self._path}")
 
-    def wrap(self, name: str = FPCALC, *, only: str = "*", do: str = ":") -> None:
-        """Log each call of a tool; for files whose path fits the shell pattern `only`, first `do` this.
+    def wrap(self, name: str = FPCALC, *, only: str = "*", do: str = ":", before: str = ":") -> None:
+        """Log each file that a tool is called for; for those that fit the shell pattern `only`, first `do` this.
 
-        In `do`, "$file" is the path of the file.
+        In `do`, "$file" is the path of the file; `before` is done once a call, before that.
         """
         real = shutil.which(name, path=self._path)
         assert real is not None, f"these tests need {name}"
         script = self._folder / f"{name}.new"
         script.write_text(
-            "#!/bin/sh\nfor file; do :; done\n"
-            f"""printf '%s\\n' "${{file##*/}}" >> '{self._log(name)}'\n"""
-            f"""case "$file" in ({only}) {do};; esac\n"""
-            f"""exec {real} "$@"\n"""
+            f"""#!/bin/sh
+{before}
+for file; do
+    case "$file" in (/*)
+        printf '%s\\n' "${{file##*/}}" >> '{self._log(name)}'
+        case "$file" in ({only}) {do};; esac
+    esac
+done
+exec {real} "$@"
+"""
         )
         script.chmod(0o755)
         script.replace(self._folder / name)
 
     def calls(self, name: str = FPCALC) -> list[str]:
-        """The names of the files that a wrapped tool was called for, in order."""
+        """The names of the files that a wrapped tool was called for, in order; one call may be for several."""
         log = self._log(name)
         return log.read_text().splitlines() if log.exists() else []
 

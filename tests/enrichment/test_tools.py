@@ -225,3 +225,29 @@ async def test_a_full_scan_is_no_reason_to_try_again(story: Story, tools: Tools)
     await scan_and_enrich(story.nomarr, story.library, full=True)
     assert await rows(story.nomarr, story.library) == before
     assert len(tools.calls()) == 1
+
+
+# -- several files in one call --------------------------------------------------------------------------------
+
+
+async def test_several_files_are_heard_by_one_process(nomarr: Nomarr, root: Path, tools: Tools) -> None:
+    starts = root.parent / "starts"
+    tools.wrap(before=f"echo start >> '{starts}'")
+    for number in range(24):
+        sound(root / f"{number}.flac", number)
+    library = await add(nomarr, root)
+    await nomarr.enrichment.run()
+    assert set((await statuses(nomarr, library)).values()) == {"complete"}
+    assert len(tools.calls()) == 24
+    assert len(starts.read_text().split()) <= 12
+
+
+async def test_an_fpcalc_that_hears_one_file_only_is_asked_for_one(nomarr: Nomarr, root: Path, tools: Tools) -> None:
+    tools.wrap(before="""[ "$#" -gt 4 ] && exit 2""")
+    for number in range(24):
+        sound(root / f"{number}.flac", number)
+    library = await add(nomarr, root)
+    await nomarr.enrichment.run()
+    assert set((await statuses(nomarr, library)).values()) == {"complete"}
+    assert {record.last_error for record in (await rows(nomarr, library)).values()} == {None}
+    assert len(tools.calls()) == 24

@@ -24,8 +24,10 @@ from nomarr.components.media.fingerprint_comp import (
     Fingerprint,
     bit_error_rate,
     fpcalc_command,
+    fpcalc_command_for_several,
     is_same_recording,
     parse_fpcalc,
+    parse_fpcalc_of_several,
     same_recordings,
 )
 from nomarr.helpers.exceptions import FingerprintLibraryMissing
@@ -203,3 +205,35 @@ def test_a_search_tells_how_far_it_is_and_can_be_ended(songs: Callable[..., Fing
 
 def test_nothing_has_no_groups() -> None:
     assert same_recordings({}) == []
+
+
+def heard_together(*paths: Path) -> list[Fingerprint | None] | None:
+    command = fpcalc_command_for_several("fpcalc", [str(path) for path in paths])
+    done = subprocess.run(command, capture_output=True, check=False)
+    return parse_fpcalc_of_several(len(paths), done.returncode, done.stdout)
+
+
+def test_several_files_at_once_have_the_answers_of_each(tmp_path: Path) -> None:
+    kinds = enumerate(("mp3", "flac", "wav"))
+    paths = [encode(song(seed, 5 + seed), tmp_path / f"{seed}.{kind}") for seed, kind in kinds]
+    assert heard_together(*paths) == [heard(path) for path in paths]
+
+
+SOUNDLESS = {"empty": b"", "text": b"This is no sound.", "silent": wav_of(bytes(2 * 44_100))}
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("case", SOUNDLESS)
+def test_one_without_an_answer_leaves_all_to_be_heard_alone(tmp_path: Path, place: int, case: str) -> None:
+    paths = [encode(song(seed, 5), tmp_path / f"{seed}.wav") for seed in range(3)]
+    paths[place].write_bytes(SOUNDLESS[case])
+    assert heard_together(*paths) is None
+
+
+ANSWERS = st.lists(st.just(b'{"duration": 9.5, "fingerprint": "AQAAO"}'), max_size=5).map(b"\n".join)
+
+
+@given(st.integers(1, 4), st.sampled_from([0, 1, 2, 3, -9]), st.binary() | ANSWERS)
+def test_answers_of_several_are_one_for_each_or_none(files: int, returncode: int, stdout: bytes) -> None:
+    answers = parse_fpcalc_of_several(files, returncode, stdout)
+    assert answers is None or len(answers) == files

@@ -24,6 +24,7 @@ from nomarr.components.library.file_systems_comp import is_rotational
 from nomarr.components.media import inspect_file_comp
 from nomarr.components.media.audio_file_comp import UnreadableAudio
 from nomarr.components.media.cover_store_comp import CoverStore
+from nomarr.components.media.fingerprint_comp import Fingerprint
 from nomarr.components.media.inspect_file_comp import FileToInspect, InspectedFile, inspect_file, uninspected_file
 from nomarr.components.media.read_ahead_comp import read_ahead
 from nomarr.components.media.read_files_comp import stat_of
@@ -57,6 +58,9 @@ _JOBS: Final = 256
 """Files asked for at once. A cover that nobody uses any more is deleted only between two of these."""
 _CHUNK: Final = 8
 """Files handed to a worker process at once: few, because each may bring a cover that takes a while."""
+_HEARD_AT_ONCE: Final = 4
+"""Files for one process of fpcalc, which takes as long to start as to hear half a song; few, because a kill costs all
+of them, and a scan waits for them."""
 _HEARD_BYTES: Final = 32 << 20
 """Two minutes of nearly everything, which is what a fingerprint is made of: of a CD they are 21 MB."""
 _PAUSE_SECONDS: Final = 1.0
@@ -208,7 +212,7 @@ class _Enricher:
         if steps[EnrichmentStep.ART]:
             self._meter.begin(EnrichmentStep.ART)
             await in_order(
-                _chunks_of_one_disk(steps[EnrichmentStep.ART]),
+                _chunks_of_one_disk(steps[EnrichmentStep.ART], _CHUNK),
                 self._inspect,
                 self._store_inspected,
                 ahead=self._options.workers + 1,
@@ -216,7 +220,10 @@ class _Enricher:
         if steps[EnrichmentStep.SOUND]:
             self._meter.begin(EnrichmentStep.SOUND)
             await in_order(
-                steps[EnrichmentStep.SOUND], self._listen, self._deliver_nothing, ahead=2 * self._options.workers
+                _chunks_of_one_disk(steps[EnrichmentStep.SOUND], self._heard_at_once(len(steps[EnrichmentStep.SOUND]))),
+                self._listen,
+                self._deliver_nothing,
+                ahead=2 * self._options.workers,
             )
 
     # -- the quick step ----------------------------------------------------------------------------------------
@@ -263,41 +270,43 @@ class _Enricher:
 
     # -- the slow step -----------------------------------------------------------------------------------------
 
-    async def _listen(self, job: EnrichmentJob) -> None:
+    def _heard_at_once(self, files: int) -> int:
+        """Fewer of a few files, so that every worker has some."""
+        return min(_HEARD_AT_ONCE, -(-files // self._options.workers))
+
+    async def _listen(self, jobs: Sequence[EnrichmentJob]) -> None:
         async with self._slots:
             if await self._is_scan_running():
                 return
-            await self._read_ahead(job)
-            await self._store_update(await self._heard(job))
-        self._meter.tell(EnrichmentState.RUNNING)
+            still = await self._are_still(jobs)
+            for job in (job for job in jobs if job not in still):
+                await self._store_update(self._not_now(job))
+            await self._read_ahead(still)
+            fingerprints = await self._listener.fingerprints([self._path(job) for job in still])
+            for job, fingerprint in zip(still, fingerprints, strict=True):
+                await self._store_update(await self._heard(job, fingerprint))
+                self._meter.tell(EnrichmentState.RUNNING)
 
-    async def _read_ahead(self, job: EnrichmentJob) -> None:
+    async def _read_ahead(self, jobs: Sequence[EnrichmentJob]) -> None:
         """From a disk that turns one file is read at a time; decoding takes longer and goes on beside it."""
-        disk = self._disk(job.device)
-        if not disk.turns:
-            return
-        async with disk.readers:
-            # What can't be read is met again, and told, by whoever decodes it.
-            with suppress(OSError, UnreadableAudio):
-                await self._abandonable(partial(read_ahead, self._path(job), _HEARD_BYTES))
+        for job in (job for job in jobs if self._disk(job.device).turns):
+            async with self._disk(job.device).readers:
+                # What can't be read is met again, and told, by whoever decodes it.
+                with suppress(OSError, UnreadableAudio):
+                    await self._abandonable(partial(read_ahead, self._path(job), _HEARD_BYTES))
 
-    async def _heard(self, job: EnrichmentJob) -> EnrichmentUpdate:
-        path = self._path(job)
-        found = job.known or Enrichment(job.stat)
-        error = job.error
-        if not await self._is_still(job):
-            return self._not_now(job)
+    async def _heard(self, job: EnrichmentJob, fingerprint: Fingerprint | UndecodableAudio | None) -> EnrichmentUpdate:
+        if isinstance(fingerprint, UndecodableAudio):
+            return self._failure(job, str(fingerprint)) if await self._are_still([job]) else self._not_now(job)
+        duration, error = None, job.error
         try:
-            fingerprint = await self._listener.fingerprint(path)
-        except UndecodableAudio as problem:
-            return self._failure(job, str(problem))
-        try:
-            duration = await self._listener.duration(path)
+            duration = await self._listener.duration(self._path(job))
         except UndecodableAudio as problem:
             # The length from its header stays; that is no reason to listen to it again.
-            duration, error = None, str(problem)
-        if not await self._is_still(job):
+            error = str(problem)
+        if not await self._are_still([job]):
             return self._not_now(job)
+        found = job.known or Enrichment(job.stat)
         if self._listener.fpcalc is not None:
             found = replace(
                 found,
@@ -308,10 +317,13 @@ class _Enricher:
             found = replace(found, duration_seconds=duration)
         return self._completed(job, found, error)
 
-    async def _is_still(self, job: EnrichmentJob) -> bool:
-        return job.stat.is_still(await self._abandonable(partial(stat_of, self._path(job))))
+    async def _are_still(self, jobs: Sequence[EnrichmentJob]) -> list[EnrichmentJob]:
+        """Those whose files are as the scan saw them."""
+        paths = [self._path(job) for job in jobs]
+        stats = await self._abandonable(lambda: [stat_of(path) for path in paths])
+        return [job for job, stat in zip(jobs, stats, strict=True) if job.stat.is_still(stat)]
 
-    async def _deliver_nothing(self, _: EnrichmentJob, __: None) -> None:
+    async def _deliver_nothing(self, _: Sequence[EnrichmentJob], __: None) -> None:
         """Each file was stored as soon as it was done: a kill costs the files in work only."""
 
     # -- outcomes ----------------------------------------------------------------------------------------------
@@ -398,7 +410,7 @@ def _outcome(
     return EnrichmentUpdate(job.file_id, job.stat, status, due_at, found, error, attempts, job.due_at)
 
 
-def _chunks_of_one_disk(jobs: Sequence[EnrichmentJob]) -> Iterator[list[EnrichmentJob]]:
+def _chunks_of_one_disk(jobs: Sequence[EnrichmentJob], size: int) -> Iterator[list[EnrichmentJob]]:
     for _, group in groupby(sorted(jobs, key=attrgetter("device")), key=attrgetter("device")):
         of_disk = list(group)
-        yield from (of_disk[start : start + _CHUNK] for start in range(0, len(of_disk), _CHUNK))
+        yield from (of_disk[start : start + size] for start in range(0, len(of_disk), size))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,9 +10,15 @@ import anyio.to_thread
 
 from nomarr.components.media.audio_file_comp import UnreadableAudio
 from nomarr.components.media.duration_comp import ffprobe_command, is_duration_estimated, parse_ffprobe
-from nomarr.components.media.fingerprint_comp import Fingerprint, fpcalc_command, parse_fpcalc
+from nomarr.components.media.fingerprint_comp import (
+    Fingerprint,
+    fpcalc_command,
+    fpcalc_command_for_several,
+    parse_fpcalc,
+    parse_fpcalc_of_several,
+)
 from nomarr.components.media.tools_comp import FFPROBE, FPCALC, find_tool
-from nomarr.helpers.exceptions import ToolMissing, ToolOutputTooLong, ToolTimedOut
+from nomarr.helpers.exceptions import ToolError, ToolMissing, ToolOutputTooLong, ToolTimedOut
 from nomarr.workflows.library.run_tool_wf import run_tool
 
 __all__ = ["Listener", "UndecodableAudio"]
@@ -23,13 +30,15 @@ class UndecodableAudio(Exception):
     """A file that can't be decoded; `str()` continues a sentence that begins with the file's name."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Listener:
     """The tools that decode, as far as they are installed."""
 
     fpcalc: str | None
     ffprobe: str | None
     timeout_seconds: float
+    hears_several: bool = True
+    """False once fpcalc has refused several files at a time of which each alone was fine."""
 
     @classmethod
     def with_what_is_installed(cls, timeout_seconds: float) -> Listener:
@@ -65,6 +74,35 @@ class Listener:
             raise UndecodableAudio(f"takes longer than {self.timeout_seconds:g} s to decode") from problem
         except (ToolMissing, ToolOutputTooLong, OSError) as problem:
             raise UndecodableAudio(f"can't be decoded: {problem}") from problem
+
+    async def fingerprints(self, paths: Sequence[str]) -> list[Fingerprint | UndecodableAudio | None]:
+        """What `fingerprint` gives or raises for each path; all of them together may take as long as one alone."""
+        if self.hears_several and len(paths) > 1 and (together := await self._together(paths)) is not None:
+            return [*together]
+        alone = [await self._alone(path) for path in paths]
+        if len(paths) > 1 and not any(isinstance(answer, UndecodableAudio) for answer in alone) and all(alone):
+            self.hears_several = False
+        return alone
+
+    async def _together(self, paths: Sequence[str]) -> list[Fingerprint | None] | None:
+        """None if there is anything wrong with one of them: which one it is shows when each is heard alone."""
+        if self.fpcalc is None:
+            return [None for _ in paths]
+        try:
+            answer = await run_tool(
+                fpcalc_command_for_several(self.fpcalc, paths),
+                timeout_seconds=self.timeout_seconds,
+                max_output_bytes=_OUTPUT_BYTES,
+            )
+        except (ToolError, OSError):
+            return None
+        return parse_fpcalc_of_several(len(paths), answer.returncode, answer.stdout)
+
+    async def _alone(self, path: str) -> Fingerprint | UndecodableAudio | None:
+        try:
+            return await self.fingerprint(path)
+        except UndecodableAudio as problem:
+            return problem
 
     async def duration(self, path: str) -> float | None:
         """The measured length in seconds; None where the header's is exact, or nobody can tell.
