@@ -127,7 +127,8 @@ class FileStore(Protocol):
 
         The result tells what really became different: the same batch once more gives UNCHANGED rows and zeros. Of
         several upserts of one path the last one is written, the others are UNCHANGED; of several moves of one file
-        the last one counts. What is not where the batch says (its guard is the path) is left alone.
+        the last one counts. What is not where the batch says (its guard is the path) is left alone; an upsert with the
+        id of such a row is INSERTED under a fresh one.
 
         Raises:
             LeaseLost: if the lease ran out or is somebody else's; nothing is written then.

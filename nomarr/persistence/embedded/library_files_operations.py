@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import uuid
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
@@ -300,6 +301,7 @@ class _BatchWriter:
         last = {upsert.path: index for index, upsert in enumerate(upserts)}
         keys = {path: standing_key(path) for path in last}
         known = self._known_rows(list(keys.values()))
+        taken = self._known_ids([upsert.file_id for upsert in upserts if keys[upsert.path] not in known])
         new = []
         outcomes = []
         for index, upsert in enumerate(upserts):
@@ -309,8 +311,10 @@ class _BatchWriter:
             key = keys[upsert.path]
             row = known.get(key)
             if row is None:
-                new.append(self._new_row(upsert, key))
-                outcome, file_id = RowOutcome.INSERTED, upsert.file_id
+                # A scan of another library may have moved the row away since it was seen at this path.
+                file_id = uuid.uuid4().hex if upsert.file_id in taken else upsert.file_id
+                new.append(self._new_row(file_id, upsert, key))
+                outcome = RowOutcome.INSERTED
             else:
                 outcome, file_id = self._update(row, upsert), row["file_id"]
             outcomes.append(outcome)
@@ -336,10 +340,19 @@ class _BatchWriter:
             known |= {row["path_key"]: row for row in rows}
         return known
 
-    def _new_row(self, upsert: FileUpsert, key: str) -> tuple[object, ...]:
+    def _known_ids(self, file_ids: Sequence[str]) -> set[str]:
+        known: set[str] = set()
+        for chunk in chunks(file_ids):
+            rows = self._db.execute(
+                f"SELECT file_id FROM library_files WHERE file_id IN ({placeholders(len(chunk))})", tuple(chunk)
+            )
+            known.update(row["file_id"] for row in rows)
+        return known
+
+    def _new_row(self, file_id: str, upsert: FileUpsert, key: str) -> tuple[object, ...]:
         error = escaped_or_none(upsert.tags.error)
         return (
-            upsert.file_id,
+            file_id,
             self._library_id,
             escaped(upsert.path),
             key,
