@@ -19,6 +19,7 @@ from nomarr.persistence.embedded.events_operations import NewEvent, insert_event
 from nomarr.persistence.embedded.library_operations import require_lease, require_no_scan
 from nomarr.persistence.embedded.library_sidecars_operations import write_sidecars
 from nomarr.persistence.embedded.rows_operations import (
+    DUE_NOW,
     FILE_RECORD_COLUMNS,
     FILE_RECORDS,
     KNOWN_FILE_COLUMNS,
@@ -225,7 +226,7 @@ class _BatchWriter:
             self._set_absent("ignored_by", escaped(file.rule), file.file_id, file.path, EventType.REMOVED, file.rule)
             for file in batch.hidden
         )
-        playlists, images = write_sidecars(self._db, self._library_id, batch, self._now)
+        playlists, images = write_sidecars(self._db, self._library_id, batch)
         self._open_folders(batch)
         self._put_folders(batch.folders, batch.gone_folders)
         insert_events(self._db, self._events)
@@ -363,7 +364,7 @@ class _BatchWriter:
             upsert.read_at,
             _status("pending", error, error),
             error,
-            None if error is not None else self._now,
+            None if error is not None else DUE_NOW,
             self._now,
             self._now,
         )
@@ -395,7 +396,7 @@ class _BatchWriter:
             "processing_status": status,
             "last_error": error,
             "attempts": 0 if is_other or upsert.tags.error is not None else row["attempts"],
-            "due_at": self._due_at(row, upsert, is_new=is_other or status != row["processing_status"]),
+            "due_at": _due_at(row, upsert, is_new=is_other or status != row["processing_status"]),
             "missing_since": None,
             "ignored_by": None,
             "updated_at": row["updated_at"] if outcome is RowOutcome.UNCHANGED else self._now,
@@ -405,13 +406,6 @@ class _BatchWriter:
             (*columns.values(), row["file_id"]),
         )
         return outcome
-
-    def _due_at(self, row: sqlite3.Row, upsert: FileUpsert, *, is_new: bool) -> float | None:
-        """When a file that was read again is to be enriched: never what is broken, nor again what is as it was."""
-        if upsert.tags.error is not None:
-            return None
-        due_at: float | None = row["due_at"]
-        return self._now if is_new else due_at
 
     def _see(self, seen: Sequence[FileSeen]) -> tuple[int, int]:
         restored = refreshed = 0
@@ -532,3 +526,11 @@ def _status(before: str, scan_error: str | None, error: str | None) -> str:
     if scan_error is not None or (before == "error" and error is not None):
         return "error"
     return "metadata_done" if before in ("pending", "error") else before
+
+
+def _due_at(row: sqlite3.Row, upsert: FileUpsert, *, is_new: bool) -> float | None:
+    """When a file that was read again is to be enriched: never what is broken, nor again what is as it was."""
+    if upsert.tags.error is not None:
+        return None
+    due_at: float | None = row["due_at"]
+    return DUE_NOW if is_new else due_at
