@@ -333,8 +333,11 @@ class EnrichmentStore(Protocol):
     def loose_covers(self, *, limit: int) -> list[str]:
         """Covers that lost a file since they were last asked for; others may still have them."""
 
+    def unused_covers(self, *, limit: int) -> list[str]:
+        """Loose covers that no file has; those that a file still has are loose again when they lose that, too."""
+
     def forget_loose_covers(self, cover_ids: Iterable[str]) -> None:
-        """They were deleted, or are still in use."""
+        """They were deleted."""
 
 
 class SettingStore(Protocol):

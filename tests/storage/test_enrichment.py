@@ -424,6 +424,20 @@ def test_a_cover_is_loose_when_a_file_lost_it(scan: Scan) -> None:
     assert scan.db.enrichment.loose_covers(limit=10) == []
 
 
+def test_a_cover_that_loses_its_last_file_while_it_is_judged_is_loose_again(scan: Scan) -> None:
+    scan.add("a", "b")
+    cover = "1" * 32
+    for path in ("a", "b"):
+        finish(scan, path, cover_id=cover)
+    for number, path in enumerate("ab"):
+        scan.write(upserts=[upsert(path, number=7 + number)])
+        finish(scan, path)
+        assert scan.db.enrichment.loose_covers(limit=10) == [cover]
+        assert scan.db.enrichment.unused_covers(limit=10) == [cover] * number
+    scan.db.enrichment.forget_loose_covers([cover])
+    assert scan.db.enrichment.unused_covers(limit=10) == []
+
+
 def test_covers_of_a_removed_library_are_loose(scan: Scan) -> None:
     scan.add("a")
     finish(scan, "a", cover_id="1" * 32)
