@@ -127,7 +127,8 @@ class FileStore(Protocol):
 
         The result tells what really became different: the same batch once more gives UNCHANGED rows and zeros. Of
         several upserts of one path the last one is written, the others are UNCHANGED; of several moves of one file
-        the last one counts. What is not where the batch says (its guard is the path) is left alone.
+        the last one counts. What is not where the batch says (its guard is the path) is left alone; an upsert with the
+        id of such a row is INSERTED under a fresh one.
 
         Raises:
             LeaseLost: if the lease ran out or is somebody else's; nothing is written then.
@@ -332,8 +333,11 @@ class EnrichmentStore(Protocol):
     def loose_covers(self, *, limit: int) -> list[str]:
         """Covers that lost a file since they were last asked for; others may still have them."""
 
+    def unused_covers(self, *, limit: int) -> list[str]:
+        """Loose covers that no file has; those that a file still has are loose again when they lose that, too."""
+
     def forget_loose_covers(self, cover_ids: Iterable[str]) -> None:
-        """They were deleted, or are still in use."""
+        """They were deleted."""
 
 
 class SettingStore(Protocol):

@@ -28,6 +28,7 @@ from support.music import tone
 
 from nomarr import Nomarr
 from nomarr.components.media.cover_store_comp import THUMBNAIL_SIZES
+from nomarr.helpers.dto.enrichment import DueWork
 from nomarr.helpers.exceptions import CoverFolderUnusable
 
 ALBUMS, SONGS = 100, 10
@@ -159,19 +160,52 @@ async def test_the_folder_image_stands_in_for_a_damaged_picture(nomarr: Nomarr, 
     assert "is a damaged image" in (await errors(nomarr, library))["a.flac"]
 
 
-@pytest.mark.usefixtures("tools")
-async def test_a_folder_that_takes_no_covers(nomarr: Nomarr, root: Path) -> None:
-    """It has nothing to do with the files: these wait."""
+async def test_a_folder_that_takes_no_covers(nomarr: Nomarr, root: Path, tools: Tools) -> None:
+    """It has nothing to do with the files: only their covers wait."""
+    tools.wrap()
     sound(root / "a.flac", cover=picture(1))
+    sound(root / "b.flac", 2)
     library = await add(nomarr, root)
     in_the_way = cover_folder(nomarr)
     in_the_way.parent.mkdir(parents=True, exist_ok=True)
     in_the_way.touch()
-    with pytest.raises(CoverFolderUnusable) as raised:
-        await nomarr.enrichment.run()
-    assert str(raised.value) == f"covers can't be kept in {in_the_way}: Not a directory; check the folder's rights"
-    assert await statuses(nomarr, library) == {"a.flac": "metadata_done"}
-    assert await errors(nomarr, library) == {}
+    for _ in range(2):
+        with pytest.raises(CoverFolderUnusable) as raised:
+            await nomarr.enrichment.run()
+        assert str(raised.value) == f"covers can't be kept in {in_the_way}: Not a directory; check the folder's rights"
+        found = await rows(nomarr, library)
+        assert {(path, record.cover_id) for path, record in found.items()} == {("a.flac", None), ("b.flac", None)}
+        assert all(record.audio_hash and record.fingerprint for record in found.values())
+        assert (await nomarr.enrichment.due_work()).files == 1
+        assert await errors(nomarr, library) == {}
     in_the_way.unlink()
+    await nomarr.enrichment.run()
+    await assert_covers_are_those_of(nomarr, library)
+    assert len(cover_files(nomarr)) == 1 + len(THUMBNAIL_SIZES)
+    assert await nomarr.enrichment.due_work() == DueWork()
+    assert sorted(tools.calls()) == ["a.flac", "b.flac"]
+
+
+@pytest.mark.usefixtures("tools")
+async def test_covers_that_can_not_be_deleted_hold_nobody_up(nomarr: Nomarr, root: Path) -> None:
+    path = sound(root / "a.flac", cover=picture(1))
+    library = await add(nomarr, root)
+    await nomarr.enrichment.run()
+    covers, away = cover_folder(nomarr), root.parent / "away"
+    embed(path, None)
+    await scan_and_enrich(nomarr, library)
+    assert cover_files(nomarr) == []
+    embed(path, picture(1))
+    await scan_and_enrich(nomarr, library)
+    await nomarr.libraries.remove_library(library.library_id)
+    covers.rename(away)
+    covers.touch()
+    sound(root / "b.flac", 2)
+    library = await add(nomarr, root)
+    with pytest.raises(CoverFolderUnusable):
+        await nomarr.enrichment.run()
+    assert all(record.fingerprint for record in (await rows(nomarr, library)).values())
+    covers.unlink()
+    away.rename(covers)
     await nomarr.enrichment.run()
     await assert_covers_are_those_of(nomarr, library)

@@ -66,6 +66,19 @@ def test_a_known_row_keeps_its_id_whatever_id_the_upsert_brings(scan: Scan, numb
     assert [known.file_id for known in scan.known()] == [file.file_id]
 
 
+def test_a_file_whose_row_was_moved_away_meanwhile_has_a_fresh_id(scan: Scan, other: Scan) -> None:
+    """It was saved anew, and a scan of the other library found what it was before."""
+    [before] = scan.add("a").values()
+    other.write(moves=[moved(before, "b")])
+    scan.new_events()
+    assert scan.write(upserts=[upsert("a", number=7, file_id=before.file_id)]).upserts == (INSERTED,)
+    [after] = scan.known()
+    assert (after.path, after.stat) == ("a", stat(7))
+    assert after.file_id != before.file_id
+    assert other.files()["b"].file_id == before.file_id
+    assert [(event.path, event.file_id) for event in scan.new_events()] == [("a", after.file_id)]
+
+
 def test_every_number_and_time_is_kept(scan: Scan) -> None:
     file_id = fresh_id()
     tags = AudioTags(title="T", artists=("A", "B"), year=1999)
@@ -337,8 +350,9 @@ def test_a_batch_after_the_lease_ran_out_leaves_nothing(filled: Scan) -> None:
 
 
 def test_a_batch_that_fails_half_way_leaves_nothing(filled: Scan) -> None:
-    taken = filled.files()["taken"].file_id
-    batch = _everything(filled, [upsert("first", number=88), upsert("second", number=89, file_id=taken)])
+    twice = fresh_id()
+    new = [upsert("first", number=88, file_id=twice), upsert("second", number=89, file_id=twice)]
+    batch = _everything(filled, new)
     before = _stored(filled)
     with pytest.raises(DatabaseError):
         filled.db.library_files.upsert_batch(filled.lease, batch, now=filled.now)

@@ -59,6 +59,28 @@ def test_what_a_scan_read_is_due_newest_first(scan: Scan) -> None:
     assert due_paths(scan, limit=1) == ["newest"]
 
 
+def test_what_a_scan_with_a_wrong_clock_read_is_due_at_once(scan: Scan) -> None:
+    scan.now += 900_000.0
+    scan.add("d/a", "d/b", "d/c")
+    assert sorted(due_paths(scan)) == ["d/a", "d/b", "d/c"]
+    for path in ("d/a", "d/b"):
+        finish(scan, path)
+    scan.write(upserts=[upsert("d/a", number=9)])
+    assert sorted(due_paths(scan)) == ["d/a", "d/c"]
+    scan.write(images=[image("d/cover.jpg")])
+    assert sorted(due_paths(scan)) == ["d/a", "d/b", "d/c"]
+    assert scan.db.enrichment.due_work(now=LATER) == DueWork(art=3)
+
+
+def test_each_other_image_makes_a_file_due_anew(scan: Scan) -> None:
+    scan.add("d/a")
+    seen = [job_of(scan, "d/a").due_at]
+    for number in (1, 2, 3):
+        scan.write(images=[image("d/cover.jpg", number)])
+        seen.append(job_of(scan, "d/a").due_at)
+    assert len(set(seen)) == 4
+
+
 def test_a_file_that_can_not_be_read_is_not_due_until_it_can(scan: Scan) -> None:
     scan.write(upserts=[upsert("a", tags=unreadable())])
     assert due_paths(scan) == []
@@ -402,6 +424,20 @@ def test_a_cover_is_loose_when_a_file_lost_it(scan: Scan) -> None:
     assert scan.db.enrichment.loose_covers(limit=10) == []
 
 
+def test_a_cover_that_loses_its_last_file_while_it_is_judged_is_loose_again(scan: Scan) -> None:
+    scan.add("a", "b")
+    cover = "1" * 32
+    for path in ("a", "b"):
+        finish(scan, path, cover_id=cover)
+    for number, path in enumerate("ab"):
+        scan.write(upserts=[upsert(path, number=7 + number)])
+        finish(scan, path)
+        assert scan.db.enrichment.loose_covers(limit=10) == [cover]
+        assert scan.db.enrichment.unused_covers(limit=10) == [cover] * number
+    scan.db.enrichment.forget_loose_covers([cover])
+    assert scan.db.enrichment.unused_covers(limit=10) == []
+
+
 def test_covers_of_a_removed_library_are_loose(scan: Scan) -> None:
     scan.add("a")
     finish(scan, "a", cover_id="1" * 32)
@@ -443,7 +479,7 @@ def test_an_outcome_is_refused_if_the_folder_has_another_image_since(scan: Scan)
     scan.write(images=[image("d/cover.jpg")])
     assert not scan.db.enrichment.store(replace(art_done(job), job_due_at=job.due_at))
     again = job_of(scan, "d/a")
-    assert again.due_at > job.due_at
+    assert again.due_at != job.due_at
     assert scan.db.enrichment.store(replace(art_done(again), job_due_at=again.due_at))
 
 

@@ -43,7 +43,7 @@ class InspectedFile:
     error: str | None = None
     """Why it could not be read, or what is wrong with its cover; continues a sentence that begins with its name."""
     store_problem: str | None = None
-    """Why no cover can be stored at all: it has nothing to do with the file."""
+    """Why no cover can be stored at all: it has nothing to do with the file. `found` has the cover known before."""
 
 
 def inspect_file(item: FileToInspect) -> InspectedFile:
@@ -51,15 +51,9 @@ def inspect_file(item: FileToInspect) -> InspectedFile:
     if not item.stat.is_still(stat_of(item.path)):
         return InspectedFile(is_other=True)
     try:
-        found = _hashed(item)
-        cover_id, complaint = _stored_cover(item)
+        return _judged(item, _with_cover(item, _hashed(item)))
     except OSError as error:
         return _judged(item, InspectedFile(error=f"can't be read: {error.strerror or error}"))
-    except CoverFolderUnusable as error:
-        return InspectedFile(store_problem=error.reason)
-    except StorageFull:
-        return InspectedFile(store_problem="its disk is full")
-    return _judged(item, InspectedFile(replace(found, cover_id=cover_id), error=complaint))
 
 
 def uninspected_file(item: FileToInspect, reason: str) -> InspectedFile:
@@ -70,6 +64,17 @@ def uninspected_file(item: FileToInspect, reason: str) -> InspectedFile:
 def _judged(item: FileToInspect, result: InspectedFile) -> InspectedFile:
     """The result, if the file did not change meanwhile."""
     return result if item.stat.is_still(stat_of(item.path)) else InspectedFile(is_other=True)
+
+
+def _with_cover(item: FileToInspect, hashed: Enrichment) -> InspectedFile:
+    known_cover = None if item.known is None else item.known.cover_id
+    try:
+        cover_id, complaint = _stored_cover(item)
+    except CoverFolderUnusable as error:
+        return InspectedFile(replace(hashed, cover_id=known_cover), store_problem=error.reason)
+    except StorageFull:
+        return InspectedFile(replace(hashed, cover_id=known_cover), store_problem="its disk is full")
+    return InspectedFile(replace(hashed, cover_id=cover_id), error=complaint)
 
 
 def _hashed(item: FileToInspect) -> Enrichment:

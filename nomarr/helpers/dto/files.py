@@ -58,6 +58,10 @@ class FileStat(NamedTuple):
             return False
         return self.ctime_ns in (0, now.ctime_ns)
 
+    def with_no_files_ctime(self) -> FileStat:
+        """The same with a ctime that no file has: what was found out holds, but the file is to be looked into."""
+        return self._replace(ctime_ns=-1)
+
 
 _NO_ENTRIES: Final[Mapping[Any, Any]] = MappingProxyType({})
 

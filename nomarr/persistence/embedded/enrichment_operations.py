@@ -282,6 +282,17 @@ class SqliteEnrichment:
         rows = self._connections.read("SELECT cover_id FROM loose_covers LIMIT ?", (limit,))
         return [row["cover_id"] for row in rows]
 
+    def unused_covers(self, *, limit: int) -> list[str]:
+        def work(db: sqlite3.Connection) -> list[str]:
+            db.execute(
+                "DELETE FROM loose_covers WHERE EXISTS"
+                " (SELECT 1 FROM enrichment e WHERE e.cover_id = loose_covers.cover_id)"
+            )
+            return [row["cover_id"] for row in db.execute("SELECT cover_id FROM loose_covers LIMIT ?", (limit,))]
+
+        # Asked often, and nearly always in vain: that needs no transaction that writes.
+        return self._connections.write(work) if self.loose_covers(limit=1) else []
+
     def forget_loose_covers(self, cover_ids: Iterable[str]) -> None:
         given = [(cover_id,) for cover_id in cover_ids]
         self._connections.write(lambda db: db.executemany("DELETE FROM loose_covers WHERE cover_id = ?", given))

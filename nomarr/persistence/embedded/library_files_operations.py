@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import uuid
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
@@ -18,6 +19,7 @@ from nomarr.persistence.embedded.events_operations import NewEvent, insert_event
 from nomarr.persistence.embedded.library_operations import require_lease, require_no_scan
 from nomarr.persistence.embedded.library_sidecars_operations import write_sidecars
 from nomarr.persistence.embedded.rows_operations import (
+    DUE_NOW,
     FILE_RECORD_COLUMNS,
     FILE_RECORDS,
     KNOWN_FILE_COLUMNS,
@@ -224,7 +226,7 @@ class _BatchWriter:
             self._set_absent("ignored_by", escaped(file.rule), file.file_id, file.path, EventType.REMOVED, file.rule)
             for file in batch.hidden
         )
-        playlists, images = write_sidecars(self._db, self._library_id, batch, self._now)
+        playlists, images = write_sidecars(self._db, self._library_id, batch)
         self._open_folders(batch)
         self._put_folders(batch.folders, batch.gone_folders)
         insert_events(self._db, self._events)
@@ -300,6 +302,7 @@ class _BatchWriter:
         last = {upsert.path: index for index, upsert in enumerate(upserts)}
         keys = {path: standing_key(path) for path in last}
         known = self._known_rows(list(keys.values()))
+        taken = self._known_ids([upsert.file_id for upsert in upserts if keys[upsert.path] not in known])
         new = []
         outcomes = []
         for index, upsert in enumerate(upserts):
@@ -309,8 +312,10 @@ class _BatchWriter:
             key = keys[upsert.path]
             row = known.get(key)
             if row is None:
-                new.append(self._new_row(upsert, key))
-                outcome, file_id = RowOutcome.INSERTED, upsert.file_id
+                # A scan of another library may have moved the row away since it was seen at this path.
+                file_id = uuid.uuid4().hex if upsert.file_id in taken else upsert.file_id
+                new.append(self._new_row(file_id, upsert, key))
+                outcome = RowOutcome.INSERTED
             else:
                 outcome, file_id = self._update(row, upsert), row["file_id"]
             outcomes.append(outcome)
@@ -336,10 +341,19 @@ class _BatchWriter:
             known |= {row["path_key"]: row for row in rows}
         return known
 
-    def _new_row(self, upsert: FileUpsert, key: str) -> tuple[object, ...]:
+    def _known_ids(self, file_ids: Sequence[str]) -> set[str]:
+        known: set[str] = set()
+        for chunk in chunks(file_ids):
+            rows = self._db.execute(
+                f"SELECT file_id FROM library_files WHERE file_id IN ({placeholders(len(chunk))})", tuple(chunk)
+            )
+            known.update(row["file_id"] for row in rows)
+        return known
+
+    def _new_row(self, file_id: str, upsert: FileUpsert, key: str) -> tuple[object, ...]:
         error = escaped_or_none(upsert.tags.error)
         return (
-            upsert.file_id,
+            file_id,
             self._library_id,
             escaped(upsert.path),
             key,
@@ -350,7 +364,7 @@ class _BatchWriter:
             upsert.read_at,
             _status("pending", error, error),
             error,
-            None if error is not None else self._now,
+            None if error is not None else DUE_NOW,
             self._now,
             self._now,
         )
@@ -382,7 +396,7 @@ class _BatchWriter:
             "processing_status": status,
             "last_error": error,
             "attempts": 0 if is_other or upsert.tags.error is not None else row["attempts"],
-            "due_at": self._due_at(row, upsert, is_new=is_other or status != row["processing_status"]),
+            "due_at": _due_at(row, upsert, is_new=is_other or status != row["processing_status"]),
             "missing_since": None,
             "ignored_by": None,
             "updated_at": row["updated_at"] if outcome is RowOutcome.UNCHANGED else self._now,
@@ -392,13 +406,6 @@ class _BatchWriter:
             (*columns.values(), row["file_id"]),
         )
         return outcome
-
-    def _due_at(self, row: sqlite3.Row, upsert: FileUpsert, *, is_new: bool) -> float | None:
-        """When a file that was read again is to be enriched: never what is broken, nor again what is as it was."""
-        if upsert.tags.error is not None:
-            return None
-        due_at: float | None = row["due_at"]
-        return self._now if is_new else due_at
 
     def _see(self, seen: Sequence[FileSeen]) -> tuple[int, int]:
         restored = refreshed = 0
@@ -519,3 +526,11 @@ def _status(before: str, scan_error: str | None, error: str | None) -> str:
     if scan_error is not None or (before == "error" and error is not None):
         return "error"
     return "metadata_done" if before in ("pending", "error") else before
+
+
+def _due_at(row: sqlite3.Row, upsert: FileUpsert, *, is_new: bool) -> float | None:
+    """When a file that was read again is to be enriched: never what is broken, nor again what is as it was."""
+    if upsert.tags.error is not None:
+        return None
+    due_at: float | None = row["due_at"]
+    return DUE_NOW if is_new else due_at

@@ -13,6 +13,7 @@ from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.embedded.connection import SqliteConnections
 from nomarr.persistence.embedded.library_operations import require_lease
 from nomarr.persistence.embedded.rows_operations import (
+    DUE_ANEW,
     chunks,
     escaped_or_none,
     placeholders,
@@ -80,7 +81,7 @@ class SqliteSidecars:
         return self._connections.write_by(now, work)
 
 
-def write_sidecars(db: sqlite3.Connection, library_id: str, batch: ScanBatch, now: float) -> tuple[int, int]:
+def write_sidecars(db: sqlite3.Connection, library_id: str, batch: ScanBatch) -> tuple[int, int]:
     """Write the batch's playlists and images; how many of each changed."""
     playlists = sum(_removed(db, library_id, "playlist", path) for path in batch.gone_sidecars)
     gone_images = [path for path in batch.gone_sidecars if _removed(db, library_id, "image", path)]
@@ -91,11 +92,11 @@ def write_sidecars(db: sqlite3.Connection, library_id: str, batch: ScanBatch, no
         _put(db, library_id, "image", image)
     changed = [*gone_images, *(image.path for image in batch.images)]
     for folder in {folder_of(path) for path in changed}:
-        _look_for_covers_again(db, library_id, folder, now)
+        _look_for_covers_again(db, library_id, folder)
     return playlists + len(batch.playlists), len(changed)
 
 
-def _look_for_covers_again(db: sqlite3.Connection, library_id: str, folder: str, now: float) -> None:
+def _look_for_covers_again(db: sqlite3.Connection, library_id: str, folder: str) -> None:
     """The files of a folder whose images are others now: one of these may be their cover."""
     place = (library_id, escaped(folder))
     # A ctime that no file has: its hashes still hold, but the file is to be looked into.
@@ -106,9 +107,9 @@ def _look_for_covers_again(db: sqlite3.Connection, library_id: str, folder: str,
     )
     db.execute(
         # Those that wait already, too: one may be worked on just now, with the image that was there before.
-        "UPDATE library_files SET due_at = ? WHERE library_id = ? AND folder = ? AND (due_at IS NOT NULL"
+        f"UPDATE library_files SET due_at = {DUE_ANEW} WHERE library_id = ? AND folder = ? AND (due_at IS NOT NULL"
         " OR processing_status = 'complete' OR (processing_status = 'error' AND attempts > 0))",
-        (now, *place),
+        place,
     )
 
 

@@ -17,6 +17,8 @@ from nomarr.helpers.dto.tags import AudioTags
 from nomarr.helpers.paths_helper import escaped, unescaped
 
 __all__ = [
+    "DUE_ANEW",
+    "DUE_NOW",
     "ENRICHMENT_COLUMNS",
     "FILE_RECORDS",
     "FILE_RECORD_COLUMNS",
@@ -59,6 +61,11 @@ ENRICHMENT_COLUMNS: Final = (
     " e.content_sha256, e.fingerprint, e.fingerprint_seconds, e.duration_seconds, e.cover_id"
 )
 """In the order of `Enrichment`, whose first field takes four of them."""
+
+DUE_NOW: Final = 0.0
+"""`due_at` of what need not wait. Not the time: a clock that was ahead once would let it wait until then."""
+DUE_ANEW: Final = "MIN(COALESCE(due_at, 0.0), 0.0) - 1.0"
+"""`due_at` of the same again, other than the one before: who works on the file just now sees that it became due."""
 
 _DISPLACED: Final = "/"
 """No path inside a library begins like this."""

@@ -5,6 +5,7 @@ Resumable at any moment: each outcome is one write, guarded by the numbers of th
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -81,12 +82,15 @@ async def enrich_files_workflow(
 ) -> EnrichmentReport:
     """Work on every file whose time has come, until there is none; while any scan runs, it waits.
 
+    What fails, or can't be told yet, is left to a later run; what a scan finds meanwhile is not.
+
     Args:
         library_id: of this library only.
 
     Raises:
         EnrichmentBusy: if another process enriches this database.
-        CoverFolderUnusable: if no cover can be stored, for rights or for want of space.
+        CoverFolderUnusable: at the end, if covers could not be stored or deleted, for rights or for want of space.
+            All else is done then, and the next run looks for these covers again.
         DatabaseError: if the database failed for good.
     """
     store = CoverStore(Path(options.cover_folder))
@@ -94,7 +98,10 @@ async def enrich_files_workflow(
         enrichment_lease(db, store, clock) as lease,
         FileWorkers(options.workers, options.file_timeout_seconds, module=inspect_file_comp.__name__) as workers,
     ):
-        return await _Enricher(db, store, options, hooks, clock, lease, workers, library_id).run()
+        report = await _Enricher(db, store, options, hooks, clock, lease, workers, library_id).run()
+    if lease.problem is not None:
+        raise lease.problem
+    return report
 
 
 @dataclass(slots=True)
@@ -182,17 +189,21 @@ class _Enricher:
         self._disks: dict[int, _Disk] = {}
         self._roots: dict[str, str] = {}
         self._meter = _Meter(hooks)
+        self._until = clock()
+        """What becomes due later is left to the next run, so that this one ends."""
+        self._without_cover: set[str] = set()
+        """Files whose slow step is to be done although their covers could not be stored."""
 
     async def run(self) -> EnrichmentReport:
         """Until nothing is due."""
         if self._listener.fpcalc is not None:
-            await self._in_thread(partial(self._db.enrichment.want_fingerprints, now=self._clock()))
+            await self._in_thread(partial(self._db.enrichment.want_fingerprints, now=self._until))
         await self._count_what_is_due()
         while True:
             await self._wait_for_scans()
-            await self._in_thread(partial(remove_loose_covers, self._db, self._store))
+            await self._remove_loose_covers()
             jobs = await self._in_thread(
-                partial(self._db.enrichment.next_jobs, now=self._clock(), limit=_JOBS, library_id=self._library_id)
+                partial(self._db.enrichment.next_jobs, now=self._until, limit=_JOBS, library_id=self._library_id)
             )
             if not jobs:
                 break
@@ -208,7 +219,7 @@ class _Enricher:
         )
 
     async def _work_on(self, jobs: Sequence[EnrichmentJob]) -> None:
-        steps = {step: [job for job in jobs if job.step is step] for step in EnrichmentStep}
+        steps = {step: [job for job in jobs if self._step(job) is step] for step in EnrichmentStep}
         if steps[EnrichmentStep.ART]:
             self._meter.begin(EnrichmentStep.ART)
             await in_order(
@@ -225,6 +236,20 @@ class _Enricher:
                 self._deliver_nothing,
                 ahead=2 * self._options.workers,
             )
+
+    def _step(self, job: EnrichmentJob) -> EnrichmentStep:
+        """The job's, but a cover that could not be stored in this run is no reason not to listen to the file."""
+        if job.file_id not in self._without_cover or job.status is not ProcessingStatus.ART_DONE:
+            return job.step
+        lacks_only_cover = job.known is not None and job.known.hashed_stat == job.stat.with_no_files_ctime()
+        return EnrichmentStep.SOUND if lacks_only_cover else job.step
+
+    async def _remove_loose_covers(self) -> None:
+        if self._lease.problem is None:
+            try:
+                await self._in_thread(partial(remove_loose_covers, self._db, self._store))
+            except CoverFolderUnusable as problem:
+                self._lease.problem = problem
 
     # -- the quick step ----------------------------------------------------------------------------------------
 
@@ -244,7 +269,7 @@ class _Enricher:
     async def _store_inspected(self, jobs: Sequence[EnrichmentJob], files: Sequence[InspectedFile]) -> None:
         for job, file in zip(jobs, files, strict=False):
             if file.store_problem is not None:
-                raise CoverFolderUnusable(self._options.cover_folder, file.store_problem)
+                self._lease.problem = CoverFolderUnusable(self._options.cover_folder, file.store_problem)
             update = self._after_inspection(job, file)
             if not await self._store_update(update) or update.found is None:
                 # What was written for it may have a cover that no file has.
@@ -256,16 +281,18 @@ class _Enricher:
             return self._not_now(job)
         if file.found is None:
             return self._failure(job, file.error or "can't be read")
-        is_heard = file.found.fingerprint_seconds is not None
+        found = file.found
+        if file.store_problem is not None:
+            found = replace(found, hashed_stat=found.hashed_stat.with_no_files_ctime())
+            self._without_cover.add(job.file_id)
+        else:
+            self._without_cover.discard(job.file_id)
+        is_heard = found.fingerprint_seconds is not None
         if is_heard:
-            return self._completed(job, file.found, file.error)
+            return self._completed(job, found, file.error)
+        # It stays due since when it was, so that the slow step belongs to this run, too.
         return _outcome(
-            job,
-            ProcessingStatus.ART_DONE,
-            self._clock(),
-            found=file.found,
-            error=file.error,
-            attempts=job.attempts,
+            job, ProcessingStatus.ART_DONE, job.due_at, found=found, error=file.error, attempts=job.attempts
         )
 
     # -- the slow step -----------------------------------------------------------------------------------------
@@ -329,17 +356,24 @@ class _Enricher:
     # -- outcomes ----------------------------------------------------------------------------------------------
 
     def _completed(self, job: EnrichmentJob, found: Enrichment, error: str | None) -> EnrichmentUpdate:
-        return _outcome(job, ProcessingStatus.COMPLETE, None, found=found, error=error)
+        """All is known of it; of a file whose cover could not be stored all but that."""
+        due_at = self._in_a_later_run(0.0) if job.file_id in self._without_cover else None
+        return _outcome(job, ProcessingStatus.COMPLETE, due_at, found=found, error=error)
 
     def _not_now(self, job: EnrichmentJob) -> EnrichmentUpdate:
         """It is gone or another one than the scan saw: the next scan says what it is."""
-        return _outcome(job, job.status, self._clock() + _NOT_NOW_SECONDS, error=job.error, attempts=job.attempts)
+        due_at = self._in_a_later_run(_NOT_NOW_SECONDS)
+        return _outcome(job, job.status, due_at, error=job.error, attempts=job.attempts)
 
     def _failure(self, job: EnrichmentJob, error: str) -> EnrichmentUpdate:
         attempts = job.attempts + 1
         wait = _RETRY_SECONDS[job.attempts] if job.attempts < len(_RETRY_SECONDS) else None
-        due_at = None if wait is None else self._clock() + wait
+        due_at = None if wait is None else self._in_a_later_run(wait)
         return _outcome(job, ProcessingStatus.ERROR, due_at, error=error, attempts=attempts)
+
+    def _in_a_later_run(self, wait_seconds: float) -> float:
+        """After this run's time even if the clock was set back since it began."""
+        return max(self._clock() + wait_seconds, math.nextafter(self._until, math.inf))
 
     async def _store_update(self, update: EnrichmentUpdate) -> bool:
         """False if the file is another one by now, or gone."""
@@ -366,9 +400,7 @@ class _Enricher:
         return await self._in_thread(partial(self._db.enrichment.is_any_scan_running, self._clock()))
 
     async def _count_what_is_due(self) -> None:
-        due = await self._in_thread(
-            partial(self._db.enrichment.due_work, now=self._clock(), library_id=self._library_id)
-        )
+        due = await self._in_thread(partial(self._db.enrichment.due_work, now=self._until, library_id=self._library_id))
         # A file that waits for the quick step will wait for the slow one.
         self._meter.total = self._meter.done + 2 * due.art + due.sound
         self._meter.tell(EnrichmentState.RUNNING)

@@ -15,7 +15,7 @@ import anyio.to_thread
 from nomarr.components.library.lease_owner_comp import is_certainly_dead, this_process
 from nomarr.components.media.cover_store_comp import CoverStore
 from nomarr.helpers.dto.scan import LeaseOwner
-from nomarr.helpers.exceptions import EnrichmentBusy
+from nomarr.helpers.exceptions import CoverFolderUnusable, EnrichmentBusy
 from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.db import Database
 from nomarr.workflows.library.task_errors_wf import single_error
@@ -32,6 +32,8 @@ class EnrichmentLease:
 
     leaves_covers: bool
     """True if covers may have been stored that no file has: they are looked for at the end."""
+    problem: CoverFolderUnusable | None = None
+    """Why covers could not be stored or deleted; whoever has the lease raises it when all else is done."""
 
 
 @asynccontextmanager
@@ -46,30 +48,39 @@ async def enrichment_lease(db: Database, store: CoverStore, clock: Clock) -> Asy
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_keep, db, owner, clock)
                 if was_interrupted:
-                    await _remove_all_unused(db, store)
+                    await _tidy_up(db, store, lease)
                 yield lease
-                if lease.leaves_covers:
-                    # After an interruption again: what its processes were just writing then is complete now.
-                    await _remove_all_unused(db, store)
+                # After an interruption again: what its processes were just writing then is complete now.
+                is_tidied = not lease.leaves_covers or await _tidy_up(db, store, lease)
                 tasks.cancel_scope.cancel()
-        is_tidy = True
+        is_tidy = is_tidied
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(_give_back, db, owner, is_tidy)
 
 
 async def remove_unused_covers_workflow(db: Database, store: CoverStore, clock: Clock) -> int:
-    """Delete the covers whose last file was purged or has another one now; how many. Raises `EnrichmentBusy`."""
-    async with enrichment_lease(db, store, clock):
-        return await anyio.to_thread.run_sync(remove_loose_covers, db, store)
+    """Delete the covers whose last file was purged or has another one now; how many.
+
+    Raises:
+        EnrichmentBusy: if another process enriches this database.
+        CoverFolderUnusable: if they can't be deleted.
+    """
+    async with enrichment_lease(db, store, clock) as lease:
+        removed = await anyio.to_thread.run_sync(remove_loose_covers, db, store)
+    if lease.problem is not None:
+        raise lease.problem
+    return removed
 
 
 def remove_loose_covers(db: Database, store: CoverStore) -> int:
     """As `remove_unused_covers_workflow`, for whoever has the lease and is not storing a cover now."""
     removed = 0
-    while loose := db.enrichment.loose_covers(limit=_COVERS_AT_ONCE):
-        removed += _remove_unused(db, store, loose)
-        db.enrichment.forget_loose_covers(loose)
+    while unused := db.enrichment.unused_covers(limit=_COVERS_AT_ONCE):
+        for cover_id in unused:
+            store.remove(cover_id)
+        db.enrichment.forget_loose_covers(unused)
+        removed += len(unused)
     return removed
 
 
@@ -98,6 +109,16 @@ async def _keep(db: Database, owner: LeaseOwner, clock: Clock) -> None:
             raise EnrichmentBusy("another process")
 
 
+async def _tidy_up(db: Database, store: CoverStore, lease: EnrichmentLease) -> bool:
+    """False if it can't be done now: the next one who has the lease tries it again."""
+    try:
+        await _remove_all_unused(db, store)
+    except CoverFolderUnusable as problem:
+        lease.problem = problem
+        return False
+    return True
+
+
 async def _remove_all_unused(db: Database, store: CoverStore) -> None:
     """Look at every cover there is, in steps that leave room for a cancellation."""
     chunks = _chunks(store.ids())
@@ -105,11 +126,9 @@ async def _remove_all_unused(db: Database, store: CoverStore) -> None:
         await anyio.to_thread.run_sync(_remove_unused, db, store, chunk)
 
 
-def _remove_unused(db: Database, store: CoverStore, cover_ids: list[str]) -> int:
-    unused = set(cover_ids) - db.enrichment.covers_in_use(cover_ids)
-    for cover_id in unused:
+def _remove_unused(db: Database, store: CoverStore, cover_ids: list[str]) -> None:
+    for cover_id in set(cover_ids) - db.enrichment.covers_in_use(cover_ids):
         store.remove(cover_id)
-    return len(unused)
 
 
 def _chunks(cover_ids: Iterator[str]) -> Iterator[list[str]]:

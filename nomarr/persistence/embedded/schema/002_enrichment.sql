@@ -1,4 +1,5 @@
--- When a file is to be enriched (again); NULL: nothing to do. A scan sets it, enrichment works it off.
+-- From when on a file is to be enriched (again); NULL: nothing to do. A scan sets it to a time that is always over,
+-- because its clock may have been wrong; enrichment works it off.
 ALTER TABLE library_files ADD COLUMN due_at REAL;
 ALTER TABLE library_files ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX library_files_due_art ON library_files (first_seen_at)
@@ -7,7 +8,7 @@ CREATE INDEX library_files_due_sound ON library_files (first_seen_at)
     WHERE due_at IS NOT NULL AND processing_status = 'art_done';
 CREATE INDEX library_files_failed ON library_files (library_id) WHERE processing_status = 'error';
 CREATE INDEX library_files_missing ON library_files (library_id, missing_since) WHERE missing_since IS NOT NULL;
-UPDATE library_files SET due_at = updated_at WHERE processing_status = 'metadata_done';
+UPDATE library_files SET due_at = 0.0 WHERE processing_status = 'metadata_done';
 
 -- Beside the rows that scans read and write, so that a fingerprint costs them nothing.
 CREATE TABLE enrichment (
