@@ -17,7 +17,7 @@ from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.embedded.connection import SqliteConnections
 from nomarr.persistence.embedded.events_operations import NewEvent, insert_events
 from nomarr.persistence.embedded.library_operations import require_lease, require_no_scan
-from nomarr.persistence.embedded.library_sidecars_operations import write_sidecars
+from nomarr.persistence.embedded.library_sidecars_operations import look_for_covers_again, write_sidecars
 from nomarr.persistence.embedded.rows_operations import (
     DUE_NOW,
     FILE_RECORD_COLUMNS,
@@ -267,6 +267,8 @@ class _BatchWriter:
                     move.file_id,
                 ),
             )
+            if folder_of(move.to_path) != folder_of(move.from_path) or move.from_library_id != self._library_id:
+                look_for_covers_again(self._db, "file_id = ?", move.file_id)
             self._note_move(move)
         return {move.file_id for move in leaving}, displaced
 
