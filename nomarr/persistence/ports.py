@@ -293,6 +293,9 @@ class EnrichmentStore(Protocol):
     def want_fingerprints(self, *, now: float) -> int:
         """Make those files due that were completed without an attempt at a fingerprint; how many."""
 
+    def want_content_hashes(self) -> int:
+        """Make those files due that were completed without hashes of the whole file; how many."""
+
     def retry_failed(self, *, now: float, library_id: str | None = None) -> int:
         """Make those files due that enrichment failed with, as if it were for the first time; how many."""
 

@@ -182,3 +182,11 @@ def test_a_first_scan_is_one_transaction_a_batch(filled: Scan, statements: list[
             upserts=[upsert(f"N/{start + index}", number=index) for index in range(200)], folders=[folder("N")]
         )
     assert sum(text.startswith("COMMIT") for text in statements) == 5
+
+
+def test_failed_files_come_sorted_out_of_their_index(filled: Scan, path: Path, statements: list[str]) -> None:
+    filled.db.enrichment.failed_files(limit=3)
+    [statement] = [text for text in statements if text.startswith("SELECT")]
+    plan = plan_of(path, statement)
+    assert any("library_files_failed" in step for step in plan), plan
+    assert not any("TEMP B-TREE" in step for step in plan), plan
