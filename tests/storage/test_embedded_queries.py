@@ -51,6 +51,7 @@ QUESTIONS: dict[str, Callable[[Scan], object]] = {
     "moves of a library": lambda scan: scan.db.events.moves("music"),
     "long_missing": lambda scan: scan.db.library_files.long_missing("music", before=scan.now, limit=5),
     "count_long_missing": lambda scan: scan.db.library_files.count_long_missing("music", before=scan.now),
+    "long_missing_alone": lambda scan: scan.db.library_files.long_missing_alone("music", before=scan.now),
     "purge_missing": lambda scan: purge(scan),
     "undo_move": lambda scan: undo(scan),
     "last_seq": lambda scan: scan.db.events.last_seq(),

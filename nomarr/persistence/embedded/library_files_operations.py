@@ -166,12 +166,23 @@ class SqliteFiles:
         )
         return [unescaped(row["path"]) for row in rows]
 
+    def long_missing_alone(self, library_id: str, *, before: float) -> dict[str, str]:
+        rows = self._connections.read(f"SELECT file_id, path {LONG_MISSING} AND path_key = path", (library_id, before))
+        return {row["file_id"]: unescaped(row["path"]) for row in rows}
+
     def purge_missing(
-        self, library_id: str, *, before: float, now: float | Clock, limit: int, dead_owners: Collection[str] = ()
+        self,
+        library_id: str,
+        *,
+        before: float,
+        now: float | Clock,
+        limit: int,
+        dead_owners: Collection[str] = (),
+        spared: Collection[str] = (),
     ) -> list[str]:
         def work(db: sqlite3.Connection, begun_at: float) -> list[str]:
             require_no_scan(db, library_id, begun_at, dead_owners)
-            return purge_missing(db, library_id, before, begun_at, limit)
+            return purge_missing(db, library_id, before, begun_at, limit, spared)
 
         return self._connections.write_by(now, work)
 
