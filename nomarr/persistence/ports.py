@@ -176,8 +176,18 @@ class FileStore(Protocol):
     def long_missing(self, library_id: str, *, before: float, limit: int) -> list[str]:
         """The paths of files that are missing since `before` or longer, those first that are so for the longest."""
 
+    def long_missing_alone(self, library_id: str, *, before: float) -> dict[str, str]:
+        """The ids and paths of files that are missing since `before` or longer, where no other file has the path."""
+
     def purge_missing(
-        self, library_id: str, *, before: float, now: float | Clock, limit: int, dead_owners: Collection[str] = ()
+        self,
+        library_id: str,
+        *,
+        before: float,
+        now: float | Clock,
+        limit: int,
+        dead_owners: Collection[str] = (),
+        spared: Collection[str] = (),
     ) -> list[str]:
         """Forget up to `limit` files that are missing since `before` or longer, as `long_missing` has them.
 
@@ -186,6 +196,7 @@ class FileStore(Protocol):
 
         Args:
             dead_owners: owners that are known to be dead; their leases do not count.
+            spared: the ids of files that are kept.
 
         Returns:
             The paths of the files; fewer than `limit`: nothing is left to do.
@@ -292,6 +303,9 @@ class EnrichmentStore(Protocol):
 
     def want_fingerprints(self, *, now: float) -> int:
         """Make those files due that were completed without an attempt at a fingerprint; how many."""
+
+    def want_content_hashes(self) -> int:
+        """Make those files due that were completed without hashes of the whole file; how many."""
 
     def retry_failed(self, *, now: float, library_id: str | None = None) -> int:
         """Make those files due that enrichment failed with, as if it were for the first time; how many."""

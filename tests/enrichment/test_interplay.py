@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
 import subprocess
@@ -34,9 +35,10 @@ from support.system import until
 
 from nomarr import Config, Library, Nomarr, ScanTarget
 from nomarr.components.library.lease_owner_comp import this_process
-from nomarr.helpers.dto.enrichment import DueWork, EnrichmentProgress, EnrichmentState
+from nomarr.helpers.dto.enrichment import DueWork, EnrichmentOptions, EnrichmentProgress, EnrichmentState
 from nomarr.helpers.dto.scan import Lease, ScanRunState
 from nomarr.helpers.exceptions import EnrichmentBusy
+from nomarr.services.infrastructure.enrichment_svc import EnrichmentService
 
 ENRICH_ONCE = str(Path(enrich_once.__file__))
 SOON_SECONDS = 1.0
@@ -59,6 +61,32 @@ def gate(tools: Tools, tmp_path: Path) -> Gate:
 
 
 # -- files ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_run_ends_although_what_it_can_not_do_becomes_due_again(nomarr: Nomarr, root: Path) -> None:
+    """Very many files that were deleted without a scan take longer than they have to wait."""
+    paths = [root / f"{number}.wav" for number in range(20)]
+    for number, path in enumerate(paths):
+        path.write_bytes(tone(100 + number))
+    await add(nomarr, root)
+    for path in paths:
+        path.unlink()
+    times = itertools.count(time.time(), 100.0)
+    options = EnrichmentOptions(str(root.parent / "covers"))
+    service = EnrichmentService(nomarr.database, nomarr.tasks, options, times.__next__)
+    with anyio.fail_after(20):
+        report = await service.run()
+    assert (report.files_completed, report.files_failed, report.steps_done) == (0, 0, 20)
+
+
+async def test_a_file_that_is_gone_while_it_is_heard_has_not_failed(nomarr: Nomarr, root: Path, tools: Tools) -> None:
+    tools.wrap(only="*/a.wav", do="""mv "$file" "$file.away"; exit 2""")
+    path = sound(root / "a.wav")
+    library = await add(nomarr, root)
+    assert (await nomarr.enrichment.run()).files_failed == 0
+    assert await statuses(nomarr, library) == {"a.wav": "art_done"}
+    assert (await nomarr.enrichment.due_work()).later == 1
+    path.with_name("a.wav.away").rename(path)
 
 
 async def test_a_file_that_changes_while_it_is_heard_is_done_again(nomarr: Nomarr, root: Path, tools: Tools) -> None:

@@ -158,6 +158,21 @@ async def test_purging_says_what_goes(scanned: Scanned) -> None:
     assert await kept(music) == set()
 
 
+async def test_a_file_that_is_on_the_disk_again_is_kept_for_the_next_scan(scanned: Scanned) -> None:
+    music = await scanned({"a.wav": tone(440), "b.wav": tone(441), "c.wav": tone(442)})
+    before = await music.ids()
+    (music.root / "b.wav").rename(music.root.with_name("elsewhere"))
+    await without(music, "a.wav")
+    music.root.with_name("elsewhere").rename(music.root / "b.wav")
+    libraries = days_later(music.nomarr, 31)
+    for dry_run in (True, False):
+        (purged,) = (await libraries.purge_missing(dry_run=dry_run)).libraries
+        assert (purged.files, purged.paths) == (1, ("a.wav",))
+    assert await kept(music) == {"b.wav"}
+    await music.scan()
+    assert await music.ids() == {path: file_id for path, file_id in before.items() if path != "a.wav"}
+
+
 async def test_many_files_are_counted_and_some_are_named(scanned: Scanned) -> None:
     music = await scanned({"Rock": {f"{number:04}.wav": tone(100) for number in range(1200)}, "a.wav": tone(440)})
     shutil.rmtree(music.root / "Rock")

@@ -51,6 +51,7 @@ QUESTIONS: dict[str, Callable[[Scan], object]] = {
     "moves of a library": lambda scan: scan.db.events.moves("music"),
     "long_missing": lambda scan: scan.db.library_files.long_missing("music", before=scan.now, limit=5),
     "count_long_missing": lambda scan: scan.db.library_files.count_long_missing("music", before=scan.now),
+    "long_missing_alone": lambda scan: scan.db.library_files.long_missing_alone("music", before=scan.now),
     "purge_missing": lambda scan: purge(scan),
     "undo_move": lambda scan: undo(scan),
     "last_seq": lambda scan: scan.db.events.last_seq(),
@@ -182,3 +183,11 @@ def test_a_first_scan_is_one_transaction_a_batch(filled: Scan, statements: list[
             upserts=[upsert(f"N/{start + index}", number=index) for index in range(200)], folders=[folder("N")]
         )
     assert sum(text.startswith("COMMIT") for text in statements) == 5
+
+
+def test_failed_files_come_sorted_out_of_their_index(filled: Scan, path: Path, statements: list[str]) -> None:
+    filled.db.enrichment.failed_files(limit=3)
+    [statement] = [text for text in statements if text.startswith("SELECT")]
+    plan = plan_of(path, statement)
+    assert any("library_files_failed" in step for step in plan), plan
+    assert not any("TEMP B-TREE" in step for step in plan), plan

@@ -278,6 +278,28 @@ def test_another_folder_image_makes_the_files_of_its_folder_due(scan: Scan, chan
     assert job.known.is_of(job.stat)
 
 
+def test_a_file_that_moves_into_another_folder_is_due_for_its_cover(scan: Scan, other: Scan) -> None:
+    files = scan.add("d/a", "d/b", "d/c")
+    for path in ("d/a", "d/b", "d/c"):
+        finish(scan, path)
+    scan.write(moves=[moved(files["d/a"], "e/a"), moved(files["d/b"], "d/renamed")])
+    other.write(moves=[moved(files["d/c"], "d/c")])
+    assert sorted(due_paths(scan)) == ["d/c", "e/a"]
+    for job in jobs(scan):
+        assert job.step is ART
+        assert job.known is not None
+        assert job.known.is_of(job.stat)
+
+
+def test_whole_files_are_hashed_when_that_is_wanted_later(scan: Scan) -> None:
+    scan.add("a", "b", "c")
+    finish(scan, "a")
+    finish(scan, "b", content_xxh3="b" * 32)
+    assert scan.db.enrichment.want_content_hashes() == 1
+    assert sorted(due_paths(scan)) == ["a", "c"]
+    assert scan.db.enrichment.want_content_hashes() == 0
+
+
 def test_a_playlist_makes_nothing_due(scan: Scan) -> None:
     scan.add("d/a")
     finish(scan, "d/a")

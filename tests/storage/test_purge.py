@@ -56,6 +56,21 @@ def all_paths(scan: Scan) -> list[str]:
 # -- purging --------------------------------------------------------------------------------------------------
 
 
+def test_files_that_are_spared_are_kept(scan: Scan) -> None:
+    files = scan.add("a", "b", "c", "taker")
+    before = lose(scan, "a", "b", "c")
+    scan.write(moves=[moved(files["taker"], "c")])
+    alone = scan.db.library_files.long_missing_alone("music", before=before)
+    assert alone == {files[path].file_id: path for path in ("a", "b")}
+    give_lease_back(scan)
+    for gone_now in (["a"], ["c"], []):
+        purged = scan.db.library_files.purge_missing(
+            "music", before=scan.now, now=scan.now, limit=1, spared={files["b"].file_id}
+        )
+        assert purged == gone_now
+    assert all_paths(scan) == ["b", "c"]
+
+
 def test_what_is_missing_for_long_enough_is_forgotten(scan: Scan) -> None:
     files = scan.add("here", "long", "short", "hidden")
     long_ago = lose(scan, "long")

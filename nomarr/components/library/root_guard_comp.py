@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -11,7 +12,7 @@ from nomarr.helpers.dto.files import KnownFile, int64
 from nomarr.helpers.dto.library import RootIdentity
 from nomarr.helpers.paths_helper import join, strip_control
 
-__all__ = ["SAMPLE_SIZE", "RootVerdict", "check_root"]
+__all__ = ["SAMPLE_SIZE", "RootVerdict", "check_root", "may_exist"]
 
 SAMPLE_SIZE: Final = 64
 _PROOF: Final = 0.5
@@ -93,3 +94,13 @@ def _is_there(path: str, size: int) -> bool:
         return os.stat(path).st_size == size
     except OSError:
         return False
+
+
+def may_exist(path: str) -> bool:
+    """False if there is certainly no file at `path`: what can't be looked at may be one."""
+    try:
+        return not stat.S_ISDIR(os.lstat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True

@@ -10,6 +10,7 @@ import typer
 
 from nomarr.helpers.dto.enrichment import DueWork, EnrichmentReport
 from nomarr.helpers.dto.library import Library, LibraryState
+from nomarr.helpers.exceptions import CoverFolderUnusable
 from nomarr.interfaces.cli.contract_cli import enrichment_report_object
 from nomarr.interfaces.cli.errors_cli import WrongUsage, say, warn
 from nomarr.interfaces.cli.options_cli import JsonOption, complete_library
@@ -80,13 +81,19 @@ async def _wanted_libraries(nomarr: Nomarr, wanted: Sequence[str]) -> list[Libra
 
 
 async def _run(nomarr: Nomarr, scopes: Sequence[str | None], *, retry_failed: bool, visibly: bool) -> EnrichmentReport:
-    """One library after the other; None stands for all of them."""
+    """One library after the other; None stands for all of them. A problem with covers is raised after the last one."""
     report = EnrichmentReport()
+    problem: CoverFolderUnusable | None = None
     with progress_display(wanted=visibly) as display:
         if (bar := display.enrichment_bar("enriching")) is not None:
             nomarr.enrichment.subscribe(bar)
         for scope in scopes:
-            report += await nomarr.enrichment.run(scope, retry_failed=retry_failed)
+            try:
+                report += await nomarr.enrichment.run(scope, retry_failed=retry_failed)
+            except CoverFolderUnusable as error:
+                problem = error
+    if problem is not None:
+        raise problem
     return report
 
 

@@ -20,6 +20,7 @@ from nomarr.helpers.dto.scan import LeaseOwner
 from nomarr.helpers.paths_helper import escaped, unescaped
 from nomarr.persistence.embedded.connection import SqliteConnections
 from nomarr.persistence.embedded.rows_operations import (
+    DUE_ANEW,
     ENRICHMENT_COLUMNS,
     FILE_RECORD_COLUMNS,
     FILE_RECORDS,
@@ -126,7 +127,8 @@ class SqliteEnrichment:
         rows = self._connections.read(
             f"SELECT {FILE_RECORD_COLUMNS} FROM {FILE_RECORDS}"
             f" WHERE f.processing_status = 'error' AND {_PRESENT} AND {_REACHABLE}"
-            " ORDER BY f.library_id, f.path LIMIT ?",
+            # As the index of failed files has them: a collection without a codec has hundreds of thousands.
+            " ORDER BY f.library_id, f.path_key LIMIT ?",
             (limit,),
         )
         return [file_record(row) for row in rows]
@@ -138,6 +140,15 @@ class SqliteEnrichment:
                 " WHERE processing_status = 'complete' AND due_at IS NULL"
                 " AND row_id IN (SELECT row_id FROM enrichment WHERE fingerprint_seconds IS NULL)",
                 (now,),
+            ).rowcount
+
+        return self._connections.write(work)
+
+    def want_content_hashes(self) -> int:
+        def work(db: sqlite3.Connection) -> int:
+            return db.execute(
+                f"UPDATE library_files SET due_at = {DUE_ANEW} WHERE processing_status = 'complete' AND due_at IS NULL"
+                " AND row_id IN (SELECT row_id FROM enrichment WHERE content_xxh3 IS NULL)"
             ).rowcount
 
         return self._connections.write(work)

@@ -17,7 +17,7 @@ from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.embedded.connection import SqliteConnections
 from nomarr.persistence.embedded.events_operations import NewEvent, insert_events
 from nomarr.persistence.embedded.library_operations import require_lease, require_no_scan
-from nomarr.persistence.embedded.library_sidecars_operations import write_sidecars
+from nomarr.persistence.embedded.library_sidecars_operations import look_for_covers_again, write_sidecars
 from nomarr.persistence.embedded.rows_operations import (
     DUE_NOW,
     FILE_RECORD_COLUMNS,
@@ -166,12 +166,23 @@ class SqliteFiles:
         )
         return [unescaped(row["path"]) for row in rows]
 
+    def long_missing_alone(self, library_id: str, *, before: float) -> dict[str, str]:
+        rows = self._connections.read(f"SELECT file_id, path {LONG_MISSING} AND path_key = path", (library_id, before))
+        return {row["file_id"]: unescaped(row["path"]) for row in rows}
+
     def purge_missing(
-        self, library_id: str, *, before: float, now: float | Clock, limit: int, dead_owners: Collection[str] = ()
+        self,
+        library_id: str,
+        *,
+        before: float,
+        now: float | Clock,
+        limit: int,
+        dead_owners: Collection[str] = (),
+        spared: Collection[str] = (),
     ) -> list[str]:
         def work(db: sqlite3.Connection, begun_at: float) -> list[str]:
             require_no_scan(db, library_id, begun_at, dead_owners)
-            return purge_missing(db, library_id, before, begun_at, limit)
+            return purge_missing(db, library_id, before, begun_at, limit, spared)
 
         return self._connections.write_by(now, work)
 
@@ -267,6 +278,8 @@ class _BatchWriter:
                     move.file_id,
                 ),
             )
+            if folder_of(move.to_path) != folder_of(move.from_path) or move.from_library_id != self._library_id:
+                look_for_covers_again(self._db, "file_id = ?", move.file_id)
             self._note_move(move)
         return {move.file_id for move in leaving}, displaced
 

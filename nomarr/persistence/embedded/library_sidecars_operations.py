@@ -22,7 +22,7 @@ from nomarr.persistence.embedded.rows_operations import (
     unescaped_or_none,
 )
 
-__all__ = ["SqliteSidecars", "write_sidecars"]
+__all__ = ["SqliteSidecars", "look_for_covers_again", "write_sidecars"]
 
 
 class SqliteSidecars:
@@ -92,24 +92,23 @@ def write_sidecars(db: sqlite3.Connection, library_id: str, batch: ScanBatch) ->
         _put(db, library_id, "image", image)
     changed = [*gone_images, *(image.path for image in batch.images)]
     for folder in {folder_of(path) for path in changed}:
-        _look_for_covers_again(db, library_id, folder)
+        look_for_covers_again(db, "library_id = ? AND folder = ?", library_id, escaped(folder))
     return playlists + len(batch.playlists), len(changed)
 
 
-def _look_for_covers_again(db: sqlite3.Connection, library_id: str, folder: str) -> None:
-    """The files of a folder whose images are others now: one of these may be their cover."""
-    place = (library_id, escaped(folder))
+def look_for_covers_again(db: sqlite3.Connection, condition: str, *values: object) -> None:
+    """The files of `condition` have other images beside them now: one of these may be their cover."""
     # A ctime that no file has: its hashes still hold, but the file is to be looked into.
     db.execute(
         "UPDATE enrichment SET hashed_ctime_ns = -1 WHERE row_id IN"
-        " (SELECT row_id FROM library_files WHERE library_id = ? AND folder = ?)",
-        place,
+        f" (SELECT row_id FROM library_files WHERE {condition})",
+        values,
     )
     db.execute(
         # Those that wait already, too: one may be worked on just now, with the image that was there before.
-        f"UPDATE library_files SET due_at = {DUE_ANEW} WHERE library_id = ? AND folder = ? AND (due_at IS NOT NULL"
+        f"UPDATE library_files SET due_at = {DUE_ANEW} WHERE {condition} AND (due_at IS NOT NULL"
         " OR processing_status = 'complete' OR (processing_status = 'error' AND attempts > 0))",
-        place,
+        values,
     )
 
 

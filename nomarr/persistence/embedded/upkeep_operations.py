@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from nomarr.helpers.dto.events import EventType
@@ -22,12 +23,16 @@ _DAY_SECONDS: Final = 24 * 3600.0
 _UNDONE: Final = "move undone"
 
 
-def purge_missing(db: sqlite3.Connection, library_id: str, before: float, now: float, limit: int) -> list[str]:
+def purge_missing(
+    db: sqlite3.Connection, library_id: str, before: float, now: float, limit: int, spared: Collection[str]
+) -> list[str]:
     """See `FileStore.purge_missing`."""
-    rows = db.execute(
-        f"SELECT row_id, file_id, path, missing_since {LONG_MISSING} ORDER BY missing_since LIMIT ?",
-        (library_id, before, limit),
-    ).fetchall()
+    found = db.execute(
+        f"SELECT row_id, file_id, path, missing_since {LONG_MISSING} ORDER BY missing_since", (library_id, before)
+    )
+    rows = list(islice((row for row in found if row["file_id"] not in spared), limit))
+    # A statement that is still being read must not see its own rows go.
+    found.close()
     for chunk in chunks(rows):
         of_chunk = f"IN ({placeholders(len(chunk))})"
         db.execute(

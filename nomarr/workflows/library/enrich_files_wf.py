@@ -198,6 +198,8 @@ class _Enricher:
         """Until nothing is due."""
         if self._listener.fpcalc is not None:
             await self._in_thread(partial(self._db.enrichment.want_fingerprints, now=self._until))
+        if self._options.content_hashes:
+            await self._in_thread(self._db.enrichment.want_content_hashes)
         await self._count_what_is_due()
         while True:
             await self._wait_for_scans()

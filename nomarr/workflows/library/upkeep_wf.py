@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Final, TypeVar
 
 import anyio.to_thread
 
 from nomarr.components.library.lease_owner_comp import is_certainly_dead
-from nomarr.components.library.root_guard_comp import SAMPLE_SIZE, check_root
+from nomarr.components.library.root_guard_comp import SAMPLE_SIZE, check_root, may_exist
 from nomarr.helpers.dto.library import Library
 from nomarr.helpers.dto.upkeep import PurgedLibrary, UndoneMove
 from nomarr.helpers.exceptions import LibraryAlreadyScanning
+from nomarr.helpers.paths_helper import join
 from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.db import Database
 
@@ -39,31 +40,51 @@ async def purge_missing_workflow(
     """Forget the library's files that have been missing for so long; costs one small query if there are none.
 
     A library that is offline is left out: a disk that is away proves nothing, and must never cost a rating. So is one
-    that is being scanned.
+    that is being scanned. A file that is on the disk again is kept for the scan that will find it.
     """
     library_id = library.library_id
     before = clock() - older_than_days * _DAY_SECONDS
-    due = await _in_thread(partial(db.library_files.long_missing, library_id, before=before, limit=_SHOWN_PATHS))
+    due = await _in_thread(partial(db.library_files.long_missing, library_id, before=before, limit=1))
     if not due:
         return PurgedLibrary(library_id, library.name)
     # A library that has just come back is one that only a scan can judge.
     offline = library.offline_reason or await _in_thread(partial(_offline_reason, db, library, root_marker))
     if offline is not None:
         return PurgedLibrary(library_id, library.name, skipped=f"it is offline: {offline}")
+    back = await _in_thread(partial(_back_on_disk, db, library, before))
     if dry_run:
-        files = await _in_thread(partial(db.library_files.count_long_missing, library_id, before=before))
-        return PurgedLibrary(library_id, library.name, files, tuple(due))
-    return await _purge(db, library, before, clock)
+        return await _in_thread(partial(_what_would_go, db, library, before, back))
+    return await _purge(db, library, before, back, clock)
 
 
-async def _purge(db: Database, library: Library, before: float, clock: Clock) -> PurgedLibrary:
+def _back_on_disk(db: Database, library: Library, before: float) -> dict[str, str]:
+    """The ids and paths of missing files that nobody has scanned since they came back."""
+    alone = db.library_files.long_missing_alone(library.library_id, before=before)
+    return {file_id: path for file_id, path in alone.items() if may_exist(join(library.root_path, path))}
+
+
+def _what_would_go(db: Database, library: Library, before: float, back: Mapping[str, str]) -> PurgedLibrary:
+    library_id = library.library_id
+    files = db.library_files.count_long_missing(library_id, before=before) - len(back)
+    paths = db.library_files.long_missing(library_id, before=before, limit=_SHOWN_PATHS + len(back))
+    kept = set(back.values())
+    shown = [path for path in paths if path not in kept]
+    return PurgedLibrary(library_id, library.name, files, tuple(shown[:_SHOWN_PATHS]))
+
+
+async def _purge(db: Database, library: Library, before: float, back: Mapping[str, str], clock: Clock) -> PurgedLibrary:
     files = 0
     paths: list[str] = []
     skipped = None
 
     def purge_some(dead_owners: Collection[str]) -> list[str]:
         return db.library_files.purge_missing(
-            library.library_id, before=before, now=clock, limit=_ROWS_AT_ONCE, dead_owners=dead_owners
+            library.library_id,
+            before=before,
+            now=clock,
+            limit=_ROWS_AT_ONCE,
+            dead_owners=dead_owners,
+            spared=back.keys(),
         )
 
     try:

@@ -6,7 +6,7 @@ CREATE INDEX library_files_due_art ON library_files (first_seen_at)
     WHERE due_at IS NOT NULL AND processing_status <> 'art_done';
 CREATE INDEX library_files_due_sound ON library_files (first_seen_at)
     WHERE due_at IS NOT NULL AND processing_status = 'art_done';
-CREATE INDEX library_files_failed ON library_files (library_id) WHERE processing_status = 'error';
+CREATE INDEX library_files_failed ON library_files (library_id, path_key) WHERE processing_status = 'error';
 CREATE INDEX library_files_missing ON library_files (library_id, missing_since) WHERE missing_since IS NOT NULL;
 UPDATE library_files SET due_at = 0.0 WHERE processing_status = 'metadata_done';
 
@@ -30,6 +30,7 @@ CREATE INDEX enrichment_by_audio_hash ON enrichment (audio_hash) WHERE audio_has
 CREATE INDEX enrichment_by_audio_bytes ON enrichment (audio_bytes) WHERE audio_bytes IS NOT NULL;
 CREATE INDEX enrichment_by_cover ON enrichment (cover_id) WHERE cover_id IS NOT NULL;
 CREATE INDEX enrichment_unheard ON enrichment (row_id) WHERE fingerprint_seconds IS NULL;
+CREATE INDEX enrichment_unhashed ON enrichment (row_id) WHERE content_xxh3 IS NULL;
 
 -- Covers that lost a file; those that no other file has are deleted, a little later. Not INSERT OR IGNORE: SQLite takes
 -- the conflict clause of the statement that fires a trigger instead of the trigger's own.
