@@ -244,10 +244,15 @@ class Expectation:
     def moves(self) -> dict[str, str]:
         """Id to new path of every file that is at another path beyond doubt."""
         return {
-            self._left[numbers][0].file_id: paths[0]
+            candidates[0].file_id: paths[0]
             for numbers, paths in self._arrived.items()
-            if len(paths) == 1 and len(self._left[numbers]) == 1 and numbers not in self._unclear
+            if len(paths) == len(candidates := self._candidates(numbers)) == 1 and numbers not in self._unclear
         }
+
+    def _candidates(self, numbers: OnDisk) -> list[FileRecord]:
+        """Those that may have moved: where one was there until now, not others whose links were gone before."""
+        left = self._left[numbers]
+        return [row for row in left if row.missing_since is None] or left
 
     def ids_at(self, path: str, moved: dict[str, str]) -> set[str]:
         """The known ids that the file at `path` may have."""
