@@ -154,6 +154,8 @@ class Enriched:
     """From the start of Python to its end; the scan is not in it."""
     files: int
     longest_block_seconds: float
+    longest_wait_seconds: float
+    """Of a process beside it that does nothing: how long the machine let anybody wait for a processor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,8 @@ class Round:
         return (
             f"fpcalc {self.fpcalc.seconds:.1f} s (processor {self.fpcalc.cpu_seconds:.1f} s),"
             f" nomarr {nomarr.seconds:.1f} s (processor {nomarr.cpu_seconds:.1f} s): {self.times_fpcalc:.2f} ×,"
-            f" longest block {self.enriched.longest_block_seconds * 1000:.0f} ms, load {self.load:.1f}"
+            f" longest block {self.enriched.longest_block_seconds * 1000:.0f} ms"
+            f" (of an idle process {self.enriched.longest_wait_seconds * 1000:.0f} ms), load {self.load:.1f}"
         )
 
 
@@ -191,9 +194,12 @@ def enrich(library: Path, work: Path, *, sample_memory: bool = False) -> Enriche
     """Scan into a database of its own, then enrich in a new process."""
     with tempfile.TemporaryDirectory(prefix="state-", dir=work) as state:
         _ourselves("scan", state, library)
-        process = _ourselves("enrich", state, library, sample_memory=sample_memory)
+        idle_command = [sys.executable, __file__, "--task", "idle"]
+        with subprocess.Popen(idle_command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as idle:
+            process = _ourselves("enrich", state, library, sample_memory=sample_memory)
+            waited, _ = idle.communicate()
     found = json.loads(process.output)
-    return Enriched(process, found["files"], found["longest_block_seconds"])
+    return Enriched(process, found["files"], found["longest_block_seconds"], float(waited))
 
 
 def _ourselves(task: str, state: str, library: Path, *, sample_memory: bool = False) -> Run:
@@ -219,6 +225,15 @@ async def scan_or_enrich(task: str, state: Path, library: Path) -> None:
         report = await nomarr.enrichment.run()
         beating.cancel()
     print(json.dumps({"files": report.files_completed, "longest_block_seconds": heart.longest_block_seconds}))
+
+
+async def be_idle() -> None:
+    """Until the standard input ends."""
+    heart = Heart()
+    beating = asyncio.create_task(heart.beat())
+    await asyncio.to_thread(sys.stdin.read)
+    beating.cancel()
+    print(heart.longest_block_seconds)
 
 
 class Heart:
@@ -257,6 +272,7 @@ def measure(library: Path, work: Path, rounds: int) -> list[Check]:
     watched = enrich(library, work, sample_memory=True)
     ratio = median(one.times_fpcalc for one in found)
     block = median(one.enriched.longest_block_seconds for one in found)
+    wait = median(one.enriched.longest_wait_seconds for one in found)
     rate = len(paths) / median(one.enriched.process.seconds for one in found)
     complete = min(one.enriched.files for one in found)
     peak = watched.process.peak_rss_bytes or 0
@@ -267,7 +283,7 @@ def measure(library: Path, work: Path, rounds: int) -> list[Check]:
         judged("memory", f"all processes together below {PEAK_RSS_MB} MB", 0 < peak < PEAK_RSS_MB * 1e6,
                f"{peak / 1e6:.0f} MB"),
         judged("loop", f"the event loop is never blocked for more than {BLOCKED_SECONDS * 1000:.0f} ms",
-               block <= BLOCKED_SECONDS, f"{block * 1000:.0f} ms"),
+               block <= BLOCKED_SECONDS, f"{block * 1000:.0f} ms; of an idle process {wait * 1000:.0f} ms"),
     ]  # fmt: skip
 
 
@@ -277,9 +293,12 @@ def main() -> int:
     parser.add_argument("--work", type=Path, help="where the databases are made (default: a temporary folder)")
     parser.add_argument("--files", type=int, default=FILES, help=f"how many files (default: {FILES})")
     parser.add_argument("--rounds", type=int, default=1, help="how often both are measured (default: once)")
-    parser.add_argument("--task", choices=("scan", "enrich"), help=argparse.SUPPRESS)
+    parser.add_argument("--task", choices=("scan", "enrich", "idle"), help=argparse.SUPPRESS)
     parser.add_argument("--state", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.task == "idle":
+        asyncio.run(be_idle())
+        return 0
     if options.task:
         asyncio.run(scan_or_enrich(options.task, options.state, options.library))
         return 0
