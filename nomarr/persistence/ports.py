@@ -82,7 +82,7 @@ class LibraryStore(Protocol):
         owner: LeaseOwner,
         targets: Sequence[ScanTarget],
         *,
-        now: float,
+        now: float | Clock,
         lease_seconds: float,
         full_since: float | None = None,
         dead_owner: str | None = None,

@@ -285,12 +285,13 @@ async def assert_covers_are_those_of(nomarr: Nomarr, *libraries: Library) -> Non
 
 
 def children() -> list[psutil.Process]:
-    """What this process started and still runs."""
+    """What this process started and still runs. The helper of multiprocessing ends with it and belongs to others."""
     return [one for one in psutil.Process().children(recursive=True) if _runs(one)]
 
 
 def _runs(process: psutil.Process) -> bool:
     try:
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
+        is_tracker = any("multiprocessing.resource_tracker" in part for part in process.cmdline())
+        return bool(process.status() != psutil.STATUS_ZOMBIE) and not is_tracker
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
         return False

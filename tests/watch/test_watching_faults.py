@@ -431,6 +431,7 @@ class TestBrokenWatching:
             await seen.until(lambda wanted=faults: dict(seen.status.faults) == wanted, "the fault")  # type: ignore[misc]
         held.set()
         await seen.until(lambda: "watches" in story, "new watches")
+        await seen.until(lambda: story[-1] == "all", "a whole scan after them")
         await seen.until_quiet()
         assert story[-1] == "all"
         assert story.index("watches") < len(story) - 1

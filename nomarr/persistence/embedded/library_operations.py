@@ -156,12 +156,14 @@ class SqliteLibraries:
         owner: LeaseOwner,
         targets: Sequence[ScanTarget],
         *,
-        now: float,
+        now: float | Clock,
         lease_seconds: float,
         full_since: float | None = None,
         dead_owner: str | None = None,
     ) -> Lease | None:
         def work(db: sqlite3.Connection, begun_at: float) -> Lease | None:
+            # By a clock: a scan that had to wait for the end of another one has not begun before it.
+            started_at = begun_at if callable(now) else now
             row = db.execute(
                 "SELECT scan_id, scan_fence, scan_state FROM libraries WHERE library_id = ?"
                 " AND (scan_owner IS NULL OR scan_owner = ? OR scan_expires_at <= ?)",
@@ -172,7 +174,7 @@ class SqliteLibraries:
             if row["scan_state"] == ScanRunState.RUNNING:
                 db.execute(
                     "UPDATE scan_runs SET state = ?, ended_at = ? WHERE scan_id = ?",
-                    (ScanRunState.INTERRUPTED, now, row["scan_id"]),
+                    (ScanRunState.INTERRUPTED, started_at, row["scan_id"]),
                 )
             fence = row["scan_fence"] + 1
             stored_targets = targets_json(targets)
@@ -187,7 +189,7 @@ class SqliteLibraries:
                     begun_at + lease_seconds,
                     fence,
                     stored_targets,
-                    now,
+                    started_at,
                     full_since is not None,
                     full_since,
                     library_id,
@@ -196,9 +198,9 @@ class SqliteLibraries:
             db.execute(
                 "INSERT INTO scan_runs (scan_id, library_id, state, started_at, targets, is_full)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
-                (scan_id, library_id, ScanRunState.RUNNING, now, stored_targets, full_since is not None),
+                (scan_id, library_id, ScanRunState.RUNNING, started_at, stored_targets, full_since is not None),
             )
-            return Lease(library_id, str(owner), fence, now)
+            return Lease(library_id, str(owner), fence, started_at)
 
         return self._connections.write_by(now, work)
 

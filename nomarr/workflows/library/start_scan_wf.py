@@ -133,7 +133,7 @@ def _begin(
         scan_id,
         this_process(),
         merged,
-        now=now,
+        now=clock,
         lease_seconds=options.lease_seconds,
         full_since=full_since,
         dead_owner=dead,
