@@ -21,7 +21,7 @@ __all__ = ["FileWatcherService", "LibraryEventHandler"]
 
 logger = logging.getLogger(__name__)
 
-_REFRESH_SECONDS: Final = 5.0
+_REFRESH_SECONDS: Final = 10.0
 _SUPERVISOR: Final = "watch libraries"
 
 
