@@ -25,7 +25,8 @@ from mutagen.id3 import COMM, ID3, RVA2, TCON, TDAT, TDRC, TPE1, TXXX, TYER, Enc
 from mutagen.oggopus import OggOpus
 
 from nomarr.components.media.found_tags_comp import FoundTags, parse_date
-from nomarr.components.media.read_tags_comp import read_many_tags, read_tags
+from nomarr.components.media.read_files_comp import read_file
+from nomarr.components.media.read_tags_comp import read_tags
 from nomarr.helpers.dto.tags import AudioTags, TagReadResult
 from nomarr.helpers.file_kinds import AUDIO_FORMATS
 
@@ -164,14 +165,6 @@ def test_a_misnamed_file_is_read_as_what_it_is(audio: AudioFactory, tmp_path: Pa
 def test_upper_case_extensions_and_no_extension_are_read(audio: AudioFactory, tmp_path: Path) -> None:
     assert tags_of(audio.write(tmp_path / "A.FLAC", "flac")).format == "flac"
     assert tags_of(audio.write(tmp_path / "noname", "flac")).format == "flac"
-
-
-def test_results_have_the_order_of_the_paths(audio: AudioFactory, tmp_path: Path) -> None:
-    paths = [audio.write(tmp_path / f"{kind}.{kind}", kind) for kind in ("flac", "mp3", "ogg")]
-    results = read_many_tags([str(path) for path in [*paths, tmp_path / "gone.mp3"]])
-    assert [result.tags.format if result.tags else result.error for result in results] == [
-        "flac", "mp3", "ogg", "is no longer there",
-    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", [b"caf\xe9.flac", b"two\nlines.flac", b"back\\slash.flac", b" .flac"])
@@ -416,7 +409,7 @@ def test_matroska_levels_tell_album_from_track(audio: AudioFactory, tmp_path: Pa
 
 
 def test_the_reader_itself_can_be_sent_to_a_worker_process() -> None:
-    assert pickle.loads(pickle.dumps(read_many_tags)) is read_many_tags  # noqa: S301 - our own function
+    assert pickle.loads(pickle.dumps(read_file)) is read_file  # noqa: S301 - our own function
 
 
 def test_names_shared_by_formats_are_all_written() -> None:

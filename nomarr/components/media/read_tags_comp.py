@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
 from typing import Final
 
 from mutagen import MutagenError
@@ -19,7 +18,7 @@ from nomarr.components.media.containers_comp import READERS
 from nomarr.components.media.found_tags_comp import FoundTags
 from nomarr.helpers.dto.tags import TagReadResult
 
-__all__ = ["damage_of", "read_many_tags", "read_tags"]
+__all__ = ["damage_of", "read_tags"]
 
 _ERRORS: Final = {
     errno.ENOENT: "is no longer there",
@@ -32,11 +31,6 @@ _ERRORS: Final = {
     errno.EIO: "can't be read: the disk reports an error",
     errno.ESTALE: "can't be read: the network share has lost it",
 }
-
-
-def read_many_tags(paths: Sequence[str]) -> list[TagReadResult]:
-    """The results for `paths`, in their order."""
-    return [read_tags(path) for path in paths]
 
 
 def read_tags(path: str) -> TagReadResult:

@@ -13,7 +13,7 @@ from nomarr.helpers.dto.library import Library, LibraryState
 from nomarr.helpers.exceptions import CoverFolderUnusable
 from nomarr.interfaces.cli.contract_cli import enrichment_report_object
 from nomarr.interfaces.cli.errors_cli import WrongUsage, say, warn
-from nomarr.interfaces.cli.options_cli import JsonOption, complete_library
+from nomarr.interfaces.cli.options_cli import JsonOption, LibrariesArgument
 from nomarr.interfaces.cli.output_cli import counted, local_time, print_json, print_text
 from nomarr.interfaces.cli.progress_cli import progress_display
 from nomarr.interfaces.cli.report_cli import seconds_words
@@ -29,15 +29,7 @@ _FAREWELL: Final = "stopped; what was found out until now is kept"
 
 def enrich_command(
     context: typer.Context,
-    libraries: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="LIBRARY",
-            help="Libraries, each by name, id or folder. Without any: all of them.",
-            autocompletion=complete_library,
-            show_default=False,
-        ),
-    ] = None,
+    libraries: LibrariesArgument = None,
     retry_failed: Annotated[
         bool,
         typer.Option(

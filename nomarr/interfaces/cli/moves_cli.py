@@ -11,7 +11,7 @@ from nomarr.helpers.paths_helper import readable
 from nomarr.interfaces.cli.contract_cli import event_object, undone_move_object
 from nomarr.interfaces.cli.errors_cli import say
 from nomarr.interfaces.cli.help_cli import HelpfulCommand
-from nomarr.interfaces.cli.options_cli import JsonOption, complete_library
+from nomarr.interfaces.cli.options_cli import JsonOption, LimitOption, complete_library
 from nomarr.interfaces.cli.output_cli import console, local_time, print_json, print_text, table, text
 from nomarr.interfaces.cli.run_cli import run_command
 
@@ -54,7 +54,7 @@ def list_command(
             show_default=False,
         ),
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most so many.")] = 20,
+    limit: LimitOption = 20,
     as_json: JsonOption = False,
 ) -> None:
     """List the latest moves and renames, with the evidence for each. The word 'list' can be left out.

@@ -8,7 +8,7 @@ import typer
 
 from nomarr.interfaces.cli.run_cli import GlobalOptions, stored_config
 
-__all__ = ["JsonOption", "LibraryArgument", "complete_library"]
+__all__ = ["JsonOption", "LibrariesArgument", "LibraryArgument", "LimitOption", "complete_library"]
 
 
 def complete_library(context: typer.Context, incomplete: str) -> list[str]:
@@ -44,6 +44,16 @@ LibraryArgument = Annotated[
         show_default=False,
     ),
 ]
+LibrariesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="LIBRARY",
+        help="Libraries, each by name, id or folder. Without any: all of them.",
+        autocompletion=complete_library,
+        show_default=False,
+    ),
+]
+LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most so many.")]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print JSON for other programs instead of text for people.", show_default=False)
 ]

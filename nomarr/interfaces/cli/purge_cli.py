@@ -11,7 +11,7 @@ from nomarr.helpers.exceptions import CoverFolderUnusable
 from nomarr.helpers.paths_helper import readable
 from nomarr.interfaces.cli.contract_cli import purge_object
 from nomarr.interfaces.cli.errors_cli import warn
-from nomarr.interfaces.cli.options_cli import JsonOption, complete_library
+from nomarr.interfaces.cli.options_cli import JsonOption, LibrariesArgument
 from nomarr.interfaces.cli.output_cli import counted, print_json, print_text
 from nomarr.interfaces.cli.run_cli import run_command
 
@@ -28,15 +28,7 @@ _SHOWN_PATHS: Final = 50
 
 def purge_command(
     context: typer.Context,
-    libraries: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="LIBRARY",
-            help="Libraries, each by name, id or folder. Without any: all libraries.",
-            autocompletion=complete_library,
-            show_default=False,
-        ),
-    ] = None,
+    libraries: LibrariesArgument = None,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Write nothing, only say what would be purged.", show_default=False),

@@ -16,7 +16,7 @@ from nomarr.interfaces.cli.contract_cli import (
 )
 from nomarr.interfaces.cli.errors_cli import say, warn
 from nomarr.interfaces.cli.exit_codes_cli import ExitCode
-from nomarr.interfaces.cli.options_cli import JsonOption, LibraryArgument, complete_library
+from nomarr.interfaces.cli.options_cli import JsonOption, LibraryArgument, LimitOption, complete_library
 from nomarr.interfaces.cli.output_cli import (
     console,
     counted,
@@ -94,7 +94,7 @@ def scans_command(
             show_default=False,
         ),
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most so many.")] = 20,
+    limit: LimitOption = 20,
     as_json: JsonOption = False,
 ) -> None:
     """List the latest scans and what they found.
