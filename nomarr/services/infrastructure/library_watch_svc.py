@@ -318,7 +318,11 @@ class LibraryWatch:
                 raise
         changes = self._plan.take(self._clock())
         if changes is not None:
+            # Told before anything else runs: who asks sees the changes pending or the scan started, never neither.
             self._is_scanning = True
+            self._counters.scans += 1
+            self._counters.targets += len(changes.targets)
+            self._say(WatchMessageType.SCAN_STARTED, targets=changes.targets)
             start(self._scan, changes)
 
     def _start_anew(self, at: float) -> None:
@@ -516,9 +520,6 @@ class LibraryWatch:
 
     async def _scan(self, changes: ChangesToScan) -> None:
         """Have the changes scanned; whatever comes of it is noted, and nothing is dropped."""
-        self._counters.scans += 1
-        self._counters.targets += len(changes.targets)
-        self._say(WatchMessageType.SCAN_STARTED, targets=changes.targets)
         root = await _look_at(self._library.root_path)
         try:
             report = await self._libraries.scan_targets(
