@@ -19,7 +19,7 @@ from nomarr.helpers.dto.library import (
     TranscodePolicy,
     WatchMode,
 )
-from nomarr.helpers.dto.scan import HeldBackLosses, ScanReport, ScanRun, ScanRunState, ScanState
+from nomarr.helpers.dto.scan import HeldBackLosses, InterruptedScan, ScanReport, ScanRun, ScanRunState, ScanState
 from nomarr.helpers.dto.tags import AudioTags
 from nomarr.helpers.paths_helper import escaped, unescaped
 
@@ -32,6 +32,7 @@ __all__ = [
     "file_record",
     "held_back_from_json",
     "held_back_json",
+    "interrupted_scan",
     "library_of",
     "matches",
     "read_again",
@@ -167,6 +168,20 @@ def scan_state_of(row: Row) -> ScanState:
         targets=targets_from_json(library_id, row["scan_targets"]),
         queued_targets=targets_from_json(library_id, row["queued_targets"]),
         held_back=held_back_from_json(row["held_back"]),
+    )
+
+
+def interrupted_scan(state: ScanState, now: float, dead_owner: str | None) -> InterruptedScan | None:
+    """The scan that started, did not end, and whose lease has run out or belongs to `dead_owner`."""
+    if state.state is not ScanRunState.RUNNING or state.last_scan_started_at is None:
+        return None
+    if state.owner != dead_owner and (state.expires_at or 0.0) > now:
+        return None
+    return InterruptedScan(
+        scan_id=state.scan_id,
+        started_at=state.last_scan_started_at,
+        targets=state.targets,
+        full_since=state.full_scan_since,
     )
 
 

@@ -29,6 +29,7 @@ from nomarr.persistence.embedded.connection import SqliteConnections
 from nomarr.persistence.rows import (
     escaped_or_none,
     held_back_json,
+    interrupted_scan,
     library_of,
     report_json,
     scan_state_of,
@@ -248,16 +249,7 @@ class SqliteLibraries:
         self, library_id: str, *, now: float, dead_owner: str | None = None
     ) -> InterruptedScan | None:
         state = self.get_scan_state(library_id)
-        if state is None or state.state is not ScanRunState.RUNNING or state.last_scan_started_at is None:
-            return None
-        if state.owner != dead_owner and (state.expires_at or 0.0) > now:
-            return None
-        return InterruptedScan(
-            scan_id=state.scan_id,
-            started_at=state.last_scan_started_at,
-            targets=state.targets,
-            full_since=state.full_scan_since,
-        )
+        return None if state is None else interrupted_scan(state, now, dead_owner)
 
     def set_queued_targets(self, library_id: str, targets: Sequence[ScanTarget]) -> None:
         self._connections.write(
