@@ -45,9 +45,9 @@ class Database:
 
     @classmethod
     def open(cls, url: str) -> Self:
-        """Open the database at `sqlite:///relative/path`, `sqlite:////absolute/path` or on a server.
+        """Open the database at `sqlite:///relative/path`, `sqlite:////absolute/path` or on a server; it is created if needed.
 
-        A server is `arangodb://user:password@host:8529/name`, or `arangodb+https://…`. The database is created if needed.
+        A server is `arangodb://user:password@host:8529/name`, or `arangodb+https://…`.
 
         Raises:
             ConfigurationError: if the URL names no backend of this version.
