@@ -45,9 +45,9 @@ class Database:
 
     @classmethod
     def open(cls, url: str) -> Self:
-        """Open the database at `sqlite:///relative/path`, `sqlite:////absolute/path` or on a server; it is created if needed.
+        """Open the database at `sqlite:///relative/path`, `sqlite:////absolute/path` or on a server.
 
-        A server is `arangodb://user:password@host:8529/name`, or `arangodb+https://…`.
+        A server is `arangodb://user:password@host:8529/name`, or `arangodb+https://…`. What is not there is created.
 
         Raises:
             ConfigurationError: if the URL names no backend of this version.

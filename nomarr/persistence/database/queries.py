@@ -2,8 +2,8 @@
 
 An answer may be lost after the server has done its work, so each query may be sent again: it writes the same once
 more, or sees by a token that it has been there. One query is one transaction on a snapshot; of two that write one
-document the server lets one win and tells the other (1200), which is sent again. No collection is read after the query wrote it.
-Texts are compared by their hashes (`*_key`), as the server compares by ICU collation.
+document the server lets one win and tells the other (1200), which is sent again. No collection is read after
+the query wrote it. Texts are compared by their hashes (`*_key`), as the server compares by ICU collation.
 """
 
 from __future__ import annotations
