@@ -12,7 +12,6 @@ from support.arango import ArangoDouble
 
 from nomarr.persistence.db import Database
 
-
 BACKENDS = ["sqlite", "arangodb"]
 _numbers = itertools.count()
 

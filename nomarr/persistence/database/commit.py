@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from nomarr.helpers.dto.scan import Lease
-from nomarr.helpers.exceptions import DatabaseNotReachable, LeaseLost, LibraryAlreadyScanning
+from nomarr.helpers.exceptions import DatabaseError, DatabaseNotReachable, LeaseLost, LibraryAlreadyScanning
 from nomarr.helpers.paths_helper import unescaped
 from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.database.connection import ArangoConnection, ServerRefused
@@ -180,7 +180,9 @@ class FileRows:
         return self._by_place.get((library_key, path_key))
 
     def add(self, row: Doc) -> None:
-        """A file that no document has yet."""
+        """A file that no document has yet; one id is one file's."""
+        if row["file_id"] in self._by_id:
+            raise DatabaseError(f"two files can't have the id {row['file_id']}: one already has that id")
         self._new.append(row)
         self._by_id[row["file_id"]] = row
         self._by_place[row["library_key"], row["path_key"]] = row

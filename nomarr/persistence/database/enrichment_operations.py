@@ -102,7 +102,8 @@ class ArangoEnrichment:
         return DueWork(**counts)
 
     def failed_files(self, *, limit: int) -> list[FileRecord]:
-        return self._records(self._connection.query(FAILED_FILES, {"limit": limit}))
+        # Sorted here: the server's order of texts depends on its locale.
+        return self._records(sorted(self._connection.query(FAILED_FILES))[:limit])
 
     def _records(self, places: Sequence[Sequence[str]]) -> list[FileRecord]:
         """The present files of these sort keys (of any kind, the document's key last), sorted."""

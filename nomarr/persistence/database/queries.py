@@ -578,8 +578,6 @@ RETURN {{
 FAILED_FILES: Final = f"""{_OFFLINE}
 FOR f IN library_files
     FILTER f.processing_status == "error" AND f.library_key NOT IN offline AND {_PRESENT}
-    SORT f.library_key, f.path_key
-    LIMIT @limit
     RETURN [f.library_id, f.path, f._key]
 """
 WANT_FINGERPRINTS: Final = """
