@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from support.arango.errors import Problem, ServerError
 from support.arango.syntax import Json
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Request:
     """`path` is without the database, `parameters` are those after the question mark, `number` counts from 1."""
 
@@ -47,10 +48,15 @@ class Request:
     def bind_names(self) -> tuple[str, ...]:
         return tuple(sorted(self._statement.get("bindVars") or {}))
 
-    @property
+    @cached_property
     def _statement(self) -> dict[str, Json]:
-        asks = self.method == "POST" and self.parts in (("cursor",), ("explain",), ("query",))
-        return dict(self.json()) if asks else {}
+        """Empty for a body that cannot be read, too: that is a matter of the answer, not of the log."""
+        if self.method != "POST" or self.parts not in (("cursor",), ("explain",), ("query",)):
+            return {}
+        try:
+            return dict(self.json())
+        except ServerError:
+            return {}
 
 
 @dataclass(frozen=True, slots=True)
