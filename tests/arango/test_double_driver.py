@@ -102,3 +102,11 @@ def test_an_error_of_a_query_has_its_number_and_status(driver: Driver) -> None:
 def test_the_plan_is_served(driver: Driver) -> None:
     plan = driver.aql.explain("FOR f IN files FILTER f._key == @key RETURN f", bind_vars={"key": "a"})
     assert [node["type"] for node in plan["nodes"]] == ["SingletonNode", "IndexNode", "FilterNode", "ReturnNode"]
+
+
+def test_a_name_that_is_not_utf_8_is_refused_as_it_is(driver: Driver) -> None:
+    """So since 3.11 (arangodb#18782); a whole pair of surrogates is a letter as any other."""
+    with pytest.raises(AQLQueryExecuteError) as caught:
+        driver.aql.execute("RETURN @name", bind_vars={"name": b"caf\xe9".decode(errors="surrogateescape")})
+    assert (caught.value.http_code, caught.value.error_code) == (400, 600)
+    assert list(driver.aql.execute("RETURN @name", bind_vars={"name": "\U0001f3b5"})) == ["\U0001f3b5"]

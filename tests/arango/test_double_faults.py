@@ -118,7 +118,12 @@ def test_a_stall_ends_with_the_server(server: ArangoDouble, database: Driver) ->
         return Stall(60)
 
     server.faults = stall
-    stopper = threading.Thread(target=lambda: entered.wait(10) and server.stop())
+
+    def stop_then() -> None:
+        entered.wait(10)
+        server.stop()
+
+    stopper = threading.Thread(target=stop_then)
     stopper.start()
     with pytest.raises((ConnectionAbortedError, requests.RequestException)):
         database.aql.execute(INSERT)

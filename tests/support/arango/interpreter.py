@@ -364,6 +364,8 @@ class Interpreter:
         for name in options:
             if name not in _OPTIONS:
                 self._warn(1539, f"invalid option attribute '{name}'")
+        if is_true(options.get("ignoreErrors")):
+            raise ServerError(Problem.BAD_PARAMETER, "the double knows no `ignoreErrors: true`")
         collection = self._database.collection(self._checked.collection_name(operation.collection))
         self._written.add(collection.name)
         return collection, options
