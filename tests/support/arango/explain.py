@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from support.arango.checks import Check, check
+from support.arango.interpreter import Interpreter
 from support.arango.parser import parse
 from support.arango.planner import Comparisons, attribute_path, best_access, comparisons_of, parts
 from support.arango.store import Collection, Database, Index
@@ -48,7 +49,7 @@ def explain(database: Database, text: str, binds: Mapping[str, Json]) -> dict[st
     """The body of the answer of `POST /_api/explain`."""
     query = parse(text)
     checked = check(query, binds, database)
-    planner = _Plan(database, binds, checked)
+    planner = _Plan(database, binds, checked, Interpreter(database, binds, 0, checked).constant)
     planner.add("SingletonNode")
     planner.query(query, frozenset())
     collections = [{"name": name, "type": "read"} for name in sorted(checked.read - checked.written)]
@@ -66,7 +67,10 @@ def explain(database: Database, text: str, binds: Mapping[str, Json]) -> dict[st
 
 
 class _Plan:
-    def __init__(self, database: Database, binds: Mapping[str, Json], checked: Check) -> None:
+    def __init__(
+        self, database: Database, binds: Mapping[str, Json], checked: Check, constant: Callable[[Expression], Json]
+    ) -> None:
+        self._constant = constant
         self.nodes: list[dict[str, Any]] = []
         self._database, self._binds, self._checked = database, binds, checked
 
@@ -100,7 +104,7 @@ class _Plan:
         if collection is None:
             self.add("EnumerateListNode")
             return
-        access = best_access(collection, comparisons_of(operation.variable, following, known))
+        access = best_access(collection, comparisons_of(operation.variable, following, known, self._constant))
         self._read(collection, access.index if access else _sorting(collection, operation.variable, following))
 
     def _upsert(self, operation: Upsert) -> None:

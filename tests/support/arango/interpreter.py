@@ -11,7 +11,7 @@ from support.arango.checks import Check, check
 from support.arango.errors import Problem, ServerError
 from support.arango.functions import FUNCTIONS, like, merge, unique, value_range
 from support.arango.parser import parse
-from support.arango.planner import Access, Comparisons, attribute_path, best_access, comparisons_of
+from support.arango.planner import Access, Comparisons, attribute_path, best_access, comparisons_of, element_path
 from support.arango.store import Collection, Database, Document, value_at
 from support.arango.syntax import (
     ArrayLiteral,
@@ -103,6 +103,9 @@ class Interpreter:
         # Which collection a FOR variable comes from; its indexed attributes are compared by collation in a FILTER.
         self._sources: dict[str, Collection] = {}
         self._filtering = False
+        # What was found out about a node of this query is true for every row.
+        self._accesses: dict[int, Access | None] = {}
+        self._exact: dict[int, bool] = {}
         self._written: set[str] = set()
         self._operations: dict[type, Callable[[Any, list[Row]], list[Row]]] = {
             Filter: self._filter,
@@ -131,6 +134,10 @@ class Interpreter:
             ObjectLiteral: self._object,
             Subquery: self._subquery,
         }
+
+    def constant(self, expression: Expression) -> Json:
+        """The value of an expression that mentions no name."""
+        return self._value(expression, {})
 
     def outcome(self, query: Query) -> Outcome:
         results = self._run(query, {})
@@ -175,8 +182,10 @@ class Interpreter:
         if collection is None:
             return self._array(self._value(operation.source, row))
         self._sources[operation.variable] = collection
-        access = best_access(collection, comparisons_of(operation.variable, following, row))
-        return list(self._documents(collection, access, row))
+        if id(operation) not in self._accesses:
+            comparisons = comparisons_of(operation.variable, following, row, self.constant)
+            self._accesses[id(operation)] = best_access(collection, comparisons)
+        return self._documents(collection, self._accesses[id(operation)], row)
 
     def _collection_named_by(self, source: Expression, row: Row) -> Collection | None:
         if isinstance(source, Name) and source.name not in row:
@@ -355,6 +364,8 @@ class Interpreter:
         for name in options:
             if name not in _OPTIONS:
                 self._warn(1539, f"invalid option attribute '{name}'")
+        if is_true(options.get("ignoreErrors")):
+            raise ServerError(Problem.BAD_PARAMETER, "the double knows no `ignoreErrors: true`")
         collection = self._database.collection(self._checked.collection_name(operation.collection))
         self._written.add(collection.name)
         return collection, options
@@ -456,13 +467,22 @@ class Interpreter:
         indexed attribute is taken to be read by its index."""
         if not self._filtering:
             return True
-        return not any(
-            path in index.fields
+        if id(node) not in self._exact:
+            self._exact[id(node)] = not self._reads_indexed(node)
+        return self._exact[id(node)]
+
+    def _reads_indexed(self, node: Binary) -> bool:
+        paths = {
+            (find(side, variable), collection.name)
             for variable, collection in self._sources.items()
-            for path in (attribute_path(node.left, variable), attribute_path(node.right, variable))
-            if path
-            for index in collection.indexes[1:]
-        )
+            for side in (node.left, node.right)
+            for find in (attribute_path, element_path)
+        }
+        return any(path in self._indexed_fields(name) for path, name in paths)
+
+    def _indexed_fields(self, collection: str) -> set[str]:
+        """Without those of the primary index, which is exact."""
+        return {path for index in self._database.collection(collection).indexes[1:] for path in index.fields}
 
     def _operate(self, name: str, left: Json, right: Json, *, exact: bool = True) -> Json:
         if name.startswith("NOT "):

@@ -13,6 +13,7 @@ from support.arango.syntax import (
     Attribute,
     Binary,
     Constant,
+    Expansion,
     Expression,
     Filter,
     For,
@@ -23,6 +24,7 @@ from support.arango.syntax import (
     Operation,
     Subquery,
 )
+from support.arango.values import is_true
 
 _MIRRORED = {"==": "==", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
@@ -94,29 +96,38 @@ def best_access(collection: StoredCollection, comparisons: Comparisons) -> Acces
     return max(usable, key=lambda access: access.worth, default=None)
 
 
-def comparisons_of(variable: str, following: Sequence[Operation], known: Collection[str]) -> Comparisons:
-    """What the FILTERs after `FOR variable` demand of it, as far as it can be told from `known` names."""
+def comparisons_of(
+    variable: str, following: Sequence[Operation], known: Collection[str], constant: Callable[[Expression], Json]
+) -> Comparisons:
+    """What the FILTERs after `FOR variable` demand of it, as far as it can be told from `known` names.
+
+    `constant` evaluates an expression that mentions no name."""
     found = Comparisons()
-    for condition in _conditions(following):
+    for condition in _conditions(following, constant):
         for path, operator, value in _readings(condition, variable):
             if not mentioned(value) - set(known):
                 found.add(path, operator, value)
     return found
 
 
-def _conditions(following: Sequence[Operation]) -> Iterator[Expression]:
+def _conditions(following: Sequence[Operation], constant: Callable[[Expression], Json]) -> Iterator[Expression]:
     """Every part of the FILTERs which the optimizer can move up to the FOR."""
     for operation in following:
         if isinstance(operation, Filter):
-            yield from _conjuncts(operation.condition)
+            yield from _conjuncts(operation.condition, constant)
         elif not isinstance(operation, (For, Let)):
             return
 
 
-def _conjuncts(condition: Expression) -> Iterator[Expression]:
-    if isinstance(condition, Binary) and condition.operator == "AND":
-        yield from _conjuncts(condition.left)
-        yield from _conjuncts(condition.right)
+def _conjuncts(condition: Expression, constant: Callable[[Expression], Json]) -> Iterator[Expression]:
+    """The parts that all must hold; `false OR x` is x, as the optimizer folds constants first."""
+    operator = condition.operator if isinstance(condition, Binary) else ""
+    if isinstance(condition, Binary) and operator == "AND":
+        yield from _conjuncts(condition.left, constant)
+        yield from _conjuncts(condition.right, constant)
+    elif isinstance(condition, Binary) and operator == "OR" and not mentioned(condition.left):
+        if not is_true(constant(condition.left)):
+            yield from _conjuncts(condition.right, constant)
     else:
         yield condition
 
@@ -129,6 +140,9 @@ def _readings(condition: Expression, variable: str) -> Iterator[tuple[str, str, 
     right = attribute_path(condition.right, variable)
     if right and condition.operator != "IN":
         yield right, _MIRRORED[condition.operator], condition.left
+    elements = element_path(condition.right, variable)
+    if elements and condition.operator == "IN":
+        yield elements, "==", condition.left
 
 
 def attribute_path(expression: Expression, variable: str) -> str:
@@ -141,6 +155,16 @@ def attribute_path(expression: Expression, variable: str) -> str:
         names.append(name.value)
         expression = expression.base
     return ".".join(reversed(names)) if expression == Name(variable) else ""
+
+
+def element_path(expression: Expression, variable: str) -> str:
+    """`a[*].b` for `variable.a[*].b`; "" for everything else. Without `[*]` no array index is used."""
+    if not isinstance(expression, Expansion) or expression.condition is not None:
+        return ""
+    array = attribute_path(expression.base, variable)
+    inner = attribute_path(expression.projection, "CURRENT")
+    is_plain = expression.projection == Name("CURRENT") or inner
+    return f"{array}[*]{'.' if inner else ''}{inner}" if array and is_plain else ""
 
 
 def mentioned(expression: Expression) -> set[str]:

@@ -53,8 +53,7 @@ class ArangoDouble:
     ) -> None:
         """Mistakes of the double itself, which were answered with status 500, are raised here."""
         self._leaving.set()
-        for thread in self._returns:
-            thread.join()
+        self.wait_until_back()
         self.stop()
         if self._failures and error is None:
             raise self._failures[0]
@@ -84,6 +83,11 @@ class ArangoDouble:
                 self._listener.close()
                 self._listener = None
 
+    def wait_until_back(self) -> None:
+        """Returns when no `Away` is still going on."""
+        for thread in list(self._returns):
+            thread.join()
+
     def requests(self, path: str = "", method: str = "") -> list[Logged]:
         """Those of the log whose path begins so, in the order they were finished."""
         return [seen for seen in list(self.log) if seen.path.startswith(path) and method in ("", seen.method)]
@@ -112,7 +116,8 @@ class ArangoDouble:
         if isinstance(fault, Stall):
             self._stopping.wait(fault.seconds)
         answer = self._execute(request)
-        return None if isinstance(fault, LostAnswer) else answer
+        is_lost = isinstance(fault, LostAnswer) or self._stopping.is_set()
+        return None if is_lost else answer
 
     def _execute(self, request: Request) -> Answer:
         try:

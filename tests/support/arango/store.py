@@ -7,7 +7,7 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, product
 from typing import Any
 
 from support.arango.errors import Problem, ServerError
@@ -16,6 +16,7 @@ from support.arango.values import sort_key
 
 Document = dict[str, Json]
 Undo = Callable[[], None]
+Entry = tuple[Any, ...]
 _AFTER_EVERY_VALUE = (9,)
 _KEY = re.compile(r"[A-Za-z0-9_\-:.@()+,=;$!*'%]{1,254}")  # "Document keys"
 _COLLECTION_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_\-]{0,255}")
@@ -31,27 +32,21 @@ class Index:
         self.fields: tuple[str, ...] = tuple(definition["fields"])
         self.unique: bool = definition.get("unique", False)
         self.sparse: bool = definition.get("sparse", False)
-        self._entries: list[tuple[tuple[Any, ...], str]] = []
+        self._entries: list[tuple[Entry, str]] = []
 
     def add(self, document: Document) -> None:
         """ServerError 1210 when the index is unique and another document has these values."""
-        key = self._key_of(document)
-        if key is None:
-            return
-        at = bisect_left(self._entries, (key,))
-        if self.unique and at < len(self._entries) and self._entries[at][0] == key:
-            other = self._entries[at][1]
-            raise ServerError(
-                Problem.UNIQUE,
-                f"in index {self.name} of type {self.type} over '{', '.join(self.fields)}'; conflicting key: {other}",
-            )
-        insort(self._entries, (key, document["_key"]))
+        entries = self._entries_of(document)
+        for values, _ in entries if self.unique else ():
+            self._refuse_if_taken(values)
+        for entry in entries:
+            insort(self._entries, entry)
 
     def discard(self, document: Document) -> None:
-        entry = (self._key_of(document), document["_key"])
-        at = bisect_left(self._entries, entry)
-        if at < len(self._entries) and self._entries[at] == entry:
-            del self._entries[at]
+        for entry in self._entries_of(document):
+            at = bisect_left(self._entries, entry)
+            if at < len(self._entries) and self._entries[at] == entry:
+                del self._entries[at]
 
     def between(self, prefix: list[Json], low: Json = None, high: Json = None) -> list[str]:
         """Keys of documents whose first fields equal `prefix` and whose next one is from `low` up to `high`.
@@ -62,7 +57,7 @@ class Index:
         last = (*equal, *(() if high is None else (sort_key(high),)), _AFTER_EVERY_VALUE)
         start = bisect_left(self._entries, (first,))
         stop = bisect_left(self._entries, (last,))
-        return [key for _, key in self._entries[start:stop]]
+        return list(dict.fromkeys(key for _, key in self._entries[start:stop]))
 
     def is_like(self, definition: dict[str, Any]) -> bool:
         theirs = (
@@ -73,11 +68,29 @@ class Index:
         )
         return theirs == (self.type, self.fields, self.unique, self.sparse)
 
-    def _key_of(self, document: Document) -> tuple[Any, ...] | None:
-        values = [value_at(document, path) for path in self.fields]
-        if self.sparse and None in values:
-            return None
-        return tuple(sort_key(value) for value in values)
+    def _refuse_if_taken(self, values: Entry) -> None:
+        at = bisect_left(self._entries, (values,))
+        if at < len(self._entries) and self._entries[at][0] == values:
+            where = f"in index {self.name} of type {self.type} over '{', '.join(self.fields)}'"
+            raise ServerError(Problem.UNIQUE, f"{where}; conflicting key: {self._entries[at][1]}")
+
+    def _entries_of(self, document: Document) -> set[tuple[Entry, str]]:
+        """One, or for a field such as `tags[*]` one for each different element of the array."""
+        fields = [values_at(document, path) for path in self.fields]
+        return {
+            (tuple(sort_key(value) for value in values), document["_key"])
+            for values in product(*fields)
+            if not (self.sparse and None in values)
+        }
+
+
+def values_at(document: Json, path: str) -> list[Json]:
+    """What an index field finds: the value, or those of each element for `a[*].b`; a missing array counts as null."""
+    array, expands, rest = path.partition("[*]")
+    found = value_at(document, array)
+    if not expands or not isinstance(found, list):
+        return [None] if expands else [found]
+    return [value_at(item, rest.removeprefix(".")) if rest else item for item in found]
 
 
 def value_at(document: Json, path: str) -> Json:
