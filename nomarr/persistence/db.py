@@ -21,7 +21,8 @@ from nomarr.persistence.ports import (
 
 __all__ = ["Database"]
 
-_EXAMPLE = "sqlite:///path/to/nomarr.db"
+_EXAMPLE = "sqlite:///path/to/nomarr.db or arangodb://user:password@host:8529/nomarr"
+_SERVER_SCHEMES = ("arangodb", "arangodb+https")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _SOURCE = "database URL"
 
@@ -44,7 +45,9 @@ class Database:
 
     @classmethod
     def open(cls, url: str) -> Self:
-        """Open the database at `sqlite:///relative/path` or `sqlite:////absolute/path`; it is created if needed.
+        """Open the database at `sqlite:///relative/path`, `sqlite:////absolute/path` or on a server.
+
+        A server is `arangodb://user:password@host:8529/name`, or `arangodb+https://…`. What is not there is created.
 
         Raises:
             ConfigurationError: if the URL names no backend of this version.
@@ -77,6 +80,8 @@ def _open_backend(url: str) -> Backend:
     # Nothing of the rest is ever told: it may hold a password.
     if not separator or not _SCHEME.fullmatch(scheme):
         raise ConfigurationError(f"it is not a URL; use {_EXAMPLE}", source=_SOURCE)
+    if scheme.lower() in _SERVER_SCHEMES:
+        return _open_server(url)
     if scheme.lower() != "sqlite":
         raise ConfigurationError(f"'{scheme}://' is not supported; use {_EXAMPLE}", source=_SOURCE)
     path = place.removeprefix("/")
@@ -86,3 +91,12 @@ def _open_backend(url: str) -> Backend:
     from nomarr.persistence.embedded.database import SqliteDatabase
 
     return SqliteDatabase(Path(path).expanduser())
+
+
+def _open_server(url: str) -> Backend:
+    try:
+        from nomarr.persistence.database.database import ArangoBackend
+    except ModuleNotFoundError as error:
+        problem = f"ArangoDB needs the package {error.name}; install Nomarr as nomarr[arangodb]"
+        raise ConfigurationError(problem, source=_SOURCE) from error
+    return ArangoBackend(url)

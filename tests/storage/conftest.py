@@ -1,32 +1,39 @@
-"""Every storage test runs on each backend of `BACKENDS`; another backend is one more entry."""
+"""Every storage test runs on each backend of `BACKENDS`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from storage_kit import Scan, start_scan
+from support.arango import ArangoDouble
 
 from nomarr.persistence.db import Database
 
-
-@dataclass(frozen=True)
-class StorageBackend:
-    """A backend, and how to name a database of it that does not exist yet."""
-
-    name: str
-    fresh_url: Callable[[Path], str]
+BACKENDS = ["sqlite", "arangodb"]
+_numbers = itertools.count()
 
 
-BACKENDS = [StorageBackend("sqlite", lambda folder: f"sqlite:///{folder / 'nomarr.db'}")]
+@pytest.fixture(scope="session")
+def arango_server() -> Iterator[ArangoDouble]:
+    """One server for all tests; each has a database of its own."""
+    with ArangoDouble() as server:
+        yield server
 
 
-@pytest.fixture(params=BACKENDS, ids=lambda backend: backend.name)
+def fresh_url(request: pytest.FixtureRequest, folder: Path) -> str:
+    """A database of the parameter's backend that does not exist yet."""
+    if request.param == "sqlite":
+        return f"sqlite:///{folder / 'nomarr.db'}"
+    server: ArangoDouble = request.getfixturevalue("arango_server")
+    return server.database_url(f"test{next(_numbers)}")
+
+
+@pytest.fixture(params=BACKENDS)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    backend: StorageBackend = request.param
-    return backend.fresh_url(tmp_path)
+    return fresh_url(request, tmp_path)
 
 
 @pytest.fixture
@@ -47,9 +54,8 @@ def other(db: Database) -> Scan:
     return start_scan(db, "other", token="two")
 
 
-@pytest.fixture(scope="module", params=BACKENDS, ids=lambda backend: backend.name)
+@pytest.fixture(scope="module", params=BACKENDS)
 def any_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """One database for all examples of a property; each example adds a library of its own."""
-    backend: StorageBackend = request.param
-    with Database.open(backend.fresh_url(tmp_path_factory.mktemp("database"))) as opened:
+    with Database.open(fresh_url(request, tmp_path_factory.mktemp("database"))) as opened:
         yield opened

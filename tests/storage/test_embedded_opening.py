@@ -396,3 +396,11 @@ def test_a_full_disk_loses_nothing(small_disk: Path) -> None:
     with opened(small_disk / "nomarr.db") as db:
         assert db.check_integrity() == []
         assert db.library_files.count_present("music") == 100 * written + 1
+
+
+def test_the_location_is_a_url_that_opens_the_same_database(tmp_path: Path) -> None:
+    with Database.open(f"sqlite:///{tmp_path / 'nomarr.db'}") as first:
+        first.settings.set("key", "value")
+        location = first.location
+    with Database.open(location) as second:
+        assert second.settings.get("key") == "value"

@@ -475,11 +475,3 @@ def test_everything_is_there_after_the_database_was_closed(database_url: str) ->
         assert second.schema_version() == version
         assert second.check_integrity() == []
         assert scan.add("b").keys() == {"a", "b"}
-
-
-def test_the_location_is_a_url_that_opens_the_same_database(database_url: str) -> None:
-    with Database.open(database_url) as first:
-        first.settings.set("key", "value")
-        location = first.location
-    with Database.open(location) as second:
-        assert second.settings.get("key") == "value"

@@ -64,8 +64,8 @@ def global_options(
         typer.Option(
             "--db",
             metavar="URL",
-            help="The database, as sqlite:///path/to/file.db. Without it: the variable NOMARR_DATABASE_URL, then the "
-            "configuration file, then a file in your data folder.",
+            help="The database, as sqlite:///path/to/file.db or arangodb://user:password@host:8529/name. Without it: "
+            "the variable NOMARR_DATABASE_URL, then the configuration file, then a file in your data folder.",
             show_default=False,
         ),
     ] = None,

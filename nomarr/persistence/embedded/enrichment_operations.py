@@ -27,14 +27,11 @@ from nomarr.persistence.embedded.rows_operations import (
     KNOWN_FILE_COLUMNS,
     chunks,
     enrichment_of,
-    escaped_or_none,
-    file_record,
     known_file,
     placeholders,
     standing_key,
-    tags_from_json,
-    unescaped_or_none,
 )
+from nomarr.persistence.rows import escaped_or_none, file_record, tags_from_json, unescaped_or_none
 
 __all__ = ["SqliteEnrichment"]
 

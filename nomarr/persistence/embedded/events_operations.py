@@ -7,9 +7,8 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from nomarr.helpers.dto.events import ChangeEvent, EventType
-from nomarr.helpers.paths_helper import unescaped
 from nomarr.persistence.embedded.connection import SqliteConnections
-from nomarr.persistence.embedded.rows_operations import unescaped_or_none
+from nomarr.persistence.rows import event_of
 
 __all__ = ["IS_MOVE", "NewEvent", "SqliteEvents", "insert_events"]
 
@@ -47,7 +46,7 @@ class SqliteEvents:
 
     def after(self, seq: int, *, limit: int = 1000) -> list[ChangeEvent]:
         rows = self._connections.read("SELECT * FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit))
-        return [_event(row) for row in rows]
+        return [event_of(row) for row in rows]
 
     def moves(self, library_id: str | None = None, *, limit: int = 100) -> list[ChangeEvent]:
         rows = self._connections.read(
@@ -55,7 +54,7 @@ class SqliteEvents:
             " ORDER BY seq DESC LIMIT ?",
             (library_id, library_id, limit),
         )
-        return [_event(row) for row in rows]
+        return [event_of(row) for row in rows]
 
     def last_seq(self) -> int:
         # Not MAX(seq): the newest events may have been pruned, and numbers are never used again.
@@ -71,17 +70,3 @@ class SqliteEvents:
                 (before,),
             )
         )
-
-
-def _event(row: sqlite3.Row) -> ChangeEvent:
-    return ChangeEvent(
-        seq=row["seq"],
-        time=row["time"],
-        type=EventType(row["type"]),
-        library_id=row["library_id"],
-        file_id=row["file_id"],
-        path=unescaped(row["path"]),
-        old_path=unescaped_or_none(row["old_path"]),
-        evidence=unescaped_or_none(row["evidence"]),
-        old_library_id=row["old_library_id"],
-    )

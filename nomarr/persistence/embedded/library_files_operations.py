@@ -9,7 +9,7 @@ from typing import Final
 
 from nomarr.helpers.dto.batches import BatchResult, FileMove, FileSeen, FileUpsert, RowOutcome, ScanBatch
 from nomarr.helpers.dto.events import EventType
-from nomarr.helpers.dto.files import FileRecord, FileStat, FolderRecord, KnownFile
+from nomarr.helpers.dto.files import FileRecord, FolderRecord, KnownFile
 from nomarr.helpers.dto.scan import Lease
 from nomarr.helpers.dto.upkeep import UndoneMove
 from nomarr.helpers.paths_helper import escaped, folder_of, folders_above, unescaped
@@ -19,31 +19,32 @@ from nomarr.persistence.embedded.events_operations import NewEvent, insert_event
 from nomarr.persistence.embedded.library_operations import require_lease, require_no_scan
 from nomarr.persistence.embedded.library_sidecars_operations import look_for_covers_again, write_sidecars
 from nomarr.persistence.embedded.rows_operations import (
-    DUE_NOW,
     FILE_RECORD_COLUMNS,
     FILE_RECORDS,
     KNOWN_FILE_COLUMNS,
     chunks,
     displaced_key,
-    escaped_or_none,
-    file_record,
     known_file,
     placeholders,
     standing_key,
     subtree,
-    tags_json,
 )
 from nomarr.persistence.embedded.upkeep_operations import LONG_MISSING, purge_missing, undo_move
+from nomarr.persistence.rows import (
+    DUE_NOW,
+    EVENT_OF,
+    escaped_or_none,
+    file_record,
+    matches,
+    read_again,
+    status_after_reading,
+    tags_json,
+)
 
 __all__ = ["SqliteFiles"]
 
 _PAGE: Final = 2000
 _FOLDER_COLUMNS: Final = "INTO library_folders (library_id, path, parent, digest, scanned_at, on_other_device)"
-_EVENT_OF: Final = {
-    RowOutcome.INSERTED: EventType.CREATED,
-    RowOutcome.UPDATED: EventType.MODIFIED,
-    RowOutcome.RESTORED: EventType.RESTORED,
-}
 
 
 class SqliteFiles:
@@ -155,7 +156,7 @@ class SqliteFiles:
                 (*page, library_id, *values),
             )
             found = (file_record(row) for row in rows)
-            yield from found if query is None else (record for record in found if _matches(record, query))
+            yield from found if query is None else (record for record in found if matches(record, query))
 
     def count_long_missing(self, library_id: str, *, before: float) -> int:
         return int(self._connections.read(f"SELECT COUNT(*) {LONG_MISSING}", (library_id, before))[0][0])
@@ -194,25 +195,8 @@ class SqliteFiles:
         )
 
 
-def _is_of_a_scan(row: sqlite3.Row) -> bool:
-    """True if the row's error says that its tags could not be read; enrichment's errors come from an attempt."""
-    return bool(row["processing_status"] == "error" and not row["attempts"])
-
-
-def _without_ctime(stat: FileStat) -> tuple[int, int, int]:
-    """What others can see of a file: a new ctime alone is no change of it."""
-    return stat.size, stat.mtime_ns, stat.inode
-
-
 def _parent(folder: str) -> str | None:
     return escaped(folder_of(folder)) if folder else None
-
-
-def _matches(record: FileRecord, query: str) -> bool:
-    # Not LIKE: SQLite folds the case of ASCII letters only.
-    wanted = query.casefold()
-    texts = (record.path, record.tags.title, record.tags.artist, record.tags.album, record.tags.albumartist)
-    return any(wanted in text.casefold() for text in texts if text)
 
 
 class _BatchWriter:
@@ -330,9 +314,9 @@ class _BatchWriter:
                 new.append(self._new_row(file_id, upsert, key))
                 outcome = RowOutcome.INSERTED
             else:
-                outcome, file_id = self._update(row, upsert), row["file_id"]
+                outcome, file_id = self._read_again(row, upsert), row["file_id"]
             outcomes.append(outcome)
-            if event := _EVENT_OF.get(outcome):
+            if event := EVENT_OF.get(outcome):
                 self._note(event, file_id, upsert.path)
         self._db.executemany(
             "INSERT INTO library_files (file_id, library_id, path, path_key, folder, size, mtime_ns, ctime_ns, inode,"
@@ -375,45 +359,15 @@ class _BatchWriter:
             upsert.device,
             "{}" if upsert.tags.tags is None else tags_json(upsert.tags.tags),
             upsert.read_at,
-            _status("pending", error, error),
+            status_after_reading("pending", error, error),
             error,
             None if error is not None else DUE_NOW,
             self._now,
             self._now,
         )
 
-    def _update(self, row: sqlite3.Row, upsert: FileUpsert) -> RowOutcome:
-        # A file that can't be read any more keeps what it last said.
-        tags = row["tags"] if upsert.tags.tags is None else tags_json(upsert.tags.tags)
-        known_stat = FileStat(row["size"], row["mtime_ns"], row["ctime_ns"], row["inode"])
-        is_other = upsert.stat != known_stat or tags != row["tags"]
-        error = escaped_or_none(upsert.tags.error)
-        if error is None and not is_other and not _is_of_a_scan(row):
-            # It is still the file that enrichment complained of.
-            error = row["last_error"]
-        status = _status(row["processing_status"], upsert.tags.error, error)
-        before = (*_without_ctime(known_stat), row["tags"], row["last_error"])
-        after = (*_without_ctime(upsert.stat), tags, error)
-        if row["missing_since"] is not None or row["ignored_by"] is not None:
-            outcome = RowOutcome.RESTORED
-        else:
-            outcome = RowOutcome.UNCHANGED if before == after else RowOutcome.UPDATED
-        columns = {
-            "size": upsert.stat.size,
-            "mtime_ns": upsert.stat.mtime_ns,
-            "ctime_ns": upsert.stat.ctime_ns,
-            "inode": upsert.stat.inode,
-            "device": upsert.device,
-            "tags": tags,
-            "read_at": upsert.read_at,
-            "processing_status": status,
-            "last_error": error,
-            "attempts": 0 if is_other or upsert.tags.error is not None else row["attempts"],
-            "due_at": _due_at(row, upsert, is_new=is_other or status != row["processing_status"]),
-            "missing_since": None,
-            "ignored_by": None,
-            "updated_at": row["updated_at"] if outcome is RowOutcome.UNCHANGED else self._now,
-        }
+    def _read_again(self, row: sqlite3.Row, upsert: FileUpsert) -> RowOutcome:
+        outcome, columns = read_again(row, upsert, self._now)
         self._db.execute(
             f"UPDATE library_files SET {', '.join(f'{name} = ?' for name in columns)} WHERE file_id = ?",
             (*columns.values(), row["file_id"]),
@@ -532,18 +486,3 @@ class _BatchWriter:
                 old_library_id=old_library_id,
             )
         )
-
-
-def _status(before: str, scan_error: str | None, error: str | None) -> str:
-    """The processing status after the tags were read; what enrichment reached, or failed with, is kept."""
-    if scan_error is not None or (before == "error" and error is not None):
-        return "error"
-    return "metadata_done" if before in ("pending", "error") else before
-
-
-def _due_at(row: sqlite3.Row, upsert: FileUpsert, *, is_new: bool) -> float | None:
-    """When a file that was read again is to be enriched: never what is broken, nor again what is as it was."""
-    if upsert.tags.error is not None:
-        return None
-    due_at: float | None = row["due_at"]
-    return DUE_NOW if is_new else due_at

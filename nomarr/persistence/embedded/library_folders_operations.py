@@ -6,7 +6,9 @@ from nomarr.helpers.dto.files import KnownFolder
 from nomarr.helpers.dto.library import ScanTarget
 from nomarr.helpers.paths_helper import escaped, unescaped
 from nomarr.persistence.embedded.connection import SqliteConnections
-from nomarr.persistence.embedded.rows_operations import subtree
+from nomarr.persistence.embedded.rows_operations import (
+    subtree,
+)
 
 __all__ = ["SqliteFolders"]
 

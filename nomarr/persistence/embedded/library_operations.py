@@ -8,7 +8,6 @@ from collections.abc import Collection, Sequence
 
 from nomarr.helpers.dto.library import (
     Library,
-    LibraryState,
     RootIdentity,
     ScanTarget,
     TranscodePolicy,
@@ -27,14 +26,14 @@ from nomarr.helpers.exceptions import LeaseLost, LibraryAlreadyExists, LibraryAl
 from nomarr.helpers.paths_helper import escaped, path_key, unescaped
 from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.embedded.connection import SqliteConnections
-from nomarr.persistence.embedded.rows_operations import (
+from nomarr.persistence.rows import (
     escaped_or_none,
-    held_back_from_json,
     held_back_json,
+    interrupted_scan,
+    library_of,
     report_json,
-    targets_from_json,
+    scan_state_of,
     targets_json,
-    unescaped_or_none,
 )
 
 __all__ = ["SqliteLibraries", "require_lease", "require_no_scan"]
@@ -83,10 +82,10 @@ class SqliteLibraries:
     def get_library(self, library_id: str, now: float, *, counted: bool = True) -> Library | None:
         query = _COUNTED if counted else _UNCOUNTED
         rows = self._connections.read(f"{query} WHERE library_id = ?", (library_id,))
-        return _library(rows[0], now) if rows else None
+        return library_of(rows[0], now) if rows else None
 
     def list_libraries(self, now: float) -> list[Library]:
-        libraries = [_library(row, now) for row in self._connections.read(_COUNTED)]
+        libraries = [library_of(row, now) for row in self._connections.read(_COUNTED)]
         return sorted(libraries, key=lambda library: library.name)
 
     def update_library(
@@ -244,22 +243,13 @@ class SqliteLibraries:
 
     def get_scan_state(self, library_id: str) -> ScanState | None:
         rows = self._connections.read("SELECT * FROM libraries WHERE library_id = ?", (library_id,))
-        return _scan_state(rows[0]) if rows else None
+        return scan_state_of(rows[0]) if rows else None
 
     def check_interrupted_scan(
         self, library_id: str, *, now: float, dead_owner: str | None = None
     ) -> InterruptedScan | None:
         state = self.get_scan_state(library_id)
-        if state is None or state.state is not ScanRunState.RUNNING or state.last_scan_started_at is None:
-            return None
-        if state.owner != dead_owner and (state.expires_at or 0.0) > now:
-            return None
-        return InterruptedScan(
-            scan_id=state.scan_id,
-            started_at=state.last_scan_started_at,
-            targets=state.targets,
-            full_since=state.full_scan_since,
-        )
+        return None if state is None else interrupted_scan(state, now, dead_owner)
 
     def set_queued_targets(self, library_id: str, targets: Sequence[ScanTarget]) -> None:
         self._connections.write(
@@ -308,63 +298,3 @@ def require_no_scan(db: sqlite3.Connection, library_id: str, now: float, dead_ow
 def _already_exists(name: str, root_path: str, error: sqlite3.IntegrityError) -> LibraryAlreadyExists:
     taken = "that name is taken" if "libraries.name" in str(error) else "another library has that folder"
     return LibraryAlreadyExists(name, root_path, taken)
-
-
-def _library(row: sqlite3.Row, now: float) -> Library:
-    identity = None
-    if row["root_inode"] is not None:
-        identity = RootIdentity(row["root_device"], row["root_inode"])
-    return Library(
-        library_id=row["library_id"],
-        name=unescaped(row["name"]),
-        root_path=unescaped(row["root_path"]),
-        watch_mode=WatchMode(row["watch_mode"]),
-        enabled=bool(row["enabled"]),
-        ignore_patterns=tuple(json.loads(row["ignore_patterns"])),
-        transcode_policy=TranscodePolicy(row["transcode_policy"]),
-        root_identity=identity,
-        state=_library_state(row, now),
-        offline_reason=unescaped_or_none(row["offline_reason"]),
-        files=row["rows_of_all"] - row["rows_absent"],
-        missing=row["rows_missing"],
-        last_scan_started_at=row["last_scan_started_at"],
-        last_scan_at=row["last_scan_at"],
-    )
-
-
-def _library_state(row: sqlite3.Row, now: float) -> LibraryState:
-    if row["scan_state"] is None and row["offline_reason"] is None:
-        return LibraryState.NEW
-    if row["scan_state"] == ScanRunState.RUNNING:
-        return LibraryState.SCANNING if row["scan_expires_at"] > now else LibraryState.INTERRUPTED
-    if row["offline_reason"] is not None:
-        return LibraryState.OFFLINE
-    return _STATE_AFTER[ScanRunState(row["scan_state"])]
-
-
-_STATE_AFTER = {
-    ScanRunState.COMPLETED: LibraryState.READY,
-    ScanRunState.CANCELLED: LibraryState.CANCELLED,
-    ScanRunState.FAILED: LibraryState.FAILED,
-    ScanRunState.INTERRUPTED: LibraryState.INTERRUPTED,
-    ScanRunState.OFFLINE: LibraryState.OFFLINE,
-}
-
-
-def _scan_state(row: sqlite3.Row) -> ScanState:
-    library_id = row["library_id"]
-    return ScanState(
-        library_id=library_id,
-        state=None if row["scan_state"] is None else ScanRunState(row["scan_state"]),
-        owner=row["scan_owner"],
-        expires_at=row["scan_expires_at"],
-        fence=row["scan_fence"],
-        scan_id=row["scan_id"],
-        last_scan_started_at=row["last_scan_started_at"],
-        last_scan_at=row["last_scan_at"],
-        full_scan_in_progress=bool(row["full_scan_in_progress"]),
-        full_scan_since=row["full_scan_since"],
-        targets=targets_from_json(library_id, row["scan_targets"]),
-        queued_targets=targets_from_json(library_id, row["queued_targets"]),
-        held_back=held_back_from_json(row["held_back"]),
-    )

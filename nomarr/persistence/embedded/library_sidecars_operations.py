@@ -15,12 +15,11 @@ from nomarr.persistence.embedded.library_operations import require_lease
 from nomarr.persistence.embedded.rows_operations import (
     DUE_ANEW,
     chunks,
-    escaped_or_none,
     placeholders,
     standing_key,
     subtree,
-    unescaped_or_none,
 )
+from nomarr.persistence.rows import escaped_or_none, unescaped_or_none
 
 __all__ = ["SqliteSidecars", "look_for_covers_again", "write_sidecars"]
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
-
-from nomarr.helpers.dto.scan import ScanRun, ScanRunState
+from nomarr.helpers.dto.scan import ScanRun
 from nomarr.persistence.embedded.connection import SqliteConnections
-from nomarr.persistence.embedded.rows_operations import report_from_json, targets_from_json, unescaped_or_none
+from nomarr.persistence.rows import scan_run_of
 
 __all__ = ["SqliteScanRuns"]
 
@@ -22,7 +20,7 @@ class SqliteScanRuns:
         rows = self._connections.read(
             f"SELECT * FROM scan_runs {where} ORDER BY started_at DESC, rowid DESC LIMIT ?", (*values, limit)
         )
-        return [_scan_run(row) for row in rows]
+        return [scan_run_of(row) for row in rows]
 
     def prune(self, *, keep_per_library: int) -> None:
         self._connections.write(
@@ -32,17 +30,3 @@ class SqliteScanRuns:
                 (keep_per_library,),
             )
         )
-
-
-def _scan_run(row: sqlite3.Row) -> ScanRun:
-    return ScanRun(
-        scan_id=row["scan_id"],
-        library_id=row["library_id"],
-        state=ScanRunState(row["state"]),
-        started_at=row["started_at"],
-        ended_at=row["ended_at"],
-        targets=targets_from_json(row["library_id"], row["targets"]),
-        full=bool(row["is_full"]),
-        error=unescaped_or_none(row["error"]),
-        report=report_from_json(row["report"]),
-    )

@@ -14,7 +14,12 @@ from nomarr.helpers.exceptions import MoveCannotBeUndone, MoveNotFound
 from nomarr.helpers.paths_helper import escaped, folder_of, unescaped
 from nomarr.persistence.embedded.events_operations import IS_MOVE, NewEvent, insert_events
 from nomarr.persistence.embedded.library_operations import require_no_scan
-from nomarr.persistence.embedded.rows_operations import chunks, displaced_key, placeholders, standing_key
+from nomarr.persistence.embedded.rows_operations import (
+    chunks,
+    displaced_key,
+    placeholders,
+    standing_key,
+)
 
 __all__ = ["LONG_MISSING", "purge_missing", "undo_move"]
 

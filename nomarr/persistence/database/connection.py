@@ -1,0 +1,218 @@
+"""One ArangoDB server: queries with our own patience, errors in Nomarr's words, the server's clock."""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NoReturn, TypeVar
+from urllib.parse import unquote, urlsplit
+
+import requests
+from arango.client import ArangoClient
+from arango.database import StandardDatabase
+from arango.exceptions import ArangoClientError, ArangoServerError
+
+from nomarr.helpers.exceptions import ConfigurationError, DatabaseError, DatabaseNotReachable, StorageFull
+from nomarr.helpers.time_helper import Clock
+from nomarr.persistence.database.http_client import QuietHttpClient
+from nomarr.persistence.database.queries import SERVER_TIME
+from nomarr.persistence.database.retries import DISK_FULL, explained, is_passing, pauses
+
+__all__ = ["EXAMPLE_URL", "PATIENCE_SECONDS", "ArangoConnection", "ServerRefused"]
+
+logger = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
+
+EXAMPLE_URL: Final = "arangodb://user:password@host:8529/nomarr"
+PATIENCE_SECONDS: Final = 60.0
+_SCHEMES: Final = {"arangodb": "http", "arangodb+https": "https"}
+_DEFAULT_PORT: Final = 8529
+_CONNECT_SECONDS: Final = 5.0
+_READ_SECONDS: Final = 120.0
+_CONNECTIONS: Final = 32
+_ROWS_AN_ANSWER: Final = 2000
+_SOURCE: Final = "database URL"
+_MEANINGFUL_SKEW_SECONDS: Final = 1.0
+"""Two clocks that differ by less are the same to a lease; then what is stored is exactly what the caller said."""
+# The driver raises the last two kinds for answers that are no JSON or not whole.
+_LOST: Final = (
+    requests.RequestException,
+    http.client.HTTPException,
+    OSError,
+    TypeError,
+    KeyError,
+)
+
+
+class ArangoConnection:
+    """Sends queries to one database of one server. Safe to call from several threads.
+
+    Every query has to be one that may be sent again, because an answer may be lost after the server has done its work.
+
+    Args:
+        patience_seconds: how long an operation is tried again while the server is away or busy.
+
+    Raises:
+        ConfigurationError: if the URL is none; its text is never told, as it may hold a password.
+    """
+
+    def __init__(
+        self, url: str, *, patience_seconds: float = PATIENCE_SECONDS, read_seconds: float = _READ_SECONDS
+    ) -> None:
+        host, user, password, name = _parsed(url)
+        scheme = "arangodb+https" if host.startswith("https") else "arangodb"
+        self.location = f"{scheme}://{host.partition('://')[2]}/{name}"
+        self.name = name
+        self._patience_seconds = patience_seconds
+        self._randomness = random.Random()
+        self._client = ArangoClient(
+            hosts=host,
+            resolver_max_tries=1,
+            http_client=QuietHttpClient(
+                connect_seconds=_CONNECT_SECONDS, read_seconds=read_seconds, connections=_CONNECTIONS
+            ),
+        )
+        self._database = self._client.db(name, username=user, password=password)
+        self._system = self._client.db("_system", username=user, password=password)
+        self._closed = threading.Event()
+        self.skew_seconds = 0.0
+        """By how much the server's clock is ahead of ours."""
+
+    def query(
+        self, text: str, binds: Mapping[str, Any] | None = None, *, now: float | Clock | None = None
+    ) -> list[Any]:
+        """Every row of one query, sent again while the failure is one that passes.
+
+        Args:
+            now: for queries that judge leases, whose `@now` and `@called_at` it becomes. A number is the time of this
+                call; a clock is asked again for each attempt.
+        """
+        called_at = time.time()
+
+        def ask() -> list[Any]:
+            told: dict[str, Any] = dict(binds or {})
+            if callable(now):
+                told |= self._times(now(), time.time())
+            elif now is not None:
+                told |= self._times(now, called_at)
+            with self._database.aql.execute(  # type: ignore[union-attr] # not asynchronous: there is a cursor
+                text, bind_vars=told, batch_size=_ROWS_AN_ANSWER
+            ) as cursor:
+                return list(cursor)
+
+        return self.attempt(ask)
+
+    def row(
+        self, text: str, binds: Mapping[str, Any] | None = None, *, now: float | Clock | None = None
+    ) -> dict[str, Any]:
+        """The only row of a query that always has one."""
+        [row] = self.query(text, binds, now=now)
+        return row  # type: ignore[no-any-return] # what is in an answer is not typed
+
+    def attempt(self, ask: Callable[[], Answer], *, patience_seconds: float | None = None) -> Answer:
+        """Run `ask` until it succeeds, fails for good, or the patience is used up.
+
+        Raises:
+            ServerRefused: if the server said no, with its error code.
+        """
+        patience = self._patience_seconds if patience_seconds is None else patience_seconds
+        until = time.monotonic() + patience
+        for pause in pauses(patience, self._randomness):
+            if self._closed.is_set():
+                raise DatabaseNotReachable(f"{self.location} was closed")
+            try:
+                return ask()
+            except ArangoServerError as error:
+                if not is_passing(error.error_code, error.http_code):
+                    self._raise_in_our_words(error)
+                logger.debug("%s: error %s, trying again", self.location, error.error_code)
+            except ArangoClientError as error:
+                raise DatabaseError(f"{self.location} answered what its driver does not understand") from error
+            except _LOST as error:
+                logger.debug("%s: %s, trying again", self.location, type(error).__name__)
+            if time.monotonic() + pause > until:
+                break
+            self._closed.wait(pause)
+        return self._last_attempt(ask)
+
+    def _last_attempt(self, ask: Callable[[], Answer]) -> Answer:
+        try:
+            return ask()
+        except ArangoServerError as error:
+            self._raise_in_our_words(error)
+        except _LOST as error:
+            raise DatabaseNotReachable(
+                f"{self.location} does not answer ({type(error).__name__}); "
+                "check that the server runs and can be reached, and try again"
+            ) from error
+
+    def _raise_in_our_words(self, error: ArangoServerError) -> NoReturn:
+        if error.error_code == DISK_FULL:
+            raise StorageFull(self.location) from error
+        text = f"{self.location}: {explained(error.error_code, error.http_code, error.error_message or '')}"
+        if is_passing(error.error_code, error.http_code):
+            raise DatabaseNotReachable(text) from error
+        raise ServerRefused(text, error.error_code, error.error_message or "") from error
+
+    @property
+    def database(self) -> StandardDatabase:
+        """The driver's database, for `attempt`."""
+        return self._database
+
+    @property
+    def system(self) -> StandardDatabase:
+        """The database that knows of all others."""
+        return self._system
+
+    def measure_clock(self) -> None:
+        """Find out by how much the server's clock is ahead of ours: it alone decides whether a lease holds."""
+        asked_at = time.time()
+        [server_time] = self.query(SERVER_TIME)
+        skew = server_time / 1000.0 - (asked_at + time.time()) / 2
+        self.skew_seconds = skew if abs(skew) > _MEANINGFUL_SKEW_SECONDS else 0.0
+
+    def server_time(self, our_time: float) -> float:
+        """A time of our clock by the server's."""
+        return our_time + self.skew_seconds
+
+    def our_time(self, server_time: float | None) -> float | None:
+        """The inverse of `server_time`."""
+        return None if server_time is None else server_time - self.skew_seconds
+
+    def _times(self, now: float, called_at: float) -> dict[str, float]:
+        return {"now": self.server_time(now), "called_at": self.server_time(called_at)}
+
+    def close(self) -> None:
+        """Close every connection; whoever waits for another attempt gives up."""
+        self._closed.set()
+        self._client.close()
+
+
+class ServerRefused(DatabaseError):
+    """The server said no for a reason that does not pass."""
+
+    def __init__(self, text: str, error_code: int | None, message: str) -> None:
+        super().__init__(text)
+        self.error_code = error_code
+        self.message = message
+
+
+def _parsed(url: str) -> tuple[str, str, str, str]:
+    """Host with scheme and port, user, password and the database's name."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _DEFAULT_PORT
+    except ValueError:
+        # Its text would tell the URL.
+        raise ConfigurationError(f"it is not a URL; use {EXAMPLE_URL}", source=_SOURCE) from None
+    name = unquote(parts.path.removeprefix("/"))
+    if parts.scheme not in _SCHEMES or not parts.hostname or not name or "/" in name or parts.query or parts.fragment:
+        raise ConfigurationError(f"it names no server and database; use {EXAMPLE_URL}", source=_SOURCE)
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    user, password = unquote(parts.username or "root"), unquote(parts.password or "")
+    return f"{_SCHEMES[parts.scheme]}://{host}:{port}", user, password, name

@@ -1,0 +1,61 @@
+"""The ArangoDB backend, opened."""
+
+from __future__ import annotations
+
+from nomarr.persistence.database.connection import PATIENCE_SECONDS, ArangoConnection
+from nomarr.persistence.database.enrichment_operations import ArangoEnrichment
+from nomarr.persistence.database.events_operations import ArangoEvents
+from nomarr.persistence.database.library_files_operations import ArangoFiles
+from nomarr.persistence.database.library_folders_operations import ArangoFolders
+from nomarr.persistence.database.library_operations import ArangoLibraries
+from nomarr.persistence.database.library_sidecars_operations import ArangoSidecars
+from nomarr.persistence.database.queries import ORPHANS
+from nomarr.persistence.database.scan_runs_operations import ArangoScanRuns
+from nomarr.persistence.database.schema import prepare, schema_version
+from nomarr.persistence.database.settings_operations import ArangoSettings
+
+__all__ = ["ArangoBackend"]
+
+_OF_LIBRARIES = ("library_files", "library_folders", "library_sidecars", "scan_runs")
+
+
+class ArangoBackend:
+    """`Backend` on one database of an ArangoDB server, created if it is not there.
+
+    Raises:
+        ConfigurationError: if the URL names no server and database.
+        DatabaseNotReachable: if the server does not answer.
+        DatabaseSchemaTooNew: if a newer Nomarr wrote it.
+    """
+
+    def __init__(self, url: str, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
+        self._connection = ArangoConnection(url, patience_seconds=patience_seconds)
+        try:
+            prepare(self._connection)
+        except BaseException:
+            self._connection.close()
+            raise
+        self.location = self._connection.location
+        # A server has no place beside it that is ours: covers need the setting `data_folder`.
+        self.own_folder = None
+        self.library = ArangoLibraries(self._connection)
+        self.library_files = ArangoFiles(self._connection)
+        self.library_folders = ArangoFolders(self._connection)
+        self.library_sidecars = ArangoSidecars(self._connection)
+        self.scan_runs = ArangoScanRuns(self._connection)
+        self.events = ArangoEvents(self._connection)
+        self.enrichment = ArangoEnrichment(self._connection)
+        self.settings = ArangoSettings(self._connection)
+
+    def schema_version(self) -> int:
+        return schema_version(self._connection)
+
+    def check_integrity(self) -> list[str]:
+        return [
+            f"{row['rows']} documents of {collection} belong to the library {row['library_id']}, which is not there"
+            for collection in _OF_LIBRARIES
+            for row in self._connection.query(ORPHANS, {"@collection": collection})
+        ]
+
+    def close(self) -> None:
+        self._connection.close()

@@ -1,0 +1,254 @@
+"""What enrichment reads and writes in ArangoDB."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
+
+from nomarr.helpers.dto.enrichment import (
+    DueWork,
+    EnrichmentJob,
+    EnrichmentStep,
+    EnrichmentUpdate,
+    KnownSound,
+    ProcessingStatus,
+)
+from nomarr.helpers.dto.files import FileRecord, FileStat
+from nomarr.helpers.dto.scan import LeaseOwner
+from nomarr.helpers.paths_helper import path_key, unescaped
+from nomarr.persistence.database.connection import ArangoConnection
+from nomarr.persistence.database.queries import (
+    COUNT_WAITING,
+    COVERS_IN_USE,
+    ENRICHMENT_HOLDER,
+    FAILED_FILES,
+    FINGERPRINTS,
+    FOLDERS_OF_MISSING,
+    FORGET_LOOSE_COVERS,
+    FORGET_USED_COVERS,
+    GIVE_ENRICHMENT_BACK,
+    HASHES_IN,
+    IS_SCAN_RUNNING,
+    KNOWS_ANY_SOUND,
+    LENGTHS_IN,
+    LOOSE_COVERS,
+    NEXT_JOBS,
+    RECORDS_OF_KEYS,
+    RETRY_FAILED,
+    SAME_AUDIO,
+    SOUNDS_AT,
+    SOUNDS_BY_BYTES,
+    SOUNDS_BY_HASH,
+    SOUNDS_BY_ID,
+    STORE_ENRICHMENT,
+    TAKE_ENRICHMENT,
+    WANT_CONTENT_HASHES,
+    WANT_FINGERPRINTS,
+)
+from nomarr.persistence.database.rows_operations import (
+    Doc,
+    chunks,
+    enrichment_fields,
+    enrichment_of,
+    key_of,
+    known_file,
+    waits_for,
+)
+from nomarr.persistence.rows import escaped_or_none, file_record, tags_from_json, unescaped_or_none
+
+__all__ = ["ArangoEnrichment"]
+
+
+class ArangoEnrichment:
+    """`EnrichmentStore` on ArangoDB."""
+
+    def __init__(self, connection: ArangoConnection) -> None:
+        self._connection = connection
+
+    # -- who may -----------------------------------------------------------------------------------------------
+
+    def holder(self) -> str | None:
+        found = self._connection.query(ENRICHMENT_HOLDER)
+        return found[0] if found else None
+
+    def take_lease(self, owner: LeaseOwner, *, now: float, lease_seconds: float, dead_owner: str | None = None) -> bool:
+        self._connection.measure_clock()
+        binds = {
+            "owner": str(owner),
+            "dead_owner": dead_owner,
+            "time": self._connection.server_time(now),
+            "lease_seconds": lease_seconds,
+        }
+        return bool(self._connection.query(TAKE_ENRICHMENT, binds))
+
+    def give_lease_back(self, owner: LeaseOwner) -> None:
+        self._connection.query(GIVE_ENRICHMENT_BACK, {"owner": str(owner)})
+
+    def is_any_scan_running(self, now: float) -> bool:
+        return bool(self._connection.query(IS_SCAN_RUNNING, {"time": self._connection.server_time(now)}))
+
+    # -- what is to be done ------------------------------------------------------------------------------------
+
+    def next_jobs(self, *, now: float, limit: int, library_id: str | None = None) -> list[EnrichmentJob]:
+        for step in EnrichmentStep:
+            binds = {"step": step, "due_before": now, "limit": limit, "library": _key_or_none(library_id)}
+            if rows := self._connection.query(NEXT_JOBS, binds):
+                return [_job(row) for row in rows]
+        return []
+
+    def due_work(self, *, now: float, library_id: str | None = None) -> DueWork:
+        counts = self._connection.row(COUNT_WAITING, {"due_before": now, "library": _key_or_none(library_id)})
+        return DueWork(**counts)
+
+    def failed_files(self, *, limit: int) -> list[FileRecord]:
+        # Sorted here: the server's order of texts depends on its locale.
+        return self._records(sorted(self._connection.query(FAILED_FILES))[:limit])
+
+    def _records(self, places: Sequence[Sequence[str]]) -> list[FileRecord]:
+        """The present files of these sort keys (of any kind, the document's key last), sorted."""
+        keys = [place[-1] for place in places]
+        rows: list[Doc] = []
+        for chunk in chunks(keys):
+            binds = {"keys": chunk, "missing": False, "unwanted": ["fingerprint"], "library": None}
+            rows += self._connection.query(RECORDS_OF_KEYS, binds)
+        return [file_record(row) for row in sorted(rows, key=lambda row: (row["library_id"], row["path"]))]
+
+    def want_fingerprints(self, *, now: float) -> int:
+        return len(self._connection.query(WANT_FINGERPRINTS, {"time": now, "token": uuid.uuid4().hex}))
+
+    def want_content_hashes(self) -> int:
+        return len(self._connection.query(WANT_CONTENT_HASHES, {"token": uuid.uuid4().hex}))
+
+    def retry_failed(self, *, now: float, library_id: str | None = None) -> int:
+        binds = {"time": now, "library": _key_or_none(library_id), "token": uuid.uuid4().hex}
+        return len(self._connection.query(RETRY_FAILED, binds))
+
+    # -- what came of it ---------------------------------------------------------------------------------------
+
+    def store(self, update: EnrichmentUpdate) -> bool:
+        changes = {
+            "processing_status": update.status,
+            "last_error": escaped_or_none(update.error),
+            "attempts": update.attempts,
+            "due_at": update.due_at,
+            "waits_for": waits_for(update.status, update.due_at),
+            **({} if update.found is None else enrichment_fields(update.found)),
+        }
+        [is_stored] = self._connection.query(
+            STORE_ENRICHMENT,
+            {
+                "file_id": update.file_id,
+                **update.stat._asdict(),
+                "job_due_at": update.job_due_at,
+                "changes": changes,
+                "token": uuid.uuid4().hex,
+            },
+        )
+        return bool(is_stored)
+
+    # -- sounds ------------------------------------------------------------------------------------------------
+
+    def knows_any_sound(self) -> bool:
+        return bool(self._connection.query(KNOWS_ANY_SOUND))
+
+    def audio_lengths(self, lengths: Collection[int]) -> dict[int, int]:
+        return dict(self._of_values(LENGTHS_IN, lengths))
+
+    def with_audio_bytes(self, lengths: Collection[int]) -> list[KnownSound]:
+        return _sounds(self._of_values(SOUNDS_BY_BYTES, lengths))
+
+    def with_audio_hashes(self, hashes: Collection[str], *, at_most: int) -> list[KnownSound]:
+        rare = [audio_hash for audio_hash, count in self._of_values(HASHES_IN, hashes) if count <= at_most]
+        return _sounds(self._of_values(SOUNDS_BY_HASH, rare))
+
+    def folders_of_missing(self, library_id: str, folders: Sequence[str]) -> set[str]:
+        by_key = {path_key(folder): folder for folder in folders}
+        found: set[str] = set()
+        for chunk in chunks(by_key):
+            keys = self._connection.query(FOLDERS_OF_MISSING, {"library": key_of(library_id), "folders": chunk})
+            found.update(by_key[key] for key in keys)
+        return found
+
+    def missing_at(self, library_id: str, paths: Sequence[str]) -> list[KnownSound]:
+        return _sounds(self._of_values(SOUNDS_AT, [path_key(path) for path in paths], library=key_of(library_id)))
+
+    def sounds_of(self, file_ids: Sequence[str]) -> list[KnownSound]:
+        return _sounds(self._of_values(SOUNDS_BY_ID, file_ids))
+
+    def same_audio(self, library_id: str) -> Iterator[list[FileRecord]]:
+        groups = self._connection.query(SAME_AUDIO, {"library": key_of(library_id)})
+        # Sorted here: the server's order of texts depends on its locale.
+        for group in sorted(sorted(group) for group in groups):
+            yield self._records(group)
+
+    def fingerprints(self, library_id: str) -> dict[str, tuple[str, float]]:
+        rows = self._connection.query(FINGERPRINTS, {"library": key_of(library_id)})
+        return {file_id: (fingerprint, seconds) for file_id, fingerprint, seconds in rows}
+
+    def _of_values(self, query: str, values: Iterable[Any], **binds: object) -> Iterator[Any]:
+        for chunk in chunks(values):
+            yield from self._connection.query(query, {"values": chunk, **binds})
+
+    # -- covers ------------------------------------------------------------------------------------------------
+
+    def covers_in_use(self, cover_ids: Sequence[str]) -> set[str]:
+        return set(self._of_values(COVERS_IN_USE, cover_ids))
+
+    def loose_covers(self, *, limit: int) -> list[str]:
+        return self._connection.query(LOOSE_COVERS, {"limit": limit})
+
+    def unused_covers(self, *, limit: int) -> list[str]:
+        # Asked often, and nearly always in vain: that needs no query that writes.
+        if not self.loose_covers(limit=1):
+            return []
+        self._connection.query(FORGET_USED_COVERS)
+        return self.loose_covers(limit=limit)
+
+    def forget_loose_covers(self, cover_ids: Iterable[str]) -> None:
+        for chunk in chunks(cover_ids):
+            self._connection.query(FORGET_LOOSE_COVERS, {"values": chunk})
+
+
+def _key_or_none(library_id: str | None) -> str | None:
+    return None if library_id is None else key_of(library_id)
+
+
+def _job(row: Doc) -> EnrichmentJob:
+    stat = FileStat(row["size"], row["mtime_ns"], row["ctime_ns"], row["inode"])
+    known = enrichment_of(row)
+    # What waits for its sound may have changed meanwhile.
+    is_looked_into = (
+        row["processing_status"] == ProcessingStatus.ART_DONE and known is not None and known.hashed_stat == stat
+    )
+    return EnrichmentJob(
+        step=EnrichmentStep.SOUND if is_looked_into else EnrichmentStep.ART,
+        file_id=row["file_id"],
+        library_id=row["library_id"],
+        path=unescaped(row["path"]),
+        stat=stat,
+        device=row["device"],
+        status=ProcessingStatus(row["processing_status"]),
+        attempts=row["attempts"],
+        known=known,
+        due_at=row["due_at"],
+        error=unescaped_or_none(row["last_error"]),
+    )
+
+
+def _sounds(rows: Iterable[Doc]) -> list[KnownSound]:
+    return [sound for row in rows if (sound := _known_sound(row)) is not None]
+
+
+def _known_sound(row: Doc) -> KnownSound | None:
+    known = enrichment_of(row)
+    if known is None:
+        return None
+    tags = tags_from_json(row.get("tags", "{}"))
+    return KnownSound(
+        known_file(row),
+        known,
+        title=tags.title,
+        artist=tags.artist,
+        duration_seconds=known.duration_seconds or tags.duration_seconds,
+    )

@@ -1,0 +1,159 @@
+"""Files in ArangoDB: what is read of them, and the batches that are written."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from nomarr.helpers.dto.batches import BatchResult, ScanBatch
+from nomarr.helpers.dto.files import FileRecord, KnownFile
+from nomarr.helpers.dto.scan import Lease
+from nomarr.helpers.dto.upkeep import UndoneMove
+from nomarr.helpers.paths_helper import folder_of, path_key, unescaped
+from nomarr.helpers.time_helper import Clock
+from nomarr.persistence.database.batch_plan import BatchPlanner
+from nomarr.persistence.database.commit import Guard, commit
+from nomarr.persistence.database.connection import ArangoConnection
+from nomarr.persistence.database.queries import (
+    ANY_FILE,
+    COUNT_LONG_MISSING,
+    COUNT_PRESENT,
+    FILES_BELOW,
+    FILES_IN_FOLDERS,
+    FIND_FILE,
+    LONG_MISSING,
+    PATHS_BELOW,
+    RECORDS_OF_KEYS,
+    SAMPLE,
+    SWEEP,
+    WITH_INODES,
+)
+from nomarr.persistence.database.rows_operations import DISPLACED, chunks, key_of, known_file
+from nomarr.persistence.database.upkeep_operations import purge_missing, undo_move
+from nomarr.persistence.rows import file_record, matches
+
+__all__ = ["ArangoFiles"]
+
+_PAGE: Final = 2000
+_ANY_NUMBER: Final = 1_000_000_000
+
+
+class ArangoFiles:
+    """`FileStore` on ArangoDB."""
+
+    def __init__(self, connection: ArangoConnection) -> None:
+        self._connection = connection
+
+    def upsert_batch(self, lease: Lease, batch: ScanBatch, *, now: float | Clock) -> BatchResult:
+        if not batch:
+            return BatchResult()
+        result = commit(
+            self._connection,
+            Guard.of_lease(lease),
+            lambda known: BatchPlanner(lease.library_id, batch, known, now() if callable(now) else now).plan(),
+            now,
+        )
+        # One query can't both write and remove documents of a collection, so it has only marked them.
+        if batch.gone_folders:
+            self._connection.query(SWEEP, {"@collection": "library_folders"})
+        if batch.gone_sidecars:
+            self._connection.query(SWEEP, {"@collection": "library_sidecars"})
+        return result
+
+    def any_files(self) -> bool:
+        return bool(self._connection.query(ANY_FILE))
+
+    def in_folders(self, library_id: str, folders: Sequence[str]) -> list[KnownFile]:
+        found: list[KnownFile] = []
+        for chunk in chunks(path_key(folder) for folder in folders):
+            rows = self._connection.query(FILES_IN_FOLDERS, {"library": key_of(library_id), "folders": chunk})
+            found += [known_file(row) for row in rows]
+        return found
+
+    def below(self, library_id: str, folder: str) -> Iterator[list[KnownFile]]:
+        binds = {"library": key_of(library_id), "folder": path_key(folder), "limit": _PAGE}
+        last = ""
+        while rows := self._connection.query(FILES_BELOW, {**binds, "after": last}):
+            last = rows[-1]["path_key"]
+            yield [known_file(row) for row in rows]
+
+    def with_inodes(self, inodes: Sequence[int]) -> list[KnownFile]:
+        found: list[KnownFile] = []
+        for chunk in chunks(inodes):
+            found += [known_file(row) for row in self._connection.query(WITH_INODES, {"inodes": chunk})]
+        return found
+
+    def sample(self, library_id: str, limit: int) -> list[KnownFile]:
+        rows = self._connection.query(SAMPLE, {"library": key_of(library_id), "limit": limit})
+        return [known_file(row) for row in rows]
+
+    def count_present(self, library_id: str) -> int:
+        [count] = self._connection.query(COUNT_PRESENT, {"library": key_of(library_id)})
+        return int(count)
+
+    def find(self, library_id: str, path: str) -> FileRecord | None:
+        # A displaced file is found only when nothing stands at its path any more.
+        rows = self._connection.query(
+            FIND_FILE,
+            {
+                "library": key_of(library_id),
+                "folder": path_key(folder_of(path)),
+                "place": path_key(path),
+                "unwanted": ["fingerprint"],
+            },
+        )
+        return file_record(rows[0]) if rows else None
+
+    def records(
+        self,
+        library_id: str,
+        *,
+        folder: str = "",
+        missing: bool = False,
+        query: str | None = None,
+        fingerprints: bool = False,
+    ) -> Iterator[FileRecord]:
+        binds = {"library": key_of(library_id), "missing": missing}
+        listed = self._connection.query(PATHS_BELOW, {**binds, "folder": path_key(folder)})
+        # Sorted here: the server's order of texts depends on its locale.
+        listed.sort()
+        unwanted = [] if fingerprints else ["fingerprint"]
+        for page in chunks(key for _, _, key in listed):
+            rows = self._connection.query(RECORDS_OF_KEYS, {**binds, "keys": page, "unwanted": unwanted})
+            rows.sort(key=lambda row: (row["path"], row["file_id"]))
+            found = (file_record(row) for row in rows)
+            yield from found if query is None else (record for record in found if matches(record, query))
+
+    def count_long_missing(self, library_id: str, *, before: float) -> int:
+        [count] = self._connection.query(COUNT_LONG_MISSING, {"library": key_of(library_id), "before": before})
+        return int(count)
+
+    def long_missing(self, library_id: str, *, before: float, limit: int) -> list[str]:
+        return [unescaped(row["path"]) for row in self._long_missing(library_id, before, limit)]
+
+    def long_missing_alone(self, library_id: str, *, before: float) -> dict[str, str]:
+        rows = self._long_missing(library_id, before, _ANY_NUMBER)
+        alone = (row for row in rows if not row["path_key"].startswith(DISPLACED))
+        return {row["file_id"]: unescaped(row["path"]) for row in alone}
+
+    def _long_missing(self, library_id: str, before: float, limit: int) -> list[Mapping[str, Any]]:
+        return self._connection.query(
+            LONG_MISSING, {"library": key_of(library_id), "before": before, "limit": limit, "spared": []}
+        )
+
+    def purge_missing(
+        self,
+        library_id: str,
+        *,
+        before: float,
+        now: float | Clock,
+        limit: int,
+        dead_owners: Collection[str] = (),
+        spared: Collection[str] = (),
+    ) -> list[str]:
+        return purge_missing(self._connection, library_id, before, now, limit, dead_owners, spared)
+
+    def undo_move(
+        self, seq: int, new_file_id: str, *, now: float | Clock, dead_owners: Collection[str] = ()
+    ) -> UndoneMove:
+        return undo_move(self._connection, seq, new_file_id, now, dead_owners)

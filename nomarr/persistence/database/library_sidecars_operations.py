@@ -1,0 +1,103 @@
+"""Playlists and folder images in ArangoDB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from nomarr.helpers.dto.files import FileStat, KnownSidecar, Playlist, PlaylistEntry
+from nomarr.helpers.dto.scan import Lease
+from nomarr.helpers.paths_helper import path_key, unescaped
+from nomarr.helpers.time_helper import Clock
+from nomarr.persistence.database.commit import Guard, Known, Plan, commit
+from nomarr.persistence.database.connection import ArangoConnection
+from nomarr.persistence.database.queries import (
+    FILES_AT,
+    OPEN_PLAYLISTS,
+    PLAYLIST_PATHS,
+    PLAYLISTS,
+    SIDECARS_BELOW,
+    SIDECARS_IN_FOLDERS,
+)
+from nomarr.persistence.database.rows_operations import Doc, chunks, key_of
+from nomarr.persistence.rows import unescaped_or_none
+
+__all__ = ["ArangoSidecars"]
+
+Place = tuple[str, str]
+"""Library key and path key."""
+
+
+class ArangoSidecars:
+    """`SidecarStore` on ArangoDB."""
+
+    def __init__(self, connection: ArangoConnection) -> None:
+        self._connection = connection
+
+    def in_folders(self, library_id: str, folders: Sequence[str]) -> list[KnownSidecar]:
+        found: list[KnownSidecar] = []
+        for chunk in chunks(path_key(folder) for folder in folders):
+            rows = self._connection.query(SIDECARS_IN_FOLDERS, {"library": key_of(library_id), "folders": chunk})
+            found += [KnownSidecar(unescaped(path), FileStat(*stat)) for path, *stat in rows]
+        return found
+
+    def below(self, library_id: str, folder: str) -> list[str]:
+        binds = {"library": key_of(library_id), "folder": path_key(folder)}
+        return [unescaped(path) for path in self._connection.query(SIDECARS_BELOW, binds)]
+
+    def playlists(self, library_id: str) -> Iterator[Playlist]:
+        listed = self._connection.query(PLAYLIST_PATHS, {"library": key_of(library_id)})
+        # Sorted here: the server's order of texts depends on its locale.
+        for page in chunks(key for _, key in sorted(listed)):
+            rows = self._connection.query(PLAYLISTS, {"keys": page})
+            yield from (_playlist(library_id, row) for row in sorted(rows, key=lambda row: row["path"]))
+
+    def resolve_entries(self, lease: Lease, *, now: float | Clock) -> int:
+        playlists = self._connection.query(OPEN_PLAYLISTS)
+        if not playlists:
+            return 0
+        files = self._files_at({place for row in playlists for place in _open_places(row["entries"])})
+        keys = {row["key"] for row in playlists if not files.keys().isdisjoint(_open_places(row["entries"]))}
+        return commit(self._connection, Guard.of_lease(lease), lambda known: _resolved(keys, files, known), now)
+
+    def _files_at(self, places: set[Place]) -> dict[Place, str]:
+        found: dict[Place, str] = {}
+        for chunk in chunks(sorted(places)):
+            rows = self._connection.query(FILES_AT, {"places": chunk})
+            found |= {(row["library_key"], row["path_key"]): row["file_id"] for row in rows}
+        return found
+
+
+def _open_places(entries: Sequence[Doc]) -> list[Place]:
+    """What entries mean whose file was not known yet."""
+    return [
+        (entry["library_key"], entry["path_key"])
+        for entry in entries
+        if entry["file_id"] is None and entry["path_key"] is not None
+    ]
+
+
+def _resolved(keys: set[str], files: Mapping[Place, str], known: Known) -> tuple[Plan, int]:
+    """Playlists whose entries mean these files, and how many entries do so from now on."""
+    plan, count = Plan(sidecar_keys=keys), 0
+    for key, row in known.sidecars.items():
+        entries = [_resolved_entry(entry, files) for entry in row["entries"]]
+        still_open = _open_places(entries)
+        count += len(_open_places(row["entries"])) - len(still_open)
+        changes = {"entries": entries, "is_open": bool(still_open)}
+        plan.sidecars[key] = {"key": key, "ins": {"_key": key}, "upd": changes}
+    return plan, count
+
+
+def _resolved_entry(entry: Doc, files: Mapping[Place, str]) -> Doc:
+    if entry["file_id"] is not None or entry["path_key"] is None:
+        return entry
+    return entry | {"file_id": files.get((entry["library_key"], entry["path_key"]))}
+
+
+def _playlist(library_id: str, row: Doc) -> Playlist:
+    known = set(row["known"])
+    entries = tuple(
+        PlaylistEntry(unescaped(entry["text"]), entry["file_id"] if entry["file_id"] in known else None)
+        for entry in row["entries"]
+    )
+    return Playlist(library_id, unescaped(row["path"]), entries, unescaped_or_none(row["problem"]))

@@ -1,0 +1,679 @@
+"""Every AQL text, named. `nomarr doctor` explains each of them.
+
+An answer may be lost after the server has done its work, so each query may be sent again: it writes the same once
+more, or sees by a token that it has been there. One query is one transaction on a snapshot; of two that write one
+document the server lets one win and tells the other (1200), which is sent again. No collection is read after
+the query wrote it. Texts are compared by their hashes (`*_key`), as the server compares by ICU collation.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = [
+    "ADD_LIBRARY",
+    "ANY_FILE",
+    "COMMIT",
+    "COUNTED_LIBRARIES",
+    "COUNT_LONG_MISSING",
+    "COUNT_PRESENT",
+    "COUNT_WAITING",
+    "COVERS_IN_USE",
+    "ENRICHMENT_HOLDER",
+    "EVENTS_AFTER",
+    "EVENT_AT",
+    "FAILED_FILES",
+    "FILES_AT",
+    "FILES_BELOW",
+    "FILES_IN_FOLDERS",
+    "FIND_FILE",
+    "FINGERPRINTS",
+    "FOLDERS_BELOW",
+    "FOLDERS_OF_MISSING",
+    "FOLDER_AND_CHILDREN",
+    "FORGET_LOOSE_COVERS",
+    "FORGET_USED_COVERS",
+    "GET_SETTING",
+    "GIVE_ENRICHMENT_BACK",
+    "HASHES_IN",
+    "IS_SCAN_RUNNING",
+    "KNOWS_ANY_SOUND",
+    "LAST_SEQ",
+    "LATER_MOVE",
+    "LENGTHS_IN",
+    "LIBRARIES",
+    "LIBRARY_KEYS",
+    "LONG_MISSING",
+    "LOOSE_COVERS",
+    "MOVES",
+    "NEXT_JOBS",
+    "OPEN_PLAYLISTS",
+    "ORPHANS",
+    "PATHS_BELOW",
+    "PLAYLISTS",
+    "PLAYLIST_PATHS",
+    "PRUNE_EVENTS",
+    "PRUNE_RUNS",
+    "PURGE",
+    "RECORDS_OF_KEYS",
+    "REMOVE_FILES",
+    "REMOVE_LIBRARY",
+    "REMOVE_OF_LIBRARY",
+    "RENEW_LEASE",
+    "RETRY_FAILED",
+    "SAME_AUDIO",
+    "SAMPLE",
+    "SCAN_COMPLETED",
+    "SCAN_RUNS",
+    "SCAN_STARTED",
+    "SCHEMA_VERSION",
+    "SERVER_TIME",
+    "SET_SCHEMA_VERSION",
+    "SET_SETTING",
+    "SIDECARS_BELOW",
+    "SIDECARS_IN_FOLDERS",
+    "SOUNDS_AT",
+    "SOUNDS_BY_BYTES",
+    "SOUNDS_BY_HASH",
+    "SOUNDS_BY_ID",
+    "STORE_ENRICHMENT",
+    "SWEEP",
+    "TAKE_ENRICHMENT",
+    "UPDATE_LEASED",
+    "UPDATE_LIBRARY",
+    "WANT_CONTENT_HASHES",
+    "WANT_FINGERPRINTS",
+    "WITH_INODES",
+]
+
+# -- parts ------------------------------------------------------------------------------------------------------
+
+# The server's clock judges leases. What is nothing beside a lease is left out.
+_BEGUN_AT: Final = """
+LET waited = DATE_NOW() / 1000 - @called_at
+LET begun_at = waited > 1 ? @now + waited : @now
+"""
+_KNOWN_FILE: Final = """{
+    file_id: f.file_id, library_id: f.library_id, path: f.path, path_key: f.path_key, size: f.size,
+    mtime_ns: f.mtime_ns, ctime_ns: f.ctime_ns, inode: f.inode, device: f.device, read_at: f.read_at,
+    missing_since: f.missing_since, ignored_by: f.ignored_by
+}"""
+_RECORD: Final = """MERGE(UNSET(f, @unwanted), { has_image: LENGTH(
+    FOR s IN library_sidecars
+        FILTER s.library_key == f.library_key AND s.folder_key == f.folder_key
+        FILTER s.kind == "image" AND s.is_gone == false
+        LIMIT 1 RETURN 1
+) > 0 })"""
+_PRESENT: Final = "f.missing_since == null AND f.ignored_by == null"
+_OFFLINE: Final = """
+LET offline = (FOR l IN libraries FILTER l.offline_reason != null RETURN l._key)
+"""
+_REACHABLE: Final = f"""
+    FILTER f.library_key NOT IN offline AND {_PRESENT}
+    FILTER @library == null OR f.library_key == @library
+"""
+
+# -- the server and the schema ----------------------------------------------------------------------------------
+
+SERVER_TIME: Final = "RETURN DATE_NOW()"
+SCHEMA_VERSION: Final = 'RETURN FIRST(FOR m IN meta FILTER m._key == "schema" RETURN m.version)'
+SET_SCHEMA_VERSION: Final = """
+UPSERT { _key: "schema" } INSERT { _key: "schema", version: @version } UPDATE { version: MAX([OLD.version, @version]) }
+IN meta
+"""
+ORPHANS: Final = """
+LET known = (FOR l IN libraries RETURN l._key)
+FOR f IN @@collection
+    FILTER f.library_key NOT IN known
+    COLLECT library_id = f.library_id WITH COUNT INTO rows
+    RETURN { library_id, rows }
+"""
+
+# -- libraries and leases ---------------------------------------------------------------------------------------
+
+# `added_by` tells the library that an earlier attempt has added from another one of that id.
+ADD_LIBRARY: Final = """
+LET added = LENGTH(FOR l IN libraries FILTER l._key == @library._key AND l.added_by == @library.added_by RETURN 1)
+FOR new IN (added == 0 ? [@library] : [])
+    INSERT new INTO libraries
+"""
+LIBRARY_KEYS: Final = "FOR l IN libraries FILTER l._key IN @libraries RETURN l._key"
+LIBRARIES: Final = "FOR l IN libraries FILTER l._key == @library RETURN l"
+COUNTED_LIBRARIES: Final = """
+FOR l IN libraries
+    FILTER @library == null OR l._key == @library
+    LET of_all = LENGTH(FOR f IN library_files FILTER f.library_key == l._key RETURN 1)
+    LET present = LENGTH(
+        FOR f IN library_files
+            FILTER f.library_key == l._key AND f.missing_since == null AND f.ignored_by == null
+            RETURN 1
+    )
+    LET missing = LENGTH(
+        FOR f IN library_files
+            FILTER f.library_key == l._key AND f.missing_since > null AND f.ignored_by == null
+            RETURN 1
+    )
+    RETURN MERGE(l, { rows_of_all: of_all, rows_absent: of_all - present, rows_missing: missing })
+"""
+UPDATE_LIBRARY: Final = """
+FOR l IN libraries
+    FILTER l._key == @library
+    UPDATE l WITH @changes IN libraries OPTIONS { keepNull: true, mergeObjects: false }
+"""
+UPDATE_LEASED: Final = f"""{_BEGUN_AT}
+FOR l IN libraries
+    FILTER l._key == @library AND l.scan_owner == @owner AND l.scan_fence == @fence AND l.scan_expires_at > begun_at
+    UPDATE {{ _key: l._key, _rev: l._rev }} WITH @changes IN libraries
+        OPTIONS {{ keepNull: true, mergeObjects: false, ignoreRevs: false }}
+    RETURN 1
+"""
+RENEW_LEASE: Final = f"""{_BEGUN_AT}
+FOR l IN libraries
+    FILTER l._key == @library AND l.scan_owner == @owner AND l.scan_fence == @fence AND l.scan_expires_at > begun_at
+    UPDATE {{ _key: l._key, _rev: l._rev }} WITH {{ scan_expires_at: begun_at + @lease_seconds }} IN libraries
+        OPTIONS {{ ignoreRevs: false }}
+    RETURN 1
+"""
+# `scan_token` tells the lease that an earlier attempt has taken.
+SCAN_STARTED: Final = f"""{_BEGUN_AT}
+LET started_at = (@by_clock ? begun_at : @now) - @skew
+LET library = FIRST(FOR l IN libraries FILTER l._key == @library RETURN l)
+LET is_taken = library != null AND library.scan_token == @token
+LET is_free = library != null AND !is_taken AND (
+    library.scan_owner == null OR library.scan_owner == @dead_owner OR library.scan_expires_at <= begun_at
+)
+LET interrupted = (
+    FOR s IN scan_runs
+        FILTER is_free AND library.scan_state == "running" AND s._key == library.scan_key
+        RETURN {{ key: s._key, ins: s, upd: {{ state: "interrupted", ended_at: started_at }} }}
+)
+LET run = MERGE(@run, {{
+    started_at: started_at, inserted_at: DATE_NOW(), fence: library.scan_fence + 1
+}})
+LET runs = (
+    FOR r IN (is_free ? APPEND(interrupted, [{{ key: run._key, ins: run, upd: run }}]) : [])
+        UPSERT {{ _key: r.key }} INSERT r.ins UPDATE r.upd IN scan_runs
+            OPTIONS {{ keepNull: true, mergeObjects: false }}
+        RETURN 1
+)
+LET taken = (
+    FOR l IN (is_free ? [library] : [])
+        UPDATE {{ _key: l._key, _rev: l._rev }} WITH MERGE(@changes, {{
+            scan_token: @token, scan_expires_at: begun_at + @lease_seconds, scan_fence: l.scan_fence + 1,
+            last_scan_started_at: started_at
+        }}) IN libraries OPTIONS {{ keepNull: true, mergeObjects: false, ignoreRevs: false }}
+        RETURN 1
+)
+RETURN {{
+    fence: is_taken ? library.scan_fence : (is_free ? library.scan_fence + 1 : null),
+    started_at: is_taken ? library.last_scan_started_at : started_at
+}}
+"""
+SCAN_COMPLETED: Final = """
+LET library = FIRST(
+    FOR l IN libraries
+        FILTER l._key == @library AND l.scan_owner == @owner AND l.scan_fence == @fence
+        RETURN l
+)
+LET runs = (
+    FOR s IN scan_runs
+        FILTER library != null AND s._key == library.scan_key
+        UPDATE s WITH @run IN scan_runs OPTIONS { keepNull: true, mergeObjects: false }
+        RETURN 1
+)
+FOR l IN (library == null ? [] : [library])
+    UPDATE { _key: l._key, _rev: l._rev } WITH @changes IN libraries
+        OPTIONS { keepNull: true, mergeObjects: false, ignoreRevs: false }
+"""
+# Removed first, so that a scan that still runs writes nothing more.
+REMOVE_LIBRARY: Final = "FOR l IN libraries FILTER l._key == @library REMOVE l IN libraries"
+REMOVE_FILES: Final = """
+LET doomed = (
+    FOR f IN library_files
+        FILTER f.library_key == @library
+        LIMIT @limit
+        RETURN { key: f._key, cover_id: f.cover_id }
+)
+LET loosened = (
+    FOR cover_id IN UNIQUE(doomed[*].cover_id)
+        FILTER cover_id != null
+        UPSERT { _key: cover_id } INSERT { _key: cover_id } UPDATE {} IN loose_covers
+        RETURN 1
+)
+FOR d IN doomed
+    REMOVE { _key: d.key } IN library_files
+    RETURN 1
+"""
+REMOVE_OF_LIBRARY: Final = """
+FOR d IN @@collection
+    FILTER d.library_key == @library
+    LIMIT @limit
+    REMOVE d IN @@collection
+    RETURN 1
+"""
+
+# -- the one query that writes files ----------------------------------------------------------------------------
+
+# The plan was made from what is known of the rows that it touches. If they are others by now, or if more have to be
+# known, nothing is written, and they are told: the next plan is made from them. `last_batch` tells that an earlier
+# attempt has written it; writing it makes this query and one that takes the lease exclude each other.
+_CHECKED: Final = f"""{_BEGUN_AT}
+LET involved = (FOR l IN libraries FILTER l._key IN @libraries RETURN l)
+LET is_written = LENGTH(FOR l IN involved FILTER l.last_batch == @batch RETURN 1) > 0
+LET refused = (
+    FOR l IN involved
+        FILTER @owner == null
+            ? (l.scan_owner != null AND l.scan_expires_at > begun_at AND l.scan_owner NOT IN @dead_owners)
+            : !(l.scan_owner == @owner AND l.scan_fence == @fence AND l.scan_expires_at > begun_at)
+        RETURN {{ name: l.name, owner: l.scan_owner, expires_at: l.scan_expires_at }}
+)
+LET is_allowed = LENGTH(refused) == 0 AND LENGTH(involved) == LENGTH(@libraries)
+LET at_places = (
+    FOR p IN @places
+        FOR f IN library_files
+            FILTER f.library_key == p[0] AND f.path_key == p[1]
+            RETURN f
+)
+LET of_ids = (FOR f IN library_files FILTER f.file_id IN @file_ids RETURN f)
+LET in_folders = (
+    FOR p IN @folders_of_images
+        FOR f IN library_files
+            FILTER f.library_key == p[0] AND f.folder_key == p[1]
+            RETURN f
+)
+LET of_keys = (FOR s IN library_sidecars FILTER s._key IN @sidecar_keys RETURN s)
+LET with_entries = (
+    FOR file_id IN @entry_ids
+        FOR s IN library_sidecars
+            FILTER file_id IN s.entries[*].file_id
+            RETURN s
+)
+LET revisions = UNIQUE(UNION(
+    at_places[*]._rev, of_ids[*]._rev, in_folders[*]._rev, of_keys[*]._rev, with_entries[*]._rev
+))
+LET is_known = LENGTH(revisions) == LENGTH(@revisions)
+    AND LENGTH(FOR r IN revisions FILTER r NOT IN @revisions RETURN 1) == 0
+LET is_written_now = is_allowed AND is_known AND !is_written
+LET gone_folders = (
+    FOR p IN @gone_folders
+        FOR d IN library_folders
+            FILTER d.library_key == p[0] AND p[1] IN d.within[*]
+            FILTER d._key NOT IN @folders[*].key
+            COLLECT key = d._key
+            RETURN {{ key: key, ins: {{ _key: key }}, upd: {{ is_gone: true, digest: "" }} }}
+)
+LET last_seq = FIRST(FOR m IN meta FILTER m._key == "events" RETURN m.last_seq) || 0
+"""
+_WRITTEN: Final = """
+LET fenced = (
+    FOR l IN (is_written_now ? involved : [])
+        UPDATE { _key: l._key, _rev: l._rev } WITH { last_batch: @batch } IN libraries OPTIONS { ignoreRevs: false }
+        RETURN 1
+)
+LET folders = (
+    FOR w IN (is_written_now ? UNION(@folders, gone_folders) : [])
+        UPSERT { _key: w.key } INSERT w.ins UPDATE w.upd IN library_folders
+            OPTIONS { keepNull: true, mergeObjects: false, readOwnWrites: false }
+        RETURN 1
+)
+LET sidecars = (
+    FOR w IN (is_written_now ? @sidecars : [])
+        UPSERT { _key: w.key } INSERT w.ins UPDATE w.upd IN library_sidecars
+            OPTIONS { keepNull: true, mergeObjects: false, readOwnWrites: false }
+        RETURN 1
+)
+LET told = (
+    FOR e IN (is_written_now ? @events : [])
+        INSERT MERGE(e.event, { _key: CONCAT("", last_seq + e.number), seq: last_seq + e.number }) INTO events
+        RETURN 1
+)
+LET counted = (
+    FOR number IN (is_written_now AND LENGTH(@events) > 0 ? [last_seq + LENGTH(@events)] : [])
+        UPSERT { _key: "events" } INSERT { _key: "events", last_seq: number } UPDATE { last_seq: number } IN meta
+        RETURN 1
+)
+LET loosened = (
+    FOR cover_id IN (is_written_now ? @loose_covers : [])
+        UPSERT { _key: cover_id } INSERT { _key: cover_id } UPDATE {} IN loose_covers
+        RETURN 1
+)
+LET must_tell = is_allowed AND !is_known AND !is_written
+RETURN {
+    is_written: is_written OR is_written_now,
+    is_allowed: is_allowed,
+    refused: refused,
+    files: must_tell ? UNION(at_places, of_ids, in_folders) : [],
+    sidecars: must_tell ? UNION(of_keys, with_entries) : []
+}
+"""
+COMMIT: Final = f"""{_CHECKED}
+LET files = (
+    FOR w IN (is_written_now ? @files : [])
+        UPSERT {{ _key: w.key }} INSERT w.ins UPDATE w.upd IN library_files
+            OPTIONS {{ keepNull: true, mergeObjects: false, readOwnWrites: false }}
+        RETURN 1
+)
+{_WRITTEN}"""
+PURGE: Final = f"""{_CHECKED}
+LET files = (
+    FOR w IN (is_written_now ? @files : [])
+        REMOVE {{ _key: w.key }} IN library_files
+        RETURN 1
+)
+{_WRITTEN}"""
+SWEEP: Final = "FOR d IN @@collection FILTER d.is_gone == true REMOVE d IN @@collection OPTIONS { ignoreErrors: false }"
+
+# -- files ------------------------------------------------------------------------------------------------------
+
+ANY_FILE: Final = "FOR f IN library_files LIMIT 1 RETURN 1"
+FILES_IN_FOLDERS: Final = f"""
+FOR folder IN @folders
+    FOR f IN library_files
+        FILTER f.library_key == @library AND f.folder_key == folder
+        RETURN {_KNOWN_FILE}
+"""
+FILES_BELOW: Final = f"""
+FOR f IN library_files
+    FILTER f.library_key == @library AND f.path_key > @after AND @folder IN f.within[*]
+    SORT f.path_key
+    LIMIT @limit
+    RETURN {_KNOWN_FILE}
+"""
+WITH_INODES: Final = f"FOR f IN library_files FILTER f.inode IN @inodes RETURN {_KNOWN_FILE}"
+# Keys are hashes: the first ones are a choice from everywhere, and always the same.
+SAMPLE: Final = f"""
+FOR f IN library_files
+    FILTER f.library_key == @library AND {_PRESENT}
+    SORT f.path_key
+    LIMIT @limit
+    RETURN {_KNOWN_FILE}
+"""
+COUNT_PRESENT: Final = f"""
+RETURN LENGTH(FOR f IN library_files FILTER f.library_key == @library AND {_PRESENT} RETURN 1)
+"""
+FIND_FILE: Final = f"""
+FOR f IN library_files
+    FILTER f.library_key == @library AND f.folder_key == @folder AND f.place_key == @place
+    SORT f.path_key == @place DESC, f.updated_at DESC
+    LIMIT 1
+    RETURN {_RECORD}
+"""
+PATHS_BELOW: Final = """
+FOR f IN library_files
+    FILTER f.library_key == @library AND @folder IN f.within[*] AND f.ignored_by == null
+    FILTER (f.missing_since != null) == @missing
+    RETURN [f.path, f.file_id, f._key]
+"""
+RECORDS_OF_KEYS: Final = f"""
+FOR f IN library_files
+    FILTER f._key IN @keys AND f.ignored_by == null AND (@library == null OR f.library_key == @library)
+    FILTER (f.missing_since != null) == @missing
+    RETURN {_RECORD}
+"""
+FILES_AT: Final = """
+FOR p IN @places
+    FOR f IN library_files
+        FILTER f.library_key == p[0] AND f.path_key == p[1]
+        RETURN { library_key: f.library_key, path_key: f.path_key, file_id: f.file_id }
+"""
+COUNT_LONG_MISSING: Final = """
+RETURN LENGTH(
+    FOR f IN library_files
+        FILTER f.library_key == @library AND f.missing_since > null AND f.missing_since <= @before
+        RETURN 1
+)
+"""
+LONG_MISSING: Final = """
+FOR f IN library_files
+    FILTER f.library_key == @library AND f.missing_since > null AND f.missing_since <= @before
+    FILTER f.file_id NOT IN @spared
+    SORT f.missing_since
+    LIMIT @limit
+    RETURN { file_id: f.file_id, path: f.path, path_key: f.path_key }
+"""
+
+# -- folders and sidecars ---------------------------------------------------------------------------------------
+
+FOLDERS_BELOW: Final = """
+FOR d IN library_folders
+    FILTER d.library_key == @library AND @folder IN d.within[*] AND d.is_gone == false
+    RETURN [d.path, d.digest, d.scanned_at, d.on_other_device]
+"""
+FOLDER_AND_CHILDREN: Final = """
+LET itself = (FOR d IN library_folders FILTER d._key == @key RETURN d)
+LET children = (FOR d IN library_folders FILTER d.library_key == @library AND d.parent_key == @folder RETURN d)
+FOR d IN UNION(itself, children)
+    FILTER d.is_gone == false
+    RETURN [d.path, d.digest, d.scanned_at, d.on_other_device]
+"""
+SIDECARS_IN_FOLDERS: Final = """
+FOR folder IN @folders
+    FOR s IN library_sidecars
+        FILTER s.library_key == @library AND s.folder_key == folder AND s.is_gone == false
+        RETURN [s.path, s.size, s.mtime_ns, s.ctime_ns, s.inode]
+"""
+SIDECARS_BELOW: Final = """
+FOR s IN library_sidecars
+    FILTER s.library_key == @library AND @folder IN s.within[*] AND s.is_gone == false
+    RETURN s.path
+"""
+PLAYLIST_PATHS: Final = """
+FOR s IN library_sidecars
+    FILTER s.library_key == @library AND s.kind == "playlist" AND s.is_gone == false
+    RETURN [s.path, s._key]
+"""
+PLAYLISTS: Final = """
+FOR s IN library_sidecars
+    FILTER s._key IN @keys AND s.is_gone == false
+    LET known = (FOR f IN library_files FILTER f.file_id IN s.entries[*].file_id RETURN f.file_id)
+    RETURN { path: s.path, problem: s.problem, entries: s.entries, known: known }
+"""
+OPEN_PLAYLISTS: Final = """
+FOR s IN library_sidecars
+    FILTER s.is_open == true AND s.is_gone == false
+    RETURN { key: s._key, entries: s.entries }
+"""
+
+# -- events, runs and settings ----------------------------------------------------------------------------------
+
+EVENTS_AFTER: Final = "FOR e IN events FILTER e.seq > @seq SORT e.seq LIMIT @limit RETURN e"
+EVENT_AT: Final = "FOR e IN events FILTER e.seq == @seq RETURN e"
+MOVES: Final = """
+FOR e IN events
+    FILTER e.is_move == true
+    FILTER @library == null OR e.library_key == @library OR e.old_library_key == @library
+    SORT e.seq DESC
+    LIMIT @limit
+    RETURN e
+"""
+LAST_SEQ: Final = 'RETURN FIRST(FOR m IN meta FILTER m._key == "events" RETURN m.last_seq) || 0'
+# By number up to the first one that is young enough, so that no index on the time is needed.
+PRUNE_EVENTS: Final = """
+LET young = FIRST(FOR e IN events SORT e.seq FILTER e.time >= @before LIMIT 1 RETURN e.seq)
+LET newest = FIRST(FOR e IN events SORT e.seq DESC LIMIT 1 RETURN e.seq)
+FOR e IN events
+    FILTER e.seq < (young == null ? (newest || 0) + 1 : young)
+    REMOVE e IN events
+"""
+LATER_MOVE: Final = """
+FOR e IN events
+    FILTER e.file_id == @file_id AND e.is_move == true AND e.seq > @seq
+    LET there = (
+        FOR f IN library_files
+            FILTER f.file_id == e.file_id AND f.library_key == e.library_key AND f.place_key == e.place_key
+            RETURN 1
+    )
+    SORT e.seq DESC
+    RETURN { seq: e.seq, is_there: LENGTH(there) > 0 }
+"""
+SCAN_RUNS: Final = """
+FOR s IN scan_runs
+    FILTER @library == null OR s.library_key == @library
+    SORT s.started_at DESC, s.inserted_at DESC, s.fence DESC
+    LIMIT @limit
+    RETURN s
+"""
+PRUNE_RUNS: Final = """
+LET old = (
+    FOR l IN libraries
+        FOR key IN (
+            FOR s IN scan_runs
+                FILTER s.library_key == l._key
+                SORT s.started_at DESC, s.inserted_at DESC, s.fence DESC
+                LIMIT @keep, 1000000
+                RETURN s._key
+        )
+        RETURN key
+)
+FOR key IN old
+    REMOVE { _key: key } IN scan_runs
+"""
+GET_SETTING: Final = "FOR s IN settings FILTER s._key == @key RETURN s.value"
+SET_SETTING: Final = """
+UPSERT { _key: @key } INSERT { _key: @key, name: @name, value: @value } UPDATE { value: @value } IN settings
+"""
+
+# -- enrichment -------------------------------------------------------------------------------------------------
+
+ENRICHMENT_HOLDER: Final = 'FOR m IN meta FILTER m._key == "enrichment" AND m.owner != null RETURN m.owner'
+TAKE_ENRICHMENT: Final = """
+LET held = FIRST(FOR m IN meta FILTER m._key == "enrichment" RETURN m)
+LET is_free = held == null OR held.owner == null OR held.owner IN [@owner, @dead_owner] OR held.expires_at <= @time
+FOR expires_at IN (is_free ? [@time + @lease_seconds] : [])
+    UPSERT { _key: "enrichment" }
+    INSERT { _key: "enrichment", owner: @owner, expires_at: expires_at }
+    UPDATE { owner: @owner, expires_at: expires_at } IN meta
+    RETURN 1
+"""
+GIVE_ENRICHMENT_BACK: Final = """
+FOR m IN meta
+    FILTER m._key == "enrichment" AND m.owner == @owner
+    UPDATE m WITH { owner: null, expires_at: null } IN meta OPTIONS { keepNull: true }
+"""
+IS_SCAN_RUNNING: Final = """
+FOR l IN libraries FILTER l.scan_owner != null AND l.scan_expires_at > @time LIMIT 1 RETURN 1
+"""
+NEXT_JOBS: Final = f"""{_OFFLINE}
+FOR f IN library_files
+    FILTER f.waits_for == @step AND f.due_at <= @due_before
+    {_REACHABLE}
+    SORT f.first_seen_at DESC
+    LIMIT @limit
+    RETURN f
+"""
+COUNT_WAITING: Final = f"""{_OFFLINE}
+LET art = (FOR f IN library_files FILTER f.waits_for == "art" {_REACHABLE} RETURN f.due_at)
+LET sound = (FOR f IN library_files FILTER f.waits_for == "sound" {_REACHABLE} RETURN f.due_at)
+LET failed = (FOR f IN library_files FILTER f.processing_status == "error" {_REACHABLE} RETURN f.due_at == null)
+LET later = (FOR due_at IN UNION(art, sound) FILTER due_at > @due_before RETURN due_at)
+RETURN {{
+    art: LENGTH(FOR due_at IN art FILTER due_at <= @due_before RETURN 1),
+    sound: LENGTH(FOR due_at IN sound FILTER due_at <= @due_before RETURN 1),
+    later: LENGTH(later),
+    next_due_at: MIN(later),
+    failed: LENGTH(failed),
+    given_up: LENGTH(FOR is_final IN failed FILTER is_final RETURN 1)
+}}
+"""
+FAILED_FILES: Final = f"""{_OFFLINE}
+FOR f IN library_files
+    FILTER f.processing_status == "error" AND f.library_key NOT IN offline AND {_PRESENT}
+    RETURN [f.library_id, f.path, f._key]
+"""
+WANT_FINGERPRINTS: Final = """
+FOR f IN library_files
+    FILTER f.processing_status == "complete" AND f.hashed_size != null
+    FILTER (f.due_at == null AND f.fingerprint_seconds == null) OR f.wanted_by == @token
+    UPDATE f WITH { processing_status: "art_done", waits_for: "sound", due_at: @time, wanted_by: @token }
+    IN library_files
+    RETURN 1
+"""
+WANT_CONTENT_HASHES: Final = """
+FOR f IN library_files
+    FILTER f.processing_status == "complete" AND f.hashed_size != null
+    FILTER (f.due_at == null AND f.content_xxh3 == null) OR f.wanted_by == @token
+    UPDATE f WITH { waits_for: "art", due_at: -1, wanted_by: @token } IN library_files
+    RETURN 1
+"""
+RETRY_FAILED: Final = """
+FOR f IN library_files
+    FILTER f.processing_status == "error" AND (f.attempts > 0 OR f.wanted_by == @token)
+    FILTER @library == null OR f.library_key == @library
+    UPDATE f WITH { due_at: @time, attempts: 0, waits_for: "art", wanted_by: @token } IN library_files
+    RETURN 1
+"""
+# `stored_by` tells what an earlier attempt has stored.
+STORE_ENRICHMENT: Final = """
+LET stored = (
+    FOR f IN library_files
+        FILTER f.file_id == @file_id
+        FILTER f.stored_by == @token OR (
+            f.size == @size AND f.mtime_ns == @mtime_ns AND f.ctime_ns == @ctime_ns AND f.inode == @inode
+            AND (@job_due_at == null OR f.due_at == @job_due_at)
+        )
+        UPDATE f WITH MERGE(@changes, { stored_by: @token }) IN library_files
+            OPTIONS { keepNull: true, mergeObjects: false }
+        RETURN { before: OLD.cover_id, after: NEW.cover_id }
+)
+LET loosened = (
+    FOR c IN stored
+        FILTER c.before != null AND c.before != c.after
+        UPSERT { _key: c.before } INSERT { _key: c.before } UPDATE {} IN loose_covers
+        RETURN 1
+)
+RETURN LENGTH(stored) > 0
+"""
+KNOWS_ANY_SOUND: Final = "FOR f IN library_files FILTER f.audio_bytes > null LIMIT 1 RETURN 1"
+LENGTHS_IN: Final = """
+FOR f IN library_files
+    FILTER f.audio_bytes IN @values
+    COLLECT found = f.audio_bytes WITH COUNT INTO files
+    RETURN [found, files]
+"""
+HASHES_IN: Final = """
+FOR f IN library_files
+    FILTER f.audio_hash IN @values
+    COLLECT found = f.audio_hash WITH COUNT INTO files
+    RETURN [found, files]
+"""
+SOUNDS_BY_BYTES: Final = """
+FOR f IN library_files FILTER f.audio_bytes IN @values AND f.audio_hash != null RETURN UNSET(f, "tags")
+"""
+SOUNDS_BY_HASH: Final = 'FOR f IN library_files FILTER f.audio_hash IN @values RETURN UNSET(f, "tags")'
+SOUNDS_BY_ID: Final = "FOR f IN library_files FILTER f.file_id IN @values RETURN f"
+SOUNDS_AT: Final = """
+FOR path_key IN @values
+    FOR f IN library_files
+        FILTER f.library_key == @library AND f.path_key == path_key
+        FILTER f.missing_since != null AND f.fingerprint != null
+        RETURN f
+"""
+FOLDERS_OF_MISSING: Final = """
+FOR folder IN @folders
+    FOR f IN library_files
+        FILTER f.library_key == @library AND f.folder_key == folder AND f.missing_since != null
+        COLLECT found = folder
+        RETURN found
+"""
+SAME_AUDIO: Final = f"""
+FOR f IN library_files
+    FILTER f.library_key == @library AND f.audio_hash != null AND {_PRESENT}
+    COLLECT audio_hash = f.audio_hash INTO files = [f.path, f._key]
+    FILTER LENGTH(files) > 1
+    RETURN files
+"""
+FINGERPRINTS: Final = f"""
+FOR f IN library_files
+    FILTER f.library_key == @library AND f.fingerprint != null AND {_PRESENT}
+    RETURN [f.file_id, f.fingerprint, f.fingerprint_seconds]
+"""
+COVERS_IN_USE: Final = """
+FOR f IN library_files FILTER f.cover_id IN @values COLLECT found = f.cover_id RETURN found
+"""
+LOOSE_COVERS: Final = "FOR c IN loose_covers LIMIT @limit RETURN c._key"
+FORGET_USED_COVERS: Final = """
+FOR c IN loose_covers
+    FILTER LENGTH(FOR f IN library_files FILTER f.cover_id == c._key LIMIT 1 RETURN 1) > 0
+    REMOVE c IN loose_covers
+"""
+FORGET_LOOSE_COVERS: Final = "FOR c IN loose_covers FILTER c._key IN @values REMOVE c IN loose_covers"
