@@ -31,6 +31,7 @@ __all__ = [
     "held_back_from_json",
     "held_back_json",
     "known_file",
+    "matches",
     "placeholders",
     "report_from_json",
     "report_json",
@@ -178,6 +179,14 @@ def file_record(row: sqlite3.Row) -> FileRecord:
         content_sha256=row["content_sha256"],
         fingerprint=row["fingerprint"] if "fingerprint" in row.keys() else None,  # noqa: SIM118 - a Row holds values
     )
+
+
+def matches(record: FileRecord, query: str) -> bool:
+    """True if the text is in path, title, artist, album or album artist, in any case."""
+    # Not LIKE: SQLite folds the case of ASCII letters only.
+    wanted = query.casefold()
+    texts = (record.path, record.tags.title, record.tags.artist, record.tags.album, record.tags.albumartist)
+    return any(wanted in text.casefold() for text in texts if text)
 
 
 def enrichment_of(values: Sequence[Any]) -> Enrichment | None:
