@@ -96,6 +96,11 @@ class LibraryService:
             parallel_libraries=self._settings.parallel_libraries,
         )
 
+    def use(self, settings: LibrarySettings) -> None:
+        """Scan with other settings from now on; scans that run or wait keep theirs."""
+        self._settings = settings
+        self._queue.use(parallel_libraries=settings.parallel_libraries)
+
     # -- libraries --------------------------------------------------------------------------------------------
 
     async def add_library(
