@@ -37,6 +37,7 @@ __all__ = [
     "report_object",
     "run_object",
     "status_object",
+    "target_object",
     "undone_move_object",
     "verification_object",
     "watch_object",
@@ -86,7 +87,7 @@ def run_object(run: ScanRun) -> JsonObject:
         "state": run.state,
         "started_at": iso8601(run.started_at),
         "ended_at": iso8601(run.ended_at),
-        "targets": [_target_object(target) for target in run.targets],
+        "targets": [target_object(target) for target in run.targets],
         "full": run.full,
         "error": run.error,
         "report": None if run.report is None else report_object(run.report),
@@ -233,7 +234,7 @@ def held_back_object(library_id: str, losses: HeldBackLosses | None) -> JsonObje
 def _watch_part(message: WatchMessage) -> JsonObject:
     match message.type:
         case WatchMessageType.SCAN_STARTED:
-            return {"targets": [_target_object(target) for target in message.targets]}
+            return {"targets": [target_object(target) for target in message.targets]}
         case WatchMessageType.SCAN_PROGRESS:
             return asdict(message.progress or ScanProgress())
         case WatchMessageType.SCAN_COMPLETED:
@@ -266,7 +267,8 @@ def _status_part(status: WatchStatus) -> JsonObject:
     }
 
 
-def _target_object(target: ScanTarget) -> JsonObject:
+def target_object(target: ScanTarget) -> JsonObject:
+    """A folder to scan."""
     return {"folder_path": target.folder_path, "recursive": target.recursive}
 
 

@@ -1,0 +1,63 @@
+"""What endpoints are given: the open Nomarr, and what belongs to the running service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import parse_qsl
+
+from fastapi import Depends, Request
+from pydantic import PlainValidator, WithJsonSchema
+
+from nomarr.app import Nomarr
+from nomarr.interfaces.api.event_hub_if import EventHub
+from nomarr.interfaces.api.log_ring_if import LogRing
+from nomarr.interfaces.api.metrics_if import Metrics
+from nomarr.interfaces.api.options_if import ServiceOptions
+from nomarr.interfaces.api.scan_requests_if import ScanRequests
+
+__all__ = ["OpenNomarr", "PathText", "Running", "Service", "query_path"]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Everything that lives from the service's start to its end."""
+
+    nomarr: Nomarr
+    options: ServiceOptions
+    hub: EventHub
+    requests: ScanRequests
+    logs: LogRing
+    metrics: Metrics
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+def _nomarr(request: Request) -> Nomarr:
+    return _service(request).nomarr
+
+
+Running = Annotated[Service, Depends(_service)]
+OpenNomarr = Annotated[Nomarr, Depends(_nomarr)]
+
+
+def _path_text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("a path is a string")
+    if "\0" in value:
+        raise ValueError("a path holds no NUL character")
+    return value
+
+
+PathText = Annotated[str, PlainValidator(_path_text), WithJsonSchema({"type": "string", "maxLength": 4096})]
+"""A path in JSON: bytes that are no UTF-8 are lone surrogates, as in every answer."""
+
+
+def query_path(request: Request, name: str) -> str:
+    """A path in the query, byte for byte; the empty one if there is none."""
+    # Not the framework's own parameters: these replace what is no UTF-8 by question marks.
+    query: str = request.scope["query_string"].decode("ascii", "surrogateescape")
+    return dict(parse_qsl(query, errors="surrogateescape")).get(name, "")
