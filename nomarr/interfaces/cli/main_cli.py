@@ -26,6 +26,7 @@ from nomarr.interfaces.cli.purge_cli import purge_command
 from nomarr.interfaces.cli.questions_cli import explain_command, playlists_command, scans_command, verify_command
 from nomarr.interfaces.cli.run_cli import GlobalOptions
 from nomarr.interfaces.cli.scan_cli import scan_command
+from nomarr.interfaces.cli.serve_cli import serve_command, token_app
 from nomarr.interfaces.cli.signals_cli import leave, leave_on_signals
 from nomarr.interfaces.cli.watch_cli import watch_command
 
@@ -121,6 +122,8 @@ app.add_typer(moves_app, name="moves")
 app.command("purge", cls=HelpfulCommand)(purge_command)
 app.command("scans", cls=HelpfulCommand)(scans_command)
 app.command("playlists", cls=HelpfulCommand)(playlists_command)
+app.command("serve", cls=HelpfulCommand)(serve_command)
+app.add_typer(token_app, name="token")
 app.command("doctor", cls=HelpfulCommand)(doctor_command)
 
 
