@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
@@ -142,6 +143,22 @@ async def test_what_is_not_there_is_a_problem(api: Api) -> None:
     assert (await api.problem("DELETE", LIBRARIES))["status"] == 405
     wrong = await api.problem("POST", LIBRARIES, {"nmae": 1})
     assert {fault["at"] for fault in wrong["faults"]} == {"body.name", "body.path", "body.nmae"}
+
+
+@pytest.mark.parametrize("question", ["folders?path=/%00", "explain?path=/%00", "files?folder=%00"])
+async def test_what_is_no_path_is_not_valid(api: Api, question: str) -> None:
+    assert (await api.problem("GET", f"/api/v1/{question}"))["error"] == "RequestNotValid"
+
+
+@pytest.mark.parametrize("path", ["/\ud800", "/\u0000", 7, None])
+async def test_what_is_no_path_becomes_no_library(api: Api, path: object) -> None:
+    body = json.dumps({"name": "x", "path": path})
+    answer = await api.client.post(LIBRARIES, content=body, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["error"]) == (422, "RequestNotValid")
+
+
+async def test_without_tokens_there_is_no_key_either(api: Api, nomarr: Nomarr) -> None:
+    assert await nomarr.settings.get(TOKEN_KEY) is None
 
 
 async def test_large_answers_are_zipped(api: Api) -> None:

@@ -67,7 +67,8 @@ def create_app(source: Nomarr | Config | str | None = None, options: ServiceOpti
         async with AsyncExitStack() as stack:
             nomarr = source if isinstance(source, Nomarr) else await stack.enter_async_context(Nomarr.open(source))
             app.state.service = await stack.enter_async_context(_running(nomarr, wanted))
-            app.state.tokens = Tokens(await nomarr.settings.get_or_put(TOKEN_KEY, new_key()))
+            if wanted.tokens_required:
+                app.state.tokens = Tokens(await nomarr.settings.get_or_put(TOKEN_KEY, new_key()))
             yield
 
     app = FastAPI(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import parse_qsl
@@ -14,6 +15,7 @@ from nomarr.interfaces.api.event_hub_if import EventHub
 from nomarr.interfaces.api.log_ring_if import LogRing
 from nomarr.interfaces.api.metrics_if import Metrics
 from nomarr.interfaces.api.options_if import ServiceOptions
+from nomarr.interfaces.api.problems_if import Refused
 from nomarr.interfaces.api.scan_requests_if import ScanRequests
 
 __all__ = ["OpenNomarr", "PathText", "Running", "Service", "query_path"]
@@ -47,8 +49,13 @@ OpenNomarr = Annotated[Nomarr, Depends(_nomarr)]
 def _path_text(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError("a path is a string")
-    if "\0" in value:
-        raise ValueError("a path holds no NUL character")
+    try:
+        is_path = b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:
+        # Half of a surrogate pair that stands for no byte.
+        is_path = False
+    if not is_path:
+        raise ValueError("no path of this computer can hold such characters")
     return value
 
 
@@ -57,7 +64,10 @@ PathText = Annotated[str, PlainValidator(_path_text), WithJsonSchema({"type": "s
 
 
 def query_path(request: Request, name: str) -> str:
-    """A path in the query, byte for byte; the empty one if there is none."""
+    """A path in the query, byte for byte; the empty one if there is none. Raises `Refused` for what is no path."""
     # Not the framework's own parameters: these replace what is no UTF-8 by question marks.
     query: str = request.scope["query_string"].decode("ascii", "surrogateescape")
-    return dict(parse_qsl(query, errors="surrogateescape")).get(name, "")
+    try:
+        return _path_text(dict(parse_qsl(query, errors="surrogateescape")).get(name, ""))
+    except ValueError as error:
+        raise Refused(422, f"{name}: {error}", error="RequestNotValid") from None
