@@ -32,7 +32,7 @@ def default_config_file() -> Path:
 class Config(BaseSettings):
     """Every setting with its default. `config/config.yaml` says the same in words."""
 
-    model_config = SettingsConfigDict(env_prefix=_ENVIRONMENT_PREFIX, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=_ENVIRONMENT_PREFIX, extra="forbid", frozen=True, allow_inf_nan=False)
 
     database_url: str = Field(default_factory=default_database_url)
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
