@@ -30,6 +30,7 @@ from nomarr.helpers.dto.enrichment import EnrichmentReport
 
 _MARK = "MARK_OF_ENRICHMENT_TEST"
 FPCALC, FFPROBE = "fpcalc", "ffprobe"
+_ANSWERS = "answers"
 HANGS = "exec sleep 600"
 IGNORES_SIGTERM = "trap '' TERM; sleep 600; sleep 600"
 CRASHES = "kill -SEGV $$"
@@ -51,13 +52,15 @@ class Tools:
         monkeypatch.setenv(_MARK, str(folder))
         monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{self._path}")
 
-    def wrap(self, name: str = FPCALC, *, only: str = "*", do: str = ":", before: str = ":") -> None:
+    def wrap(self, name: str = FPCALC, *, only: str = "*", do: str = ":", before: str = ":", then: str = "") -> None:
         """Log each file that a tool is called for; for those that fit the shell pattern `only`, first `do` this.
 
-        In `do`, "$file" is the path of the file; `before` is done once a call, before that.
+        In `do`, "$file" is the path of the file; `before` is done once a call, before that, and `then` follows the
+        call of the real tool.
         """
         real = shutil.which(name, path=self._path)
         assert real is not None, f"these tests need {name}"
+        run = f'{real} "$@" {then}' if then else f'exec {real} "$@"'
         script = self._folder / f"{name}.new"
         script.write_text(
             f"""#!/bin/sh
@@ -68,7 +71,7 @@ for file; do
         case "$file" in ({only}) {do};; esac
     esac
 done
-exec {real} "$@"
+{run}
 """
         )
         script.chmod(0o755)
@@ -79,8 +82,15 @@ exec {real} "$@"
         log = self._log(name)
         return log.read_text().splitlines() if log.exists() else []
 
+    def wrap_and_note_answers(self) -> None:
+        """As `wrap`, and `answers` tells how many files fpcalc has told something of."""
+        self.wrap(then=f"| tee -a '{self._log(_ANSWERS)}'")
+
+    def answers(self) -> int:
+        return len(self.calls(_ANSWERS))
+
     def forget_calls(self) -> None:
-        for name in (FPCALC, FFPROBE):
+        for name in (FPCALC, FFPROBE, _ANSWERS):
             self._log(name).unlink(missing_ok=True)
 
     def hide_all(self) -> None:

@@ -77,7 +77,8 @@ async def test_a_thousand_files_of_a_hundred_albums(nomarr: Nomarr, root: Path, 
     assert len(cover_files(nomarr)) == len(names)
     assert await nomarr.enrichment.remove_unused_covers() == 0
 
-    await nomarr.libraries.remove_library(library.library_id)
+    purged = await nomarr.libraries.purge_missing(older_than_days=0)
+    assert [one.files for one in purged.libraries] == [ALBUMS * SONGS]
     assert await nomarr.enrichment.remove_unused_covers() == ALBUMS
     assert cover_files(nomarr) == []
 

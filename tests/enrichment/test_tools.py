@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import anyio
 import pytest
 from enrichment_kit import (
     CRASHES,
@@ -26,7 +27,7 @@ from enrichment_kit import (
     sound,
     statuses,
 )
-from support.songs import encode, song
+from support.songs import encode, song, wav_of
 
 from nomarr import Library, Nomarr
 from nomarr.helpers.dto.enrichment import DueWork, EnrichmentOptions, EnrichmentReport
@@ -240,6 +241,38 @@ async def test_several_files_are_heard_by_one_process(nomarr: Nomarr, root: Path
     assert set((await statuses(nomarr, library)).values()) == {"complete"}
     assert len(tools.calls()) == 24
     assert len(starts.read_text().split()) <= 12
+
+
+async def test_what_is_heard_is_stored_while_fpcalc_still_runs(nomarr: Nomarr, root: Path, tools: Tools) -> None:
+    """So a kill costs no more than the file in work."""
+    for number in range(4):
+        sound(root / f"{number}.flac", number)
+    library = await add(nomarr, root)
+    may_end = root.parent / "may end"
+    tools.wrap(then=f"; while [ ! -e '{may_end}' ]; do sleep 0.01; done")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(nomarr.enrichment.run)
+        deadline = time.monotonic() + 20
+        while set((await statuses(nomarr, library)).values()) != {"complete"}:
+            assert time.monotonic() < deadline, "nothing is stored before it ends"
+            await anyio.sleep(0.01)
+        assert tools.processes() != []
+        may_end.touch()
+
+
+@pytest.mark.parametrize("place", range(4))
+async def test_one_soundless_file_costs_the_others_nothing(
+    nomarr: Nomarr, root: Path, tools: Tools, place: int
+) -> None:
+    for number in range(8):
+        sound(root / f"{number}.flac", number)
+    encode(wav_of(bytes(2 * 44_100 * 6)), root / f"{place}.flac")
+    library = await add(nomarr, root)
+    await nomarr.enrichment.run()
+    assert set((await statuses(nomarr, library)).values()) == {"complete"}
+    found = await rows(nomarr, library)
+    assert [path for path in sorted(found) if found[path].fingerprint is None] == [f"{place}.flac"]
+    assert len({record.fingerprint for record in found.values()}) == 8
 
 
 async def test_an_fpcalc_that_hears_one_file_only_is_asked_for_one(nomarr: Nomarr, root: Path, tools: Tools) -> None:

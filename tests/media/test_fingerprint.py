@@ -27,7 +27,6 @@ from nomarr.components.media.fingerprint_comp import (
     fpcalc_command_for_several,
     is_same_recording,
     parse_fpcalc,
-    parse_fpcalc_of_several,
     same_recordings,
 )
 from nomarr.helpers.exceptions import FingerprintLibraryMissing
@@ -207,10 +206,10 @@ def test_nothing_has_no_groups() -> None:
     assert same_recordings({}) == []
 
 
-def heard_together(*paths: Path) -> list[Fingerprint | None] | None:
+def heard_together(*paths: Path) -> list[Fingerprint | None]:
     command = fpcalc_command_for_several("fpcalc", [str(path) for path in paths])
     done = subprocess.run(command, capture_output=True, check=False)
-    return parse_fpcalc_of_several(len(paths), done.returncode, done.stdout)
+    return [parse_fpcalc(0, line, b"") for line in done.stdout.splitlines()]
 
 
 def test_several_files_at_once_have_the_answers_of_each(tmp_path: Path) -> None:
@@ -224,16 +223,19 @@ SOUNDLESS = {"empty": b"", "text": b"This is no sound.", "silent": wav_of(bytes(
 
 @pytest.mark.parametrize("place", [0, 1, 2])
 @pytest.mark.parametrize("case", SOUNDLESS)
-def test_one_without_an_answer_leaves_all_to_be_heard_alone(tmp_path: Path, place: int, case: str) -> None:
+def test_at_one_without_an_answer_fpcalc_ends(tmp_path: Path, place: int, case: str) -> None:
+    """Otherwise the answers behind it would be taken for those of other files."""
     paths = [encode(song(seed, 5), tmp_path / f"{seed}.wav") for seed in range(3)]
     paths[place].write_bytes(SOUNDLESS[case])
-    assert heard_together(*paths) is None
+    assert heard_together(*paths) == [heard(path) for path in paths[:place]]
 
 
-ANSWERS = st.lists(st.just(b'{"duration": 9.5, "fingerprint": "AQAAO"}'), max_size=5).map(b"\n".join)
-
-
-@given(st.integers(1, 4), st.sampled_from([0, 1, 2, 3, -9]), st.binary() | ANSWERS)
-def test_answers_of_several_are_one_for_each_or_none(files: int, returncode: int, stdout: bytes) -> None:
-    answers = parse_fpcalc_of_several(files, returncode, stdout)
-    assert answers is None or len(answers) == files
+def test_an_answer_is_written_before_the_next_file_is_heard(tmp_path: Path) -> None:
+    first, second = encode(song(1, 5), tmp_path / "1.wav"), tmp_path / "2.wav"
+    os.mkfifo(second)
+    command = fpcalc_command_for_several("fpcalc", [str(first), str(second)])
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as fpcalc:
+        assert fpcalc.stdout is not None
+        assert parse_fpcalc(0, fpcalc.stdout.readline(), b"") == heard(first)
+        assert fpcalc.poll() is None
+        fpcalc.kill()

@@ -59,6 +59,27 @@ async def test_what_a_tool_says_comes_back() -> None:
     )
 
 
+async def test_each_line_is_told_while_the_tool_still_runs(note: Path) -> None:
+    told: list[bytes] = []
+
+    def take(line: bytes) -> None:
+        told.append(line)
+        if line == b"waits":
+            note.touch()
+
+    program = f"""
+import os
+print('first\\nwaits', flush=True)
+while not os.path.exists({str(note)!r}):
+    pass
+print('cut', end='')
+# {MARK}"""
+    command = [sys.executable, "-I", "-S", "-c", program]
+    result = await run_tool(command, timeout_seconds=MANY_SECONDS, max_output_bytes=100, on_line=take)
+    assert told == [b"first", b"waits"]
+    assert result.stdout == b"first\nwaits\ncut"
+
+
 async def test_arguments_keep_their_bytes() -> None:
     names = [b"/-\xff\n%d", os.fsdecode(b"/\xfe"), "/日本"]
     found = await run("import os, sys; os.write(1, b'|'.join(map(os.fsencode, sys.argv[1:])))", *names)

@@ -361,7 +361,8 @@ class LibraryService:
     ) -> PurgeReport:
         """Forget files that have been missing for long, of one library or of all; every completed scan does it, too.
 
-        Libraries that are offline or being scanned are left out; the report says so.
+        Libraries that are offline or being scanned are left out; the report says so. Covers that no file has any more
+        are deleted by the next enrichment, or by `EnrichmentService.remove_unused_covers`.
 
         Args:
             older_than_days: for how long they must have been missing; by default as configured.

@@ -25,7 +25,6 @@ from nomarr.components.library.file_systems_comp import is_rotational
 from nomarr.components.media import inspect_file_comp
 from nomarr.components.media.audio_file_comp import UnreadableAudio
 from nomarr.components.media.cover_store_comp import CoverStore
-from nomarr.components.media.fingerprint_comp import Fingerprint
 from nomarr.components.media.inspect_file_comp import FileToInspect, InspectedFile, inspect_file, uninspected_file
 from nomarr.components.media.read_ahead_comp import read_ahead
 from nomarr.components.media.read_files_comp import stat_of
@@ -47,7 +46,7 @@ from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.db import Database
 from nomarr.workflows.library.enrichment_lease_wf import EnrichmentLease, enrichment_lease, remove_loose_covers
 from nomarr.workflows.library.file_workers_wf import FileSkill, FileWorkers, in_order
-from nomarr.workflows.library.listen_to_file_wf import Listener, UndecodableAudio
+from nomarr.workflows.library.listen_to_file_wf import Heard, Listener, UndecodableAudio
 
 __all__ = ["enrich_files_workflow"]
 
@@ -60,8 +59,8 @@ _JOBS: Final = 256
 _CHUNK: Final = 8
 """Files handed to a worker process at once: few, because each may bring a cover that takes a while."""
 _HEARD_AT_ONCE: Final = 4
-"""Files for one process of fpcalc, which takes as long to start as to hear half a song; few, because a kill costs all
-of them, and a scan waits for them."""
+"""Files for one process of fpcalc, which takes as long to start as to hear half a song; few, because a scan waits for
+all of them."""
 _HEARD_BYTES: Final = 32 << 20
 """Two minutes of nearly everything, which is what a fingerprint is made of: of a CD they are 21 MB."""
 _PAUSE_SECONDS: Final = 1.0
@@ -311,10 +310,12 @@ class _Enricher:
             for job in (job for job in jobs if job not in still):
                 await self._store_update(self._not_now(job))
             await self._read_ahead(still)
-            fingerprints = await self._listener.fingerprints([self._path(job) for job in still])
-            for job, fingerprint in zip(still, fingerprints, strict=True):
-                await self._store_update(await self._heard(job, fingerprint))
+
+            async def deliver(place: int, heard: Heard) -> None:
+                await self._store_update(await self._after_listening(still[place], heard))
                 self._meter.tell(EnrichmentState.RUNNING)
+
+            await self._listener.fingerprints([self._path(job) for job in still], deliver)
 
     async def _read_ahead(self, jobs: Sequence[EnrichmentJob]) -> None:
         """From a disk that turns one file is read at a time; decoding takes longer and goes on beside it."""
@@ -324,9 +325,9 @@ class _Enricher:
                 with suppress(OSError, UnreadableAudio):
                     await self._abandonable(partial(read_ahead, self._path(job), _HEARD_BYTES))
 
-    async def _heard(self, job: EnrichmentJob, fingerprint: Fingerprint | UndecodableAudio | None) -> EnrichmentUpdate:
-        if isinstance(fingerprint, UndecodableAudio):
-            return self._failure(job, str(fingerprint)) if await self._are_still([job]) else self._not_now(job)
+    async def _after_listening(self, job: EnrichmentJob, heard: Heard) -> EnrichmentUpdate:
+        if isinstance(heard, UndecodableAudio):
+            return self._failure(job, str(heard)) if await self._are_still([job]) else self._not_now(job)
         duration, error = None, job.error
         try:
             duration = await self._listener.duration(self._path(job))
@@ -339,8 +340,8 @@ class _Enricher:
         if self._listener.fpcalc is not None:
             found = replace(
                 found,
-                fingerprint=None if fingerprint is None else fingerprint.compressed,
-                fingerprint_seconds=0.0 if fingerprint is None else fingerprint.duration_seconds,
+                fingerprint=None if heard is None else heard.compressed,
+                fingerprint_seconds=0.0 if heard is None else heard.duration_seconds,
             )
         if self._listener.ffprobe is not None:
             found = replace(found, duration_seconds=duration)
@@ -353,7 +354,7 @@ class _Enricher:
         return [job for job, stat in zip(jobs, stats, strict=True) if job.stat.is_still(stat)]
 
     async def _deliver_nothing(self, _: Sequence[EnrichmentJob], __: None) -> None:
-        """Each file was stored as soon as it was done: a kill costs the files in work only."""
+        """Each file was stored as soon as it was done: a kill costs the file that is heard or stored only."""
 
     # -- outcomes ----------------------------------------------------------------------------------------------
 

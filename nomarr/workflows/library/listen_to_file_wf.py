@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
+import anyio
 import anyio.to_thread
+from anyio.streams.memory import MemoryObjectSendStream
 
 from nomarr.components.media.audio_file_comp import UnreadableAudio
 from nomarr.components.media.duration_comp import ffprobe_command, is_duration_estimated, parse_ffprobe
@@ -15,19 +19,22 @@ from nomarr.components.media.fingerprint_comp import (
     fpcalc_command,
     fpcalc_command_for_several,
     parse_fpcalc,
-    parse_fpcalc_of_several,
 )
 from nomarr.components.media.tools_comp import FFPROBE, FPCALC, find_tool
 from nomarr.helpers.exceptions import ToolError, ToolMissing, ToolOutputTooLong, ToolTimedOut
 from nomarr.workflows.library.run_tool_wf import run_tool
 
-__all__ = ["Listener", "UndecodableAudio"]
+__all__ = ["Heard", "Listener", "UndecodableAudio"]
 
 _OUTPUT_BYTES: Final = 1 << 20
 
 
 class UndecodableAudio(Exception):
     """A file that can't be decoded; `str()` continues a sentence that begins with the file's name."""
+
+
+Heard: TypeAlias = Fingerprint | UndecodableAudio | None
+"""What listening to one file gave; None for a sound without a fingerprint, or without fpcalc."""
 
 
 @dataclass(slots=True)
@@ -75,30 +82,50 @@ class Listener:
         except (ToolMissing, ToolOutputTooLong, OSError) as problem:
             raise UndecodableAudio(f"can't be decoded: {problem}") from problem
 
-    async def fingerprints(self, paths: Sequence[str]) -> list[Fingerprint | UndecodableAudio | None]:
-        """What `fingerprint` gives or raises for each path; all of them together may take as long as one alone."""
-        if self.hears_several and len(paths) > 1 and (together := await self._together(paths)) is not None:
-            return [*together]
-        alone = [await self._alone(path) for path in paths]
-        if len(paths) > 1 and not any(isinstance(answer, UndecodableAudio) for answer in alone) and all(alone):
+    async def fingerprints(self, paths: Sequence[str], deliver: Callable[[int, Heard], Awaitable[None]]) -> None:
+        """Have the answer for each path delivered with its place in `paths`, in order, as soon as it is there.
+
+        An answer is what `fingerprint` gives or raises. All of them together may take as long as one alone.
+        """
+        together = await self._together(paths, deliver) if self.hears_several and len(paths) > 1 else 0
+        alone = []
+        for place in range(together, len(paths)):
+            alone.append(await self._alone(paths[place]))
+            await deliver(place, alone[-1])
+        if len(alone) == len(paths) > 1 and all(isinstance(answer, Fingerprint) for answer in alone):
             self.hears_several = False
-        return alone
 
-    async def _together(self, paths: Sequence[str]) -> list[Fingerprint | None] | None:
-        """None if there is anything wrong with one of them: which one it is shows when each is heard alone."""
+    async def _together(self, paths: Sequence[str], deliver: Callable[[int, Heard], Awaitable[None]]) -> int:
+        """Hear several with one process; how many had an answer before the first that has to be heard alone."""
         if self.fpcalc is None:
-            return [None for _ in paths]
-        try:
-            answer = await run_tool(
-                fpcalc_command_for_several(self.fpcalc, paths),
-                timeout_seconds=self.timeout_seconds,
-                max_output_bytes=_OUTPUT_BYTES,
-            )
-        except (ToolError, OSError):
-            return None
-        return parse_fpcalc_of_several(len(paths), answer.returncode, answer.stdout)
+            return 0
+        # What waits in it is no more than a tool may write.
+        answers, heard = anyio.create_memory_object_stream[Fingerprint | None](math.inf)
+        async with anyio.create_task_group() as tasks, heard:
+            tasks.start_soon(self._hear, fpcalc_command_for_several(self.fpcalc, paths), answers)
+            for place in range(len(paths)):
+                try:
+                    answer = await heard.receive()
+                except anyio.EndOfStream:
+                    return place
+                await deliver(place, answer)
+        return len(paths)
 
-    async def _alone(self, path: str) -> Fingerprint | UndecodableAudio | None:
+    async def _hear(self, command: Sequence[str], answers: MemoryObjectSendStream[Fingerprint | None]) -> None:
+        """Send one answer for each file, in their order, up to the first that fpcalc is not content with."""
+
+        def send(line: bytes) -> None:
+            # Nobody listens to more answers than files, nor to one behind an answer that makes no sense.
+            with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+                try:
+                    answers.send_nowait(parse_fpcalc(0, line, b""))
+                except UnreadableAudio:
+                    answers.close()
+
+        with answers, suppress(ToolError, OSError):
+            await run_tool(command, timeout_seconds=self.timeout_seconds, max_output_bytes=_OUTPUT_BYTES, on_line=send)
+
+    async def _alone(self, path: str) -> Heard:
         try:
             return await self.fingerprint(path)
         except UndecodableAudio as problem:

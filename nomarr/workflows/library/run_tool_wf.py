@@ -33,8 +33,14 @@ class ToolResult:
     """The last 16 KiB of it."""
 
 
-async def run_tool(command: Sequence[str | bytes], *, timeout_seconds: float, max_output_bytes: int) -> ToolResult:
-    """Run `command` to its end and return what it wrote.
+async def run_tool(
+    command: Sequence[str | bytes],
+    *,
+    timeout_seconds: float,
+    max_output_bytes: int,
+    on_line: Callable[[bytes], None] = lambda _: None,
+) -> ToolResult:
+    """Run `command` to its end and return what it wrote; `on_line` gets each line of it as soon as it is complete.
 
     It reads nothing, gets no Ctrl-C, and is killed with its children when it takes too long, writes more than
     `max_output_bytes` to stdout, or when the caller is cancelled. File names in `command` are absolute paths. Raises
@@ -43,7 +49,7 @@ async def run_tool(command: Sequence[str | bytes], *, timeout_seconds: float, ma
     name = os.path.basename(os.fsdecode(command[0]))
     with _Pipe() as output, _Pipe() as errors:
         process = await _start(command, name, output, errors)
-        run = _Run(process, output, errors, max_output_bytes)
+        run = _Run(process, output, errors, max_output_bytes, on_line)
         try:
             with anyio.fail_after(timeout_seconds):
                 await run.follow()
@@ -93,11 +99,20 @@ class _Pipe:
 class _Run:
     """One process and what it writes."""
 
-    def __init__(self, process: Process, output: _Pipe, errors: _Pipe, max_output_bytes: int) -> None:
+    def __init__(
+        self,
+        process: Process,
+        output: _Pipe,
+        errors: _Pipe,
+        max_output_bytes: int,
+        on_line: Callable[[bytes], None],
+    ) -> None:
         self._process = process
         self._output = output
         self._errors = errors
         self._max_output_bytes = max_output_bytes
+        self._on_line = on_line
+        self._told_bytes = 0
         self._readers = anyio.CancelScope()
         self.stdout = bytearray()
         self.stderr = bytearray()
@@ -128,6 +143,12 @@ class _Run:
             self._readers.cancel()
         else:
             self.stdout += block
+            self._tell_lines()
+
+    def _tell_lines(self) -> None:
+        while (end := self.stdout.find(b"\n", self._told_bytes)) >= 0:
+            self._on_line(bytes(self.stdout[self._told_bytes : end]))
+            self._told_bytes = end + 1
 
     def _take_errors(self, block: bytes) -> None:
         self.stderr += block
