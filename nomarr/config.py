@@ -36,6 +36,7 @@ class Config(BaseSettings):
 
     database_url: str = Field(default_factory=default_database_url)
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
+    log_format: Literal["text", "json"] = "text"
     scan_batch_size: int = Field(default=200, ge=50, le=1000)
     tag_workers: int = Field(default=0, ge=0, le=64)
     file_timeout_seconds: float = Field(default=30.0, gt=0)

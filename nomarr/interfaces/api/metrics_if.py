@@ -17,6 +17,7 @@ from nomarr.helpers.dto.library import Library
 from nomarr.helpers.dto.scan import ScanReport
 from nomarr.helpers.dto.watching import WatchStatus
 from nomarr.interfaces.api.event_hub_if import EventHub
+from nomarr.interfaces.api.streams_if import Streams
 
 __all__ = ["Metrics"]
 
@@ -45,7 +46,7 @@ _WATCH_GAUGES: Final[dict[str, tuple[str, Callable[[WatchStatus], float]]]] = {
 class Metrics:
     """Everything that `/metrics` tells."""
 
-    def __init__(self, nomarr: Nomarr, hub: EventHub) -> None:
+    def __init__(self, nomarr: Nomarr, hub: EventHub, streams: Streams) -> None:
         self._nomarr = nomarr
         self._registry = CollectorRegistry()
         self._changes = Counter("nomarr_events", "Changes of files", ("library", "type"), registry=self._registry)
@@ -60,9 +61,9 @@ class Metrics:
             "nomarr_scanned_files", "Files by what scans found", ("library", "result"), registry=self._registry
         )
         self._streams = Gauge("nomarr_streams", "Clients that listen to events", registry=self._registry)
-        self._streams.set_function(lambda: hub.streams)
+        self._streams.set_function(lambda: len(streams))
         self._dropped = Gauge("nomarr_streams_dropped", "Clients that were let go as too slow", registry=self._registry)
-        self._dropped.set_function(lambda: hub.dropped)
+        self._dropped.set_function(lambda: streams.dropped)
         self._looked_up = _LookedUp()
         self._registry.register(self._looked_up)
         nomarr.libraries.subscribe(self._scanned)
