@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         EnrichmentStep,
     )
     from nomarr.helpers.dto.events import ChangeEvent, EventType
+    from nomarr.helpers.dto.file_pages import FilePage, FileQuery, FileSort
     from nomarr.helpers.dto.files import FileRecord, Playlist, PlaylistEntry
     from nomarr.helpers.dto.library import Library, LibraryState, ScanTarget, TranscodePolicy, WatchMode
     from nomarr.helpers.dto.scan import ScanProgress, ScanReport, ScanRun, ScanRunState
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         DatabaseNotReachable,
         DatabaseSchemaTooNew,
         EnrichmentBusy,
+        FileNotKnown,
         FingerprintLibraryMissing,
         InvalidPath,
         LeaseLost,
@@ -69,7 +71,11 @@ __all__ = [
     "EnrichmentStep",
     "EventType",
     "Explanation",
+    "FileNotKnown",
+    "FilePage",
+    "FileQuery",
     "FileRecord",
+    "FileSort",
     "FingerprintLibraryMissing",
     "InvalidPath",
     "LeaseLost",
@@ -126,7 +132,11 @@ _HOMES = {
     "EnrichmentStep": "nomarr.helpers.dto.enrichment",
     "EventType": "nomarr.helpers.dto.events",
     "Explanation": "nomarr.helpers.dto.answers",
+    "FileNotKnown": "nomarr.helpers.exceptions",
+    "FilePage": "nomarr.helpers.dto.file_pages",
+    "FileQuery": "nomarr.helpers.dto.file_pages",
     "FileRecord": "nomarr.helpers.dto.files",
+    "FileSort": "nomarr.helpers.dto.file_pages",
     "FingerprintLibraryMissing": "nomarr.helpers.exceptions",
     "InvalidPath": "nomarr.helpers.exceptions",
     "LeaseLost": "nomarr.helpers.exceptions",

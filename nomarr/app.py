@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import anyio
 import anyio.to_thread
 
-from nomarr.config import Config, load_config
+from nomarr.config import Config, changed_config, load_config
 from nomarr.helpers.dto.enrichment import EnrichmentOptions
 from nomarr.helpers.dto.scan import ScanOptions
 from nomarr.helpers.dto.watching import WatchSettings
@@ -23,8 +23,30 @@ from nomarr.services.infrastructure.doctor_svc import DoctorService
 from nomarr.services.infrastructure.enrichment_svc import EnrichmentService
 from nomarr.services.infrastructure.event_feed_svc import EventFeed, EventFeedService
 from nomarr.services.infrastructure.file_watcher_svc import FileWatcherService
+from nomarr.services.infrastructure.setting_svc import SettingService
 
-__all__ = ["Nomarr"]
+__all__ = ["CHANGEABLE_SETTINGS", "Nomarr"]
+
+CHANGEABLE_SETTINGS: Final = frozenset(
+    {
+        "content_hashes",
+        "enrichment_timeout_seconds",
+        "enrichment_workers",
+        "file_timeout_seconds",
+        "lease_seconds",
+        "parallel_libraries",
+        "purge_missing_after_days",
+        "resume_policy",
+        "scan_batch_size",
+        "settle_seconds",
+        "tag_workers",
+        "watcher_debounce_seconds",
+        "watcher_max_wait_seconds",
+        "watcher_poll_seconds",
+        "watcher_reconcile_seconds",
+    }
+)
+"""What `Nomarr.change_settings` takes."""
 
 
 class Nomarr:
@@ -39,6 +61,7 @@ class Nomarr:
         self.libraries.subscribe(lambda _: self.enrichment.wake())
         self.watcher = FileWatcherService(self.libraries, tasks, _watch_settings(config))
         self.event_feed = EventFeedService(db)
+        self.settings = SettingService(db)
         self.doctor = DoctorService(db, self.enrichment.covers, root_marker=config.root_marker)
 
     @classmethod
@@ -64,6 +87,26 @@ class Nomarr:
         finally:
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(db.close)
+
+    def change_settings(self, changes: Mapping[str, Any]) -> None:
+        """Take over other settings while everything goes on: `{"watcher_debounce_seconds": 5}`.
+
+        What runs already ends as it began. Nothing is stored; the next `open` has the configuration's settings again.
+
+        Raises:
+            ConfigurationError: if a setting is unknown, out of range or can't be changed any more.
+        """
+        fixed = sorted(changes.keys() - CHANGEABLE_SETTINGS)
+        if fixed:
+            raise ConfigurationError(
+                f"{', '.join(fixed)} can't be changed now, only {', '.join(sorted(CHANGEABLE_SETTINGS))}",
+                source="the change of settings",
+            )
+        config = changed_config(self.config, changes)
+        self.config = config
+        self.libraries.use(_library_settings(config))
+        self.enrichment.use(_enrichment_options(config, self.database))
+        self.watcher.use(_watch_settings(config))
 
     async def watch_all(self) -> None:
         """Keep every enabled library whose watch mode is not off true to the disk, from now until the end.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -13,7 +14,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 from nomarr.helpers.exceptions import ConfigurationError
 
-__all__ = ["Config", "default_config_file", "default_database_url", "load_config"]
+__all__ = ["Config", "changed_config", "default_config_file", "default_database_url", "load_config"]
 
 _ENVIRONMENT_PREFIX: Final = "NOMARR_"
 
@@ -31,10 +32,11 @@ def default_config_file() -> Path:
 class Config(BaseSettings):
     """Every setting with its default. `config/config.yaml` says the same in words."""
 
-    model_config = SettingsConfigDict(env_prefix=_ENVIRONMENT_PREFIX, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=_ENVIRONMENT_PREFIX, extra="forbid", frozen=True, allow_inf_nan=False)
 
     database_url: str = Field(default_factory=default_database_url)
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
+    log_format: Literal["text", "json"] = "text"
     scan_batch_size: int = Field(default=200, ge=50, le=1000)
     tag_workers: int = Field(default=0, ge=0, le=64)
     file_timeout_seconds: float = Field(default=30.0, gt=0)
@@ -54,6 +56,7 @@ class Config(BaseSettings):
     watcher_max_wait_seconds: float | None = Field(default=None, gt=0, le=3600)
     watcher_poll_seconds: float = Field(default=300.0, ge=1)
     watcher_reconcile_seconds: float = Field(default=3600.0, ge=60)
+    browse_roots: list[str] = Field(default=[])
 
     @classmethod
     def settings_customise_sources(
@@ -84,6 +87,18 @@ def load_config(file: str | os.PathLike[str] | None = None, **arguments: Any) ->
         return Config(**stored | EnvSettingsSource(Config)() | given)
     except ValidationError as error:
         raise ConfigurationError(_problem(error), source=_source(error, path, given)) from None
+
+
+def changed_config(config: Config, changes: Mapping[str, Any]) -> Config:
+    """`config` with these settings instead of its own.
+
+    Raises:
+        ConfigurationError: if a setting is unknown or out of range.
+    """
+    try:
+        return Config(**config.model_dump() | dict(changes))
+    except ValidationError as error:
+        raise ConfigurationError(_problem(error), source="the change of settings") from None
 
 
 def _stored_settings(file: str | os.PathLike[str] | None) -> tuple[str, dict[str, Any]]:

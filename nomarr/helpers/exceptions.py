@@ -13,6 +13,7 @@ __all__ = [
     "DatabaseNotReachable",
     "DatabaseSchemaTooNew",
     "EnrichmentBusy",
+    "FileNotKnown",
     "FingerprintLibraryMissing",
     "InvalidPath",
     "LeaseLost",
@@ -63,6 +64,14 @@ class EnrichmentBusy(NomarrError):
     def __init__(self, owner: str) -> None:
         super().__init__("another process enriches this database now; let it, or end it first")
         self.owner = owner
+
+
+class FileNotKnown(NomarrError, LookupError):
+    """No library has a file with this id."""
+
+    def __init__(self, file_id: str) -> None:
+        super().__init__(f"no file has the id '{strip_control(file_id)}'; 'nomarr files LIBRARY --json' tells ids")
+        self.file_id = file_id
 
 
 class InvalidPath(NomarrError, ValueError):

@@ -14,6 +14,7 @@ from typing import Protocol
 from nomarr.helpers.dto.batches import BatchResult, ScanBatch
 from nomarr.helpers.dto.enrichment import DueWork, EnrichmentJob, EnrichmentUpdate, KnownSound
 from nomarr.helpers.dto.events import ChangeEvent
+from nomarr.helpers.dto.file_pages import FilePage, FilePlace, FileQuery
 from nomarr.helpers.dto.files import FileRecord, KnownFile, KnownFolder, KnownSidecar, Playlist
 from nomarr.helpers.dto.library import Library, RootIdentity, ScanTarget, TranscodePolicy, WatchMode
 from nomarr.helpers.dto.scan import (
@@ -118,6 +119,9 @@ class LibraryStore(Protocol):
 
     def set_held_back(self, lease: Lease, losses: HeldBackLosses | None, *, now: float | Clock) -> None: ...
 
+    def forget_held_back(self, library_id: str, *, now: float | Clock, dead_owners: Collection[str] = ()) -> None:
+        """As if nobody had seen these losses yet. Raises `LibraryAlreadyScanning` if a scan of the library runs."""
+
 
 class FileStore(Protocol):
     """The files of all libraries."""
@@ -168,6 +172,15 @@ class FileStore(Protocol):
 
         `query` is looked for in path, title, artist, album and album artist, in any case. Fingerprints, several KB
         each, are left out unless asked for.
+        """
+
+    def get(self, file_id: str) -> FileRecord | None:
+        """The file with this id, missing and hidden ones too."""
+
+    def page(self, query: FileQuery, *, after: FilePlace | None, limit: int) -> FilePage:
+        """The first `limit` files that the query means, or those that follow the place `after`.
+
+        Files that come, go or change between two pages are in neither or both of them; all others in exactly one.
         """
 
     def count_long_missing(self, library_id: str, *, before: float) -> int:
@@ -259,8 +272,10 @@ class ScanRunStore(Protocol):
 class EventStore(Protocol):
     """The change feed."""
 
-    def after(self, seq: int, *, limit: int = 1000) -> list[ChangeEvent]:
-        """The events that follow `seq`, in order."""
+    def after(
+        self, seq: int, *, limit: int = 1000, library_id: str | None = None, file_id: str | None = None
+    ) -> list[ChangeEvent]:
+        """The events that follow `seq`, in order; only those of a library or a file, if asked."""
 
     def moves(self, library_id: str | None = None, *, limit: int = 100) -> list[ChangeEvent]:
         """Moves and renames, newest first; of a library those into it, out of it and inside of it."""
@@ -360,6 +375,9 @@ class SettingStore(Protocol):
     def get(self, key: str) -> str | None: ...
 
     def set(self, key: str, value: str) -> None: ...
+
+    def get_or_set(self, key: str, value: str) -> str:
+        """What is stored; `value`, and it is stored, if nothing was."""
 
 
 class Backend(Protocol):

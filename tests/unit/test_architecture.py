@@ -16,6 +16,7 @@ PACKAGE = REPOSITORY / "nomarr"
 
 # A layer's files end with its suffix. Where several fit, each names a kind of part that the layer has.
 SUFFIXES = {
+    "interfaces/api": ("_if",),
     "interfaces/cli": ("_cli",),
     "services": ("_svc",),
     "workflows": ("_wf",),
@@ -28,6 +29,7 @@ PLAIN = {
     "nomarr/__main__.py",
     "nomarr/app.py",
     "nomarr/config.py",
+    "nomarr/interfaces/contract.py",
     "nomarr/persistence/db.py",
     "nomarr/persistence/ports.py",
     "nomarr/persistence/embedded/connection.py",

@@ -65,6 +65,7 @@ def test_a_variable_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("watcher_debounce_seconds: -1", "'watcher_debounce_seconds'"),
         ("watcher_max_wait_seconds: 0", "'watcher_max_wait_seconds'"),
         ("watcher_poll_seconds: 0.5", "'watcher_poll_seconds'"),
+        ("watcher_poll_seconds: .inf", "'watcher_poll_seconds': input should be a finite number"),
         ("watcher_reconcile_seconds: 59", "'watcher_reconcile_seconds': input should be greater than or equal to 60"),
         ("- a list", "lines of the form"),
         ("scan_batch_size: [", "not valid YAML in line"),

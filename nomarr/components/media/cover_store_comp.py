@@ -23,7 +23,7 @@ import xxhash
 from nomarr.components.media.decode_cover_comp import THUMBNAIL_SIZES, UnreadableCover, read_header, thumbnails
 from nomarr.helpers.exceptions import CoverFolderUnusable, StorageFull
 
-__all__ = ["THUMBNAIL_SIZES", "CoverStore", "CoverUsage", "StoredCover", "UnreadableCover"]
+__all__ = ["THUMBNAIL_SIZES", "CoverImage", "CoverStore", "CoverUsage", "StoredCover", "UnreadableCover"]
 
 _COVER_ID: Final = re.compile(r"[0-9a-f]{32}")
 _FAN_OUT: Final = re.compile(r"[0-9a-f]{2}")
@@ -43,6 +43,14 @@ class StoredCover:
     """Pixels as it is shown: EXIF may turn it."""
     bytes: int
     """How large the original is."""
+
+
+@dataclass(frozen=True, slots=True)
+class CoverImage:
+    """An image of the store as it is shown."""
+
+    content: bytes
+    mime_type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +104,19 @@ class CoverStore:
         if size not in THUMBNAIL_SIZES:
             raise ValueError(f"there are no thumbnails of {size} pixels, only of {THUMBNAIL_SIZES}")
         return self._existing(self._thumbnail_path(cover_id, size))
+
+    def read(self, cover_id: str, size: int | None = None) -> CoverImage | None:
+        """The original, or its thumbnail of `size`; None if it is not there."""
+        path = self.original(cover_id) if size is None else self.thumbnail(cover_id, size)
+        if path is None:
+            return None
+        with self._errors_in_our_words():
+            try:
+                content = path.read_bytes()
+            except FileNotFoundError:
+                # Removed just now.
+                return None
+        return CoverImage(content, read_header(content).mime_type)
 
     def remove(self, cover_id: str) -> None:
         """Remove the original, then all that belongs to it, also what a killed process left; nothing there is fine.

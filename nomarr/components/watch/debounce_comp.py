@@ -12,10 +12,14 @@ class Debouncer:
     """
 
     def __init__(self, quiet_seconds: float, max_wait_seconds: float) -> None:
-        self._quiet = quiet_seconds
-        self._max_wait = max(quiet_seconds, max_wait_seconds)
+        self.use(quiet_seconds, max_wait_seconds)
         self._first: float | None = None
         self._last = 0.0
+
+    def use(self, quiet_seconds: float, max_wait_seconds: float) -> None:
+        """Wait so long from now on, also for what has happened already."""
+        self._quiet = quiet_seconds
+        self._max_wait = max(quiet_seconds, max_wait_seconds)
 
     def note(self, now: float) -> None:
         """Something happened."""

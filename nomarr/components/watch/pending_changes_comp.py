@@ -39,6 +39,11 @@ class PendingChanges:
         self.events = 0
         self.last_event_at: float | None = None
 
+    def use(self, quiet_seconds: float, max_wait_seconds: float) -> None:
+        """Wait so long from now on."""
+        with self._lock:
+            self._debouncer.use(quiet_seconds, max_wait_seconds)
+
     def __len__(self) -> int:
         return len(self._targets)
 

@@ -72,6 +72,13 @@ class WatchPlan:
         self._fruitless: dict[ScanTarget, _Fruitless] = {}
         self._held: dict[ScanTarget, float] = {}
 
+    def use(self, settings: WatchSettings, now: float) -> None:
+        """Plan with other times from now on."""
+        self._settings = settings
+        self._pending.use(settings.debounce_seconds, settings.longest_wait)
+        if self._reconcile_at is not None:
+            self._reconcile_at = min(self._reconcile_at, now + settings.reconcile_seconds)
+
     def scan_everything(self, now: float) -> None:
         """Ask for a whole scan as soon as possible."""
         self._whole_at = now if self._whole_at is None else min(self._whole_at, now)

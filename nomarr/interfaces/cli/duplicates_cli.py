@@ -10,12 +10,12 @@ import typer
 from nomarr.helpers.dto.answers import ComparisonProgress, DuplicateGroup, DuplicateKind
 from nomarr.helpers.exceptions import FingerprintLibraryMissing
 from nomarr.helpers.paths_helper import readable
-from nomarr.interfaces.cli.contract_cli import duplicate_object
 from nomarr.interfaces.cli.errors_cli import say, warn
 from nomarr.interfaces.cli.options_cli import JsonOption, LibraryArgument
 from nomarr.interfaces.cli.output_cli import console, counted, duration, print_json_line, size, text
 from nomarr.interfaces.cli.progress_cli import progress_display
 from nomarr.interfaces.cli.run_cli import run_command
+from nomarr.interfaces.contract import duplicate_object
 
 if TYPE_CHECKING:
     from rich.console import Console

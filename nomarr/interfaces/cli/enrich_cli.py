@@ -11,13 +11,13 @@ import typer
 from nomarr.helpers.dto.enrichment import DueWork, EnrichmentReport
 from nomarr.helpers.dto.library import Library, LibraryState
 from nomarr.helpers.exceptions import CoverFolderUnusable
-from nomarr.interfaces.cli.contract_cli import enrichment_report_object
 from nomarr.interfaces.cli.errors_cli import WrongUsage, say, warn
 from nomarr.interfaces.cli.options_cli import JsonOption, LibrariesArgument
 from nomarr.interfaces.cli.output_cli import counted, local_time, print_json, print_text
 from nomarr.interfaces.cli.progress_cli import progress_display
 from nomarr.interfaces.cli.report_cli import seconds_words
 from nomarr.interfaces.cli.run_cli import run_command
+from nomarr.interfaces.contract import enrichment_report_object
 
 if TYPE_CHECKING:
     from nomarr.app import Nomarr

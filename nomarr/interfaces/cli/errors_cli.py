@@ -1,4 +1,7 @@
-"""Errors for people: one line on stderr that says what to do, and the exit code that goes with it."""
+"""Errors for people: one line on stderr that says what to do, and the exit code that goes with it.
+
+`problems_if` has the HTTP statuses of the same errors.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from nomarr.helpers.exceptions import (
     CoverFolderUnusable,
     DatabaseError,
     EnrichmentBusy,
+    FileNotKnown,
     FingerprintLibraryMissing,
     InvalidPath,
     LeaseLost,
@@ -44,6 +48,7 @@ _EXIT_CODES: Final[tuple[tuple[type[NomarrError], ExitCode], ...]] = (
     (ConfigurationError, ExitCode.USAGE),
     (InvalidPath, ExitCode.USAGE),
     (LibraryNotFound, ExitCode.USAGE),
+    (FileNotKnown, ExitCode.USAGE),
     (LibraryAlreadyExists, ExitCode.USAGE),
     (MoveNotFound, ExitCode.USAGE),
     (MoveCannotBeUndone, ExitCode.USAGE),
@@ -57,7 +62,7 @@ _EXIT_CODES: Final[tuple[tuple[type[NomarrError], ExitCode], ...]] = (
     (TaskAlreadyRunning, ExitCode.BUSY),
     (ScanCancelled, ExitCode.INTERRUPTED),
 )
-_GLOBAL_OPTIONS: Final = ("--db", "--config", "--log-level", "--version")
+_GLOBAL_OPTIONS: Final = ("--db", "--config", "--log-level", "--log-format", "--version")
 
 
 def exit_code_of(error: BaseException) -> ExitCode:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nomarr.helpers.paths_helper import readable
-from nomarr.interfaces.cli.contract_cli import event_object
 from nomarr.interfaces.cli.options_cli import JsonOption
 from nomarr.interfaces.cli.output_cli import local_time, print_json_line, print_text
 from nomarr.interfaces.cli.run_cli import run_command
+from nomarr.interfaces.contract import event_object
 
 if TYPE_CHECKING:
     from nomarr.app import Nomarr

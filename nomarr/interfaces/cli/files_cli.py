@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nomarr.helpers.paths_helper import readable
-from nomarr.interfaces.cli.contract_cli import file_object
 from nomarr.interfaces.cli.errors_cli import say
 from nomarr.interfaces.cli.options_cli import JsonOption, LibraryArgument
 from nomarr.interfaces.cli.output_cli import console, counted, duration, print_json_line, size, table, tag_text, text
 from nomarr.interfaces.cli.run_cli import run_command
+from nomarr.interfaces.contract import file_object
 
 if TYPE_CHECKING:
     from rich.console import Console

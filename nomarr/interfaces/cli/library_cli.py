@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nomarr.helpers.dto.library import Library, LibraryState, TranscodePolicy, WatchMode
-from nomarr.interfaces.cli.contract_cli import library_object
 from nomarr.interfaces.cli.errors_cli import WrongUsage, say
 from nomarr.interfaces.cli.help_cli import HelpfulCommand, show_help_without_command
 from nomarr.interfaces.cli.options_cli import JsonOption, LibraryArgument
@@ -25,6 +24,7 @@ from nomarr.interfaces.cli.output_cli import (
     text,
 )
 from nomarr.interfaces.cli.run_cli import run_command
+from nomarr.interfaces.contract import library_object
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -8,12 +8,12 @@ import typer
 from typer.core import TyperGroup
 
 from nomarr.helpers.paths_helper import readable
-from nomarr.interfaces.cli.contract_cli import event_object, undone_move_object
 from nomarr.interfaces.cli.errors_cli import say
 from nomarr.interfaces.cli.help_cli import HelpfulCommand
 from nomarr.interfaces.cli.options_cli import JsonOption, LimitOption, complete_library
 from nomarr.interfaces.cli.output_cli import console, local_time, print_json, print_text, table, text
 from nomarr.interfaces.cli.run_cli import run_command
+from nomarr.interfaces.contract import event_object, undone_move_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

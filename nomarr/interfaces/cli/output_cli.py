@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Column, Table
     from rich.text import Text
 
-    from nomarr.interfaces.cli.contract_cli import JsonObject
+    from nomarr.interfaces.contract import JsonObject
 
 __all__ = [
     "ago",

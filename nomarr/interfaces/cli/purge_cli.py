@@ -9,11 +9,11 @@ import typer
 from nomarr.helpers.dto.upkeep import PurgeReport
 from nomarr.helpers.exceptions import CoverFolderUnusable
 from nomarr.helpers.paths_helper import readable
-from nomarr.interfaces.cli.contract_cli import purge_object
 from nomarr.interfaces.cli.errors_cli import warn
 from nomarr.interfaces.cli.options_cli import JsonOption, LibrariesArgument
 from nomarr.interfaces.cli.output_cli import counted, print_json, print_text
 from nomarr.interfaces.cli.run_cli import run_command
+from nomarr.interfaces.contract import purge_object
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

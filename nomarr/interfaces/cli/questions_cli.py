@@ -8,12 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from nomarr.helpers.paths_helper import readable
-from nomarr.interfaces.cli.contract_cli import (
-    explanation_object,
-    playlist_object,
-    run_object,
-    verification_object,
-)
 from nomarr.interfaces.cli.errors_cli import say, warn
 from nomarr.interfaces.cli.exit_codes_cli import ExitCode
 from nomarr.interfaces.cli.options_cli import JsonOption, LibraryArgument, LimitOption, complete_library
@@ -28,6 +22,12 @@ from nomarr.interfaces.cli.output_cli import (
     text,
 )
 from nomarr.interfaces.cli.run_cli import run_command
+from nomarr.interfaces.contract import (
+    explanation_object,
+    playlist_object,
+    run_object,
+    verification_object,
+)
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -10,7 +10,6 @@ import typer
 
 from nomarr.helpers.dto.library import Library, LibraryState, ScanTarget
 from nomarr.helpers.dto.scan import ScanProgress, ScanReport
-from nomarr.interfaces.cli.contract_cli import report_object
 from nomarr.interfaces.cli.errors_cli import WrongUsage, exit_code_of, say, tell_error
 from nomarr.interfaces.cli.exit_codes_cli import ExitCode
 from nomarr.interfaces.cli.libraries_cli import found_or_added
@@ -19,6 +18,7 @@ from nomarr.interfaces.cli.output_cli import print_json
 from nomarr.interfaces.cli.progress_cli import progress_display
 from nomarr.interfaces.cli.report_cli import print_report
 from nomarr.interfaces.cli.run_cli import run_command
+from nomarr.interfaces.contract import report_object
 
 if TYPE_CHECKING:
     from nomarr.app import Nomarr

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 from nomarr.helpers.dto.enrichment import EnrichmentState
 from nomarr.helpers.dto.watching import WatcherState, WatchMessageType
 from nomarr.helpers.paths_helper import readable, strip_control
-from nomarr.interfaces.cli.contract_cli import enrichment_object, event_object, watch_object
 from nomarr.interfaces.cli.output_cli import counted, json_line, local_time, reader_has_gone, write_at_once
 from nomarr.interfaces.cli.report_cli import changes, how_to_accept, looked_at
+from nomarr.interfaces.contract import enrichment_object, event_object, watch_object
 
 if TYPE_CHECKING:
     from nomarr.helpers.dto.enrichment import EnrichmentProgress

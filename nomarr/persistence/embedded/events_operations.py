@@ -44,8 +44,14 @@ class SqliteEvents:
     def __init__(self, connections: SqliteConnections) -> None:
         self._connections = connections
 
-    def after(self, seq: int, *, limit: int = 1000) -> list[ChangeEvent]:
-        rows = self._connections.read("SELECT * FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit))
+    def after(
+        self, seq: int, *, limit: int = 1000, library_id: str | None = None, file_id: str | None = None
+    ) -> list[ChangeEvent]:
+        rows = self._connections.read(
+            "SELECT * FROM events WHERE seq > ? AND (? IS NULL OR ? IN (library_id, old_library_id))"
+            " AND (? IS NULL OR file_id = ?) ORDER BY seq LIMIT ?",
+            (seq, library_id, library_id, file_id, file_id, limit),
+        )
         return [event_of(row) for row in rows]
 
     def moves(self, library_id: str | None = None, *, limit: int = 100) -> list[ChangeEvent]:

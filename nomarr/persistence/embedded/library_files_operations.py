@@ -9,6 +9,7 @@ from typing import Final
 
 from nomarr.helpers.dto.batches import BatchResult, FileMove, FileSeen, FileUpsert, RowOutcome, ScanBatch
 from nomarr.helpers.dto.events import EventType
+from nomarr.helpers.dto.file_pages import FilePage, FilePlace, FileQuery
 from nomarr.helpers.dto.files import FileRecord, FolderRecord, KnownFile
 from nomarr.helpers.dto.scan import Lease
 from nomarr.helpers.dto.upkeep import UndoneMove
@@ -16,6 +17,7 @@ from nomarr.helpers.paths_helper import escaped, folder_of, folders_above, unesc
 from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.embedded.connection import SqliteConnections
 from nomarr.persistence.embedded.events_operations import NewEvent, insert_events
+from nomarr.persistence.embedded.file_pages_operations import page_of_files
 from nomarr.persistence.embedded.library_operations import require_lease, require_no_scan
 from nomarr.persistence.embedded.library_sidecars_operations import look_for_covers_again, write_sidecars
 from nomarr.persistence.embedded.rows_operations import (
@@ -157,6 +159,15 @@ class SqliteFiles:
             )
             found = (file_record(row) for row in rows)
             yield from found if query is None else (record for record in found if matches(record, query))
+
+    def get(self, file_id: str) -> FileRecord | None:
+        rows = self._connections.read(
+            f"SELECT {FILE_RECORD_COLUMNS} FROM {FILE_RECORDS} WHERE f.file_id = ?", (file_id,)
+        )
+        return file_record(rows[0]) if rows else None
+
+    def page(self, query: FileQuery, *, after: FilePlace | None, limit: int) -> FilePage:
+        return page_of_files(self._connections, query, after, limit)
 
     def count_long_missing(self, library_id: str, *, before: float) -> int:
         return int(self._connections.read(f"SELECT COUNT(*) {LONG_MISSING}", (library_id, before))[0][0])

@@ -267,6 +267,13 @@ class SqliteLibraries:
 
         self._connections.write_by(now, work)
 
+    def forget_held_back(self, library_id: str, *, now: float | Clock, dead_owners: Collection[str] = ()) -> None:
+        def work(db: sqlite3.Connection, begun_at: float) -> None:
+            require_no_scan(db, library_id, begun_at, dead_owners)
+            db.execute("UPDATE libraries SET held_back = NULL WHERE library_id = ?", (library_id,))
+
+        self._connections.write_by(now, work)
+
 
 def require_lease(db: sqlite3.Connection, lease: Lease, now: float) -> None:
     """Raises `LeaseLost` unless the lease is still ours and has not run out; call it inside the transaction."""

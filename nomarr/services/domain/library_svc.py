@@ -20,13 +20,15 @@ import anyio.to_thread
 from nomarr.components.library.lease_owner_comp import is_certainly_dead
 from nomarr.helpers.dto.answers import ComparisonProgress, DuplicateGroup, Explanation, Verification
 from nomarr.helpers.dto.events import ChangeEvent
+from nomarr.helpers.dto.file_pages import FilePage, FilePlace, FileQuery
 from nomarr.helpers.dto.files import FileRecord, Playlist
 from nomarr.helpers.dto.library import Library, LibraryState, ScanTarget, TranscodePolicy, WatchMode
-from nomarr.helpers.dto.scan import ScanHooks, ScanOptions, ScanProgress, ScanReport, ScanRun
+from nomarr.helpers.dto.scan import HeldBackLosses, ScanHooks, ScanOptions, ScanProgress, ScanReport, ScanRun
 from nomarr.helpers.dto.upkeep import PurgedLibrary, PurgeReport, UndoneMove
 from nomarr.helpers.dto.watching import PathChange
 from nomarr.helpers.exceptions import (
     ConfigurationError,
+    FileNotKnown,
     InvalidPath,
     LibraryAlreadyScanning,
     LibraryNotFound,
@@ -40,7 +42,11 @@ from nomarr.services.domain.scan_queue_svc import ScanHandle, ScanQueue
 from nomarr.workflows.library.explain_path_wf import explain_path_workflow
 from nomarr.workflows.library.find_duplicates_wf import find_duplicates_workflow
 from nomarr.workflows.library.start_scan_wf import start_scan_workflow
-from nomarr.workflows.library.upkeep_wf import purge_missing_workflow, undo_move_workflow
+from nomarr.workflows.library.upkeep_wf import (
+    forget_held_back_workflow,
+    purge_missing_workflow,
+    undo_move_workflow,
+)
 from nomarr.workflows.library.verify_library_wf import verify_library_workflow
 
 __all__ = ["LibraryService", "LibrarySettings"]
@@ -89,6 +95,11 @@ class LibraryService:
             self._keep_queued,
             parallel_libraries=self._settings.parallel_libraries,
         )
+
+    def use(self, settings: LibrarySettings) -> None:
+        """Scan with other settings from now on; scans that run or wait keep theirs."""
+        self._settings = settings
+        self._queue.use(parallel_libraries=settings.parallel_libraries)
 
     # -- libraries --------------------------------------------------------------------------------------------
 
@@ -292,20 +303,24 @@ class LibraryService:
     async def start_scan_for_library(
         self,
         library_id: str,
+        targets: Sequence[ScanTarget] = (),
         *,
         full: bool = False,
         wait: bool = True,
         dry_run: bool = False,
         accept_losses: bool = False,
     ) -> ScanHandle:
-        """Start a scan of the whole library in the background.
+        """Start a scan of the whole library, or of these targets in it, in the background.
 
         Raises:
+            ValueError: for a target in another library.
             LibraryNotFound: if there is no such library; everything else comes from the handle's `result`.
         """
         await self._require_library(library_id)
         options = replace(self._settings.scan, full=full, dry_run=dry_run, accept_losses=accept_losses)
-        return await self._queue.ask(library_id, [ScanTarget(library_id)], options, wait=wait)
+        if any(target.library_id != library_id for target in targets):
+            raise ValueError("a scan of one library has its targets in that library")
+        return await self._queue.ask(library_id, targets or [ScanTarget(library_id)], options, wait=wait)
 
     def subscribe(self, on_scanned: Callable[[ScanReport], None]) -> None:
         """Call `on_scanned` in the event loop after each scan that was completed in this process."""
@@ -318,6 +333,26 @@ class LibraryService:
     async def list_scans(self, library_id: str | None = None, *, limit: int = 100) -> list[ScanRun]:
         """Scan runs, newest first."""
         return await self._in_thread(partial(self._db.scan_runs.list_runs, library_id, limit=limit))
+
+    async def held_back_losses(self, library_id: str) -> HeldBackLosses | None:
+        """Files that can't be found, of which nobody has said yet that they are really gone.
+
+        A scan with `accept_losses` believes it. Raises `LibraryNotFound`.
+        """
+        state = await self._in_thread(partial(self._db.library.get_scan_state, library_id))
+        if state is None:
+            raise LibraryNotFound(library_id)
+        return state.held_back
+
+    async def discard_held_back_losses(self, library_id: str) -> None:
+        """Do not let time confirm these losses: they count as seen for the first time when the next scan finds them.
+
+        Raises:
+            LibraryNotFound: if there is no such library.
+            LibraryAlreadyScanning: while a scan of it runs.
+        """
+        await self._require_library(library_id)
+        await self._in_thread(partial(forget_held_back_workflow, self._db, library_id, self._clock))
 
     # -- upkeep -----------------------------------------------------------------------------------------------
 
@@ -404,6 +439,23 @@ class LibraryService:
         )
         while page := await self._in_thread(partial(_next_page, records)):
             yield page
+
+    async def page_of_files(self, query: FileQuery, *, after: FilePlace | None = None, limit: int = 100) -> FilePage:
+        """Some of the files that the query means: the first ones, or those that follow `after`.
+
+        Raises `LibraryNotFound`, `InvalidPath`.
+        """
+        if query.library_id is not None:
+            await self._require_library(query.library_id)
+        wanted = replace(query, folder=ScanTarget("", query.folder).folder_path)
+        return await self._in_thread(partial(self._db.library_files.page, wanted, after=after, limit=limit))
+
+    async def get_file(self, file_id: str) -> FileRecord:
+        """The file with this id, missing and hidden ones too. Raises `FileNotKnown`."""
+        record = await self._in_thread(partial(self._db.library_files.get, file_id))
+        if record is None:
+            raise FileNotKnown(file_id)
+        return record
 
     async def list_playlists(self, library_id: str) -> list[Playlist]:
         """The library's playlists with their entries. Raises `LibraryNotFound`."""

@@ -168,6 +168,10 @@ class ScanQueue:
             self._tasks.start(f"scan {library_id}", lambda: self._work_off(library_id))
         return handle
 
+    def use(self, *, parallel_libraries: int) -> None:
+        """Scan so many libraries at the same time from now on; what runs is not ended."""
+        self._limiter.total_tokens = max(1, parallel_libraries)
+
     def running(self, library_id: str) -> ScanHandle | None:
         """The scan of this library that runs now."""
         return self._running.get(library_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -11,7 +12,7 @@ from typing import Final
 import anyio
 import anyio.to_thread
 
-from nomarr.components.media.cover_store_comp import CoverStore
+from nomarr.components.media.cover_store_comp import CoverImage, CoverStore
 from nomarr.helpers.dto.enrichment import (
     DueWork,
     EnrichmentHooks,
@@ -60,6 +61,10 @@ class EnrichmentService:
         """Call `on_progress` in the event loop whenever enrichment got on."""
         self._subscribers.append(on_progress)
 
+    def use(self, options: EnrichmentOptions) -> None:
+        """Enrich with other options from the next run on; covers stay in their folder."""
+        self._options = replace(options, cover_folder=self._options.cover_folder)
+
     def start(self) -> None:
         """Work off what scans leave from now on, until the end; does nothing if it does so already."""
         if not self._is_started:
@@ -103,6 +108,15 @@ class EnrichmentService:
         """How much waits."""
         ask = partial(self._db.enrichment.due_work, now=self._clock(), library_id=library_id)
         return await anyio.to_thread.run_sync(ask)
+
+    async def read_cover(self, cover_id: str, *, size: int | None = None) -> CoverImage | None:
+        """A cover as it was found, or its thumbnail of `size` (one of `THUMBNAIL_SIZES`); None if it is not there.
+
+        Raises:
+            ValueError: if that is not the id of a cover, or there are no thumbnails of this size.
+            CoverFolderUnusable: if the folder of covers can't be read.
+        """
+        return await anyio.to_thread.run_sync(self.covers.read, cover_id, size)
 
     async def remove_unused_covers(self) -> int:
         """Delete the covers whose last file was purged; how many. What another process enriches, it also cleans up."""

@@ -55,9 +55,12 @@ class EventFeedService:
         """Every event after `after`, old and future."""
         return EventFeed(self._db, after, self._poll_seconds)
 
-    async def list_events(self, after: int = 0, *, limit: int = _PAGE) -> list[ChangeEvent]:
-        """The events that follow `after` and are there already, at most `limit`."""
-        return await anyio.to_thread.run_sync(partial(self._db.events.after, after, limit=limit))
+    async def list_events(
+        self, after: int = 0, *, limit: int = _PAGE, library_id: str | None = None, file_id: str | None = None
+    ) -> list[ChangeEvent]:
+        """The events that follow `after` and are there already, at most `limit`; of a library or a file, if asked."""
+        ask = partial(self._db.events.after, after, limit=limit, library_id=library_id, file_id=file_id)
+        return await anyio.to_thread.run_sync(ask)
 
     async def last_seq(self) -> int:
         """The number of the newest event; 0 if there was none."""

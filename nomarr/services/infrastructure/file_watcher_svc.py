@@ -65,11 +65,17 @@ class FileWatcherService:
         """Call `on_message` in the event loop for everything that watchers have to tell from now on."""
         self._subscribers.append(on_message)
 
+    def use(self, settings: WatchSettings) -> None:
+        """Watch with other times from now on."""
+        self._settings = settings
+        for watch in self._watches.values():
+            watch.use(settings)
+
     async def watch_all(self) -> None:
         """Watch every enabled library whose mode is not off, also those that are added or switched on later."""
         self._watches_all = True
         self._stopped.clear()
-        await self._follow_libraries()
+        await self.follow_libraries()
         self._start_supervisor()
 
     async def start_watching_library(self, library_id: str) -> None:
@@ -119,6 +125,14 @@ class FileWatcherService:
         if library_id in self._watches or self._watches_all:
             await self._apply(library)
 
+    async def follow_libraries(self) -> None:
+        """Look now which libraries there are and how they are to be watched; it is done every few seconds anyway."""
+        libraries = {library.library_id: library for library in await self._libraries.list_libraries()}
+        for library_id in [library_id for library_id in self._watches if library_id not in libraries]:
+            await self._stop(library_id)
+        for library in libraries.values():
+            await self._apply(library)
+
     def status(self) -> list[WatchStatus]:
         """Every watched library, by name."""
         return sorted((watch.status() for watch in self._watches.values()), key=lambda status: status.name)
@@ -156,16 +170,9 @@ class FileWatcherService:
         while True:
             await anyio.sleep(_REFRESH_SECONDS)
             try:
-                await self._follow_libraries()
+                await self.follow_libraries()
             except NomarrError as error:
                 logger.warning("could not look which libraries there are: %s", error)
-
-    async def _follow_libraries(self) -> None:
-        libraries = {library.library_id: library for library in await self._libraries.list_libraries()}
-        for library_id in [library_id for library_id in self._watches if library_id not in libraries]:
-            await self._stop(library_id)
-        for library in libraries.values():
-            await self._apply(library)
 
     def _tell(self, message: WatchMessage) -> None:
         for on_message in self._subscribers:

@@ -197,6 +197,11 @@ class LibraryWatch:
             self._plan.scan_everything(self._clock())
             self._wake.set()
 
+    def use(self, settings: WatchSettings) -> None:
+        """Watch with other times from now on."""
+        self._plan.use(settings, self._clock())
+        self._wake.set()
+
     async def wait_until_read(self, seconds: float) -> bool:
         """Wait until every event that has happened is noted; False if that can't be told."""
         tree = self._watching.tree

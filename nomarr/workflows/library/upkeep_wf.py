@@ -110,6 +110,15 @@ def undo_move_workflow(db: Database, seq: int, clock: Clock) -> UndoneMove:
     )
 
 
+def forget_held_back_workflow(db: Database, library_id: str, clock: Clock) -> None:
+    """Count losses that are held back from the beginning. Synchronous: run it in a worker thread.
+
+    Raises:
+        LibraryAlreadyScanning: if the library is being scanned.
+    """
+    _despite_the_dead(lambda dead_owners: db.library.forget_held_back(library_id, now=clock, dead_owners=dead_owners))
+
+
 def _despite_the_dead(work: Callable[[Collection[str]], Answer]) -> Answer:
     """Do what no scan may be in the way of; a scan whose process is dead is not."""
     dead: set[str] = set()

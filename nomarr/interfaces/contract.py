@@ -16,23 +16,28 @@ if TYPE_CHECKING:
     from nomarr.helpers.dto.events import ChangeEvent
     from nomarr.helpers.dto.files import FileRecord, Playlist
     from nomarr.helpers.dto.library import Library, ScanTarget
-    from nomarr.helpers.dto.scan import ScanReport, ScanRun
+    from nomarr.helpers.dto.scan import HeldBackLosses, ScanReport, ScanRun
     from nomarr.helpers.dto.upkeep import PurgeReport, UndoneMove
     from nomarr.helpers.dto.watching import WatchMessage, WatchStatus
+    from nomarr.services.infrastructure.doctor_svc import Check
 
 __all__ = [
     "JsonObject",
+    "check_object",
     "duplicate_object",
     "enrichment_object",
     "enrichment_report_object",
     "event_object",
     "explanation_object",
     "file_object",
+    "held_back_object",
     "library_object",
     "playlist_object",
     "purge_object",
     "report_object",
     "run_object",
+    "status_object",
+    "target_object",
     "undone_move_object",
     "verification_object",
     "watch_object",
@@ -82,7 +87,7 @@ def run_object(run: ScanRun) -> JsonObject:
         "state": run.state,
         "started_at": iso8601(run.started_at),
         "ended_at": iso8601(run.ended_at),
-        "targets": [_target_object(target) for target in run.targets],
+        "targets": [target_object(target) for target in run.targets],
         "full": run.full,
         "error": run.error,
         "report": None if run.report is None else report_object(run.report),
@@ -200,10 +205,36 @@ def watch_object(message: WatchMessage) -> JsonObject:
     return said | {"time": iso8601(message.time)} | _watch_part(message)
 
 
+def status_object(status: WatchStatus) -> JsonObject:
+    """A library as its watcher sees it."""
+    return {
+        "library_id": status.library_id,
+        "name": status.name,
+        "root_path": status.root_path,
+        "mode": status.mode,
+        **_status_part(status),
+    }
+
+
+def check_object(check: Check) -> JsonObject:
+    """One thing that `doctor` looked at."""
+    return asdict(check)
+
+
+def held_back_object(library_id: str, losses: HeldBackLosses | None) -> JsonObject:
+    """Files that can't be found, of which nobody has said yet that they are really gone."""
+    return {
+        "library_id": library_id,
+        "files": 0 if losses is None else losses.files,
+        "first_seen_at": None if losses is None else iso8601(losses.first_seen_at),
+        "sightings": 0 if losses is None else losses.sightings,
+    }
+
+
 def _watch_part(message: WatchMessage) -> JsonObject:
     match message.type:
         case WatchMessageType.SCAN_STARTED:
-            return {"targets": [_target_object(target) for target in message.targets]}
+            return {"targets": [target_object(target) for target in message.targets]}
         case WatchMessageType.SCAN_PROGRESS:
             return asdict(message.progress or ScanProgress())
         case WatchMessageType.SCAN_COMPLETED:
@@ -236,7 +267,8 @@ def _status_part(status: WatchStatus) -> JsonObject:
     }
 
 
-def _target_object(target: ScanTarget) -> JsonObject:
+def target_object(target: ScanTarget) -> JsonObject:
+    """A folder to scan."""
     return {"folder_path": target.folder_path, "recursive": target.recursive}
 
 

@@ -1,0 +1,117 @@
+"""The HTTP application: its endpoints, what stands before them, and what lives as long as it does."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from importlib.metadata import version
+from typing import Final
+
+from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
+
+from nomarr.app import Nomarr
+from nomarr.config import Config
+from nomarr.interfaces.api import (
+    docs_if,
+    events_if,
+    files_if,
+    health_if,
+    libraries_if,
+    logs_if,
+    scans_if,
+    settings_if,
+    watcher_if,
+)
+from nomarr.interfaces.api.browse_if import default_roots
+from nomarr.interfaces.api.context_if import Service
+from nomarr.interfaces.api.event_hub_if import EventHub
+from nomarr.interfaces.api.guard_if import Guard
+from nomarr.interfaces.api.log_ring_if import LogRing
+from nomarr.interfaces.api.metrics_if import Metrics
+from nomarr.interfaces.api.options_if import ServiceOptions
+from nomarr.interfaces.api.problems_if import install_problems
+from nomarr.interfaces.api.scan_requests_if import ScanRequests
+from nomarr.interfaces.api.settings_if import restore_settings
+from nomarr.interfaces.api.streams_if import Streams
+from nomarr.interfaces.api.tokens_if import TOKEN_KEY, Tokens, new_key
+
+__all__ = ["create_app"]
+
+_HUB: Final = "pass events on"
+_SMALLEST_TO_ZIP: Final = 1000
+_ROUTERS: Final = (
+    health_if.router,
+    libraries_if.router,
+    scans_if.router,
+    files_if.router,
+    events_if.router,
+    watcher_if.router,
+    settings_if.router,
+    logs_if.router,
+    docs_if.router,
+)
+
+
+def create_app(source: Nomarr | Config | str | None = None, options: ServiceOptions | None = None) -> FastAPI:
+    """The application; its lifespan watches every library.
+
+    Args:
+        source: an open Nomarr, which stays open; or what `Nomarr.open` takes, and it is open while the service runs.
+        options: limits and permissions; by default those for this computer's own addresses.
+    """
+    wanted = options or ServiceOptions()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            nomarr = source if isinstance(source, Nomarr) else await stack.enter_async_context(Nomarr.open(source))
+            app.state.service = await stack.enter_async_context(_running(nomarr, wanted))
+            if wanted.tokens_required:
+                app.state.tokens = Tokens(await nomarr.settings.get_or_put(TOKEN_KEY, new_key()))
+            yield
+
+    app = FastAPI(
+        title="Nomarr",
+        summary="Keeps a music library database true to the disk",
+        version=version("nomarr"),
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    install_problems(app)
+    for router in _ROUTERS:
+        app.include_router(router)
+    app.add_middleware(GZipMiddleware, minimum_size=_SMALLEST_TO_ZIP)
+    app.add_middleware(Guard, options=wanted, tokens=lambda: app.state.tokens)
+    return app
+
+
+@asynccontextmanager
+async def _running(nomarr: Nomarr, options: ServiceOptions) -> AsyncIterator[Service]:
+    """Everything that a running service has around an open Nomarr."""
+    logs = LogRing()
+    streams = Streams(options.max_streams)
+    hub = EventHub(nomarr, backlog=options.stream_backlog)
+    roots = options.browse_roots or tuple(nomarr.config.browse_roots) or default_roots()
+    with logs.installed():
+        await restore_settings(nomarr)
+        await hub.prepare()
+        nomarr.tasks.start(_HUB, hub.run)
+        try:
+            if options.watch:
+                await nomarr.watch_all()
+            yield Service(
+                nomarr,
+                replace(options, browse_roots=roots),
+                streams,
+                hub,
+                ScanRequests(nomarr, hub),
+                logs,
+                Metrics(nomarr, hub, streams),
+            )
+        finally:
+            streams.close()
+            nomarr.tasks.cancel(_HUB)
+            await nomarr.watcher.stop_all()

@@ -1,0 +1,69 @@
+"""Which folders a client may see: those inside the roots that the operator allows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import anyio.to_thread
+
+from nomarr.helpers.paths_helper import is_within
+from nomarr.interfaces.api.problems_if import Refused
+from nomarr.interfaces.contract import JsonObject
+
+__all__ = ["default_roots", "folders_in", "require_inside"]
+
+_USUAL: Final = ("/music", "/srv", "/mnt", "/media")
+_MOST: Final = 5000
+
+
+def default_roots() -> tuple[str, ...]:
+    """The user's own folder, and where disks are usually mounted."""
+    return (str(Path.home()), *(path for path in _USUAL if os.path.isdir(path)))
+
+
+async def require_inside(path: str, roots: Sequence[str]) -> str:
+    """`path` without links. Raises `Refused` unless it is absolute and inside one of the roots."""
+    return await anyio.to_thread.run_sync(_inside, path, roots)
+
+
+async def folders_in(path: str, roots: Sequence[str]) -> JsonObject:
+    """The folders in `path`, by name; the roots for the empty path. Raises `Refused`."""
+    return await anyio.to_thread.run_sync(_folders_in, path, roots)
+
+
+def _inside(path: str, roots: Sequence[str]) -> str:
+    real = os.path.realpath(path) if path.startswith("/") else ""
+    if not any(is_within(real, os.path.realpath(root).removesuffix("/")) for root in roots) or not real:
+        allowed = ", ".join(roots) or "none"
+        raise Refused(
+            403,
+            f"only folders inside the allowed ones can be used here ({allowed}); the setting browse_roots names them",
+            error="PathNotAllowed",
+        )
+    return real
+
+
+def _folders_in(path: str, roots: Sequence[str]) -> JsonObject:
+    if not path:
+        return {"path": "", "parent": None, "folders": [{"name": root, "path": root} for root in roots]}
+    real = _inside(path, roots)
+    try:
+        names = _folder_names(real)
+    except OSError as error:
+        raise Refused(404, f"this folder can't be listed: {error.strerror}", error="FolderUnreadable") from error
+    parent = os.path.dirname(real)
+    return {
+        "path": real,
+        "parent": parent if any(is_within(parent, os.path.realpath(root)) for root in roots) else "",
+        "folders": [{"name": name, "path": os.path.join(real, name)} for name in names],
+    }
+
+
+def _folder_names(folder: str) -> list[str]:
+    """Without hidden ones, and without links: these may lead out."""
+    with os.scandir(folder) as entries:
+        names = [e.name for e in entries if not e.name.startswith(".") and e.is_dir(follow_symlinks=False)]
+    return sorted(names, key=str.casefold)[:_MOST]

@@ -1,0 +1,62 @@
+"""The change feed over HTTP: a page of it, or a stream that goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from nomarr.helpers.dto.events import ChangeEvent
+from nomarr.interfaces.api.answers_if import Answer
+from nomarr.interfaces.api.context_if import OpenNomarr, Running
+from nomarr.interfaces.api.models_if import EventShape, Page
+from nomarr.interfaces.api.problems_if import PROBLEMS
+from nomarr.interfaces.api.streams_if import LAST_EVENT_ID, EventStream, last_event_id
+from nomarr.interfaces.contract import JsonObject, event_object
+
+__all__ = ["event_page", "router"]
+
+router = APIRouter(prefix="/api/v1", tags=["events"], responses=PROBLEMS)
+_LARGEST: Final = (1 << 63) - 1
+
+
+def event_page(events: Sequence[ChangeEvent], limit: int) -> JsonObject:
+    """Events, and the number of the last one if there may be more."""
+    following = str(events[-1].seq) if len(events) == limit else None
+    return {"items": [event_object(event) for event in events], "next_cursor": following}
+
+
+@router.get("/events", response_model=Page[EventShape])
+async def list_events(
+    nomarr: OpenNomarr,
+    after: Annotated[int, Query(ge=0, le=_LARGEST)] = 0,
+    library_id: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Response:
+    """What happened to files after the event with this number, oldest first; `next_cursor` is the next `after`."""
+    events = await nomarr.event_feed.list_events(after, limit=limit, library_id=library_id)
+    return Answer(event_page(events, limit))
+
+
+@router.get(
+    "/events/stream",
+    response_class=Response,
+    responses={200: {"content": {"text/event-stream": {}}}},
+    openapi_extra=LAST_EVENT_ID,
+)
+async def stream_events(
+    request: Request,
+    service: Running,
+    after: Annotated[int | None, Query(ge=0, le=_LARGEST)] = None,
+    library_id: str | None = None,
+) -> Response:
+    """Server-sent events: every `change` once, in order and with its number as id; and, as they come, `watch`,
+    `scan`, `scan_request` and `enrichment`.
+
+    A client that comes back with `Last-Event-ID` misses no change. One that does not keep up is disconnected.
+    """
+    last = last_event_id(request, after)
+    return EventStream(service.streams, partial(service.hub.stream, last, library_id))

@@ -1,0 +1,165 @@
+"""What stands before every endpoint: who may ask, how much, how often, and what a browser may do with the answer."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from nomarr.interfaces.api.options_if import ServiceOptions
+from nomarr.interfaces.api.problems_if import Refused, refusal_answer
+from nomarr.interfaces.api.tokens_if import Tokens, TokenScope
+
+__all__ = ["Guard"]
+
+_HARMLESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_PROTECTED: Final = ("/api/", "/metrics", "/openapi.json", "/docs")
+_SECURITY_HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
+        "frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_CLIENTS: Final = 10_000
+"""Of so many clients it is remembered how often they asked."""
+
+
+class Guard:
+    """ASGI middleware. What it refuses never reaches an endpoint."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        options: ServiceOptions,
+        tokens: Callable[[], Tokens],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._app = app
+        self._options = options
+        self._tokens = tokens
+        self._rates = _Rates(options.requests_per_second, options.burst, clock)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        guarded = _with_headers(send)
+        try:
+            self._check(scope)
+        except Refused as refusal:
+            await refusal_answer(refusal)(scope, receive, guarded)
+            return
+        await self._app(scope, _limited(receive, self._options.max_body_bytes), guarded)
+
+    def _check(self, scope: Scope) -> None:
+        headers = Headers(scope=scope)
+        self._check_rate(scope)
+        self._check_host(headers)
+        if scope["method"] not in _HARMLESS:
+            _check_origin(headers)
+        self._check_size(headers)
+        if self._options.tokens_required and scope["path"].startswith(_PROTECTED):
+            self._check_token(headers, TokenScope.READ if scope["method"] in _HARMLESS else TokenScope.ADMIN)
+
+    def _check_rate(self, scope: Scope) -> None:
+        client = scope["client"][0] if scope.get("client") else ""
+        if not self._rates.allows(client):
+            raise Refused(429, "too many requests; wait a second", error="TooManyRequests", Retry_After="1")
+
+    def _check_host(self, headers: Headers) -> None:
+        allowed = self._options.allowed_hosts
+        if allowed and _host_name(headers.get("host", "")) not in allowed:
+            raise Refused(421, f"this service answers to {', '.join(allowed)} only", error="WrongHost")
+
+    def _check_size(self, headers: Headers) -> None:
+        said = headers.get("content-length", "0")
+        if not said.isascii() or not said.isdigit() or int(said[:20]) > self._options.max_body_bytes:
+            raise _too_large(self._options.max_body_bytes)
+
+    def _check_token(self, headers: Headers, needed: TokenScope) -> None:
+        kind, _, token = headers.get("authorization", "").partition(" ")
+        if kind.lower() != "bearer" or not token:
+            raise Refused(
+                401,
+                "a token is needed: Authorization: Bearer TOKEN; 'nomarr token create' makes one",
+                error="TokenMissing",
+                WWW_Authenticate="Bearer",
+            )
+        self._tokens().check(token.strip(), needed)
+
+
+class _Rates:
+    """A bucket for each client that fills evenly and is emptied by requests."""
+
+    def __init__(self, per_second: float, burst: int, clock: Callable[[], float]) -> None:
+        self._per_second = per_second
+        self._burst = burst
+        self._clock = clock
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def allows(self, client: str) -> bool:
+        """True if the client may ask once more now."""
+        now = self._clock()
+        left, since = self._buckets.pop(client, (float(self._burst), now))
+        left = min(float(self._burst), left + (now - since) * self._per_second)
+        self._buckets[client] = (max(0.0, left - 1), now)
+        if len(self._buckets) > _CLIENTS:
+            self._buckets.popitem(last=False)
+        return left >= 1
+
+
+def _check_origin(headers: Headers) -> None:
+    """A page of another site must not change anything, even where no token is needed."""
+    origin = headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != headers.get("host", ""):
+        raise Refused(403, "pages of other sites may change nothing here", error="OtherOrigin")
+    if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        raise Refused(403, "pages of other sites may change nothing here", error="OtherOrigin")
+
+
+def _host_name(host: str) -> str:
+    """Without the port; an IPv6 address without its brackets."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0].lower()
+    return host.partition(":")[0].lower()
+
+
+def _limited(receive: Receive, max_bytes: int) -> Receive:
+    """A body without a stated length must not be endless."""
+    received = 0
+
+    async def limited() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > max_bytes:
+            raise _too_large(max_bytes)
+        return message
+
+    return limited
+
+
+def _too_large(max_bytes: int) -> Refused:
+    return Refused(413, f"a request holds at most {max_bytes:,} bytes", error="TooLarge", Connection="close")
+
+
+def _with_headers(send: Send) -> Send:
+    async def guarded(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in _SECURITY_HEADERS.items():
+                headers.setdefault(name, value)
+            headers.setdefault("Cache-Control", "no-store")
+        await send(message)
+
+    return guarded

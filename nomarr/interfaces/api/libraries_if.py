@@ -1,0 +1,123 @@
+"""Libraries over HTTP."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from nomarr.helpers.exceptions import NomarrError
+from nomarr.interfaces.api.answers_if import Answer
+from nomarr.interfaces.api.browse_if import folders_in, require_inside
+from nomarr.interfaces.api.context_if import OpenNomarr, Running, query_path
+from nomarr.interfaces.api.models_if import (
+    FoldersShape,
+    LibraryChanges,
+    LibraryShape,
+    NewLibrary,
+    NewPlace,
+    NewWatchMode,
+    PlaylistShape,
+)
+from nomarr.interfaces.api.problems_if import PROBLEMS
+from nomarr.interfaces.contract import library_object, playlist_object
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/api/v1", tags=["libraries"], responses=PROBLEMS)
+_FOLDER_PARAMETER = {
+    "parameters": [{"name": "path", "in": "query", "schema": {"type": "string"}, "description": "Absolute path"}]
+}
+
+
+@router.get("/libraries", response_model=list[LibraryShape])
+async def list_libraries(nomarr: OpenNomarr) -> Response:
+    """Every library, by name."""
+    return Answer([library_object(library) for library in await nomarr.libraries.list_libraries()])
+
+
+@router.post("/libraries", response_model=LibraryShape, status_code=201)
+async def add_library(new: NewLibrary, service: Running) -> Response:
+    """Make a folder a library. It is watched, and so scanned, at once unless its watch mode is off."""
+    nomarr = service.nomarr
+    path = await require_inside(new.path, service.options.browse_roots)
+    library = await nomarr.libraries.add_library(
+        new.name,
+        path,
+        watch_mode=new.watch_mode,
+        ignore_patterns=new.ignore_patterns,
+        transcode_policy=new.transcode_policy,
+    )
+    await _follow(service)
+    where = {"Location": f"/api/v1/libraries/{library.library_id}"}
+    return Answer(library_object(library), status_code=201, headers=where)
+
+
+@router.get("/libraries/{library_id}", response_model=LibraryShape)
+async def show_library(library_id: str, nomarr: OpenNomarr) -> Response:
+    """One library."""
+    return Answer(library_object(await nomarr.libraries.get_library(library_id)))
+
+
+@router.patch("/libraries/{library_id}", response_model=LibraryShape)
+async def edit_library(library_id: str, changes: LibraryChanges, service: Running) -> Response:
+    """Change what is given."""
+    library = await service.nomarr.libraries.update_library(
+        library_id,
+        name=changes.name,
+        watch_mode=changes.watch_mode,
+        enabled=changes.enabled,
+        ignore_patterns=changes.ignore_patterns,
+        transcode_policy=changes.transcode_policy,
+    )
+    await _follow(service)
+    return Answer(library_object(library))
+
+
+@router.put("/libraries/{library_id}/watch-mode", response_model=LibraryShape)
+async def switch_watch_mode(library_id: str, wish: NewWatchMode, nomarr: OpenNomarr) -> Response:
+    """Watch a library in another way from now on, or not at all."""
+    await nomarr.watcher.switch_watch_mode(library_id, wish.watch_mode)
+    return Answer(library_object(await nomarr.libraries.get_library(library_id)))
+
+
+@router.post("/libraries/{library_id}/relocate", response_model=LibraryShape)
+async def relocate_library(library_id: str, place: NewPlace, service: Running) -> Response:
+    """Tell that a library's folder is somewhere else now; the ids of its files stay."""
+    path = await require_inside(place.path, service.options.browse_roots)
+    library = await service.nomarr.libraries.relocate_library(library_id, path)
+    await _follow(service)
+    return Answer(library_object(library))
+
+
+@router.delete("/libraries/{library_id}", status_code=204)
+async def remove_library(library_id: str, service: Running) -> Response:
+    """Forget a library and everything known about its files; the music itself is not touched."""
+    watcher = service.nomarr.watcher
+    is_watched = any(status.library_id == library_id for status in watcher.status())
+    # A watcher's scan ends with it.
+    await watcher.stop_watching_library(library_id)
+    try:
+        await service.nomarr.libraries.remove_library(library_id)
+    except NomarrError:
+        if is_watched:
+            await watcher.start_watching_library(library_id)
+        raise
+    return Response(status_code=204)
+
+
+@router.get("/libraries/{library_id}/playlists", response_model=list[PlaylistShape])
+async def list_playlists(library_id: str, nomarr: OpenNomarr) -> Response:
+    """The library's playlists with their entries."""
+    return Answer([playlist_object(playlist) for playlist in await nomarr.libraries.list_playlists(library_id)])
+
+
+@router.get("/folders", response_model=FoldersShape, openapi_extra=_FOLDER_PARAMETER)
+async def list_folders(request: Request, service: Running) -> Response:
+    """Folders that may become a library; only those inside the allowed roots."""
+    return Answer(await folders_in(query_path(request, "path"), service.options.browse_roots))
+
+
+async def _follow(service: Running) -> None:
+    """Let the watcher see at once what it would find out by itself after some seconds."""
+    if service.options.watch and service.nomarr.config.enable_file_watching:
+        await service.nomarr.watcher.follow_libraries()

@@ -1,0 +1,127 @@
+"""Runs the application inside of a program that has its own event loop and its own signals."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+from typing import Final
+
+import anyio
+import uvicorn
+from fastapi import FastAPI
+
+from nomarr.app import Nomarr
+from nomarr.helpers.exceptions import ConfigurationError
+from nomarr.interfaces.api.app_if import create_app
+from nomarr.interfaces.api.options_if import ServiceOptions, is_loopback
+
+__all__ = ["options_for", "serve"]
+
+_TASK: Final = "serve"
+_DRAIN_SECONDS: Final = 4
+"""How long requests that run may take to end when the service ends,"""
+_STOP_SECONDS: Final = 8
+"""and how long everything may."""
+_CONNECTIONS: Final = 1000
+
+
+def options_for(host: str, *, tokens_exist: bool) -> ServiceOptions:
+    """How the service protects itself at this address.
+
+    Raises:
+        ConfigurationError: if others could connect and nobody has made a token yet.
+    """
+    if is_loopback(host):
+        return ServiceOptions()
+    if not tokens_exist:
+        raise ConfigurationError(
+            f"others can connect to {host}, so tokens are needed, and there is none yet; "
+            "make one with 'nomarr token create', or serve 127.0.0.1 only",
+            source="--host",
+        )
+    return ServiceOptions(tokens_required=True, allowed_hosts=())
+
+
+async def serve(nomarr: Nomarr, host: str, port: int, options: ServiceOptions, on_ready: Callable[[str], None]) -> None:
+    """Serve until cancelled, and then end within ten seconds.
+
+    Args:
+        port: 0: one that is free.
+        on_ready: is told the service's address once it answers.
+
+    Raises:
+        ConfigurationError: if the address can't be used.
+    """
+    with closing(_listen(host, port)) as listener:
+        app = create_app(nomarr, options)
+        server = _Server(app, lambda: on_ready(_address(host, listener)))
+        nomarr.tasks.start(_TASK, partial(server.serve, sockets=[listener]))
+        try:
+            await nomarr.tasks.wait(_TASK)
+        finally:
+            await _end(nomarr, app, server)
+
+
+async def _end(nomarr: Nomarr, app: FastAPI, server: uvicorn.Server) -> None:
+    if server.started:
+        # Streams have no end of their own.
+        app.state.service.streams.close()
+    server.should_exit = True
+    with anyio.move_on_after(_STOP_SECONDS, shield=True):
+        await nomarr.tasks.wait(_TASK)
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the program that it runs in."""
+
+    def __init__(self, app: FastAPI, on_ready: Callable[[], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                lifespan="on",
+                limit_concurrency=_CONNECTIONS,
+                timeout_graceful_shutdown=_DRAIN_SECONDS,
+            )
+        )
+        self._on_ready = on_ready
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise _unusable(host, port, error) from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise _unusable(host, port, error) from error
+    return listener
+
+
+def _unusable(host: str, port: int, error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        f"{host}, port {port}, can't be used ({error.strerror}); choose another one with --port", source="the address"
+    )
+
+
+def _address(host: str, listener: socket.socket) -> str:
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{listener.getsockname()[1]}"

@@ -1,0 +1,70 @@
+"""Settings over HTTP: read them, and change those that can be changed while the service runs."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any, Final
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from nomarr.app import CHANGEABLE_SETTINGS, Nomarr
+from nomarr.config import Config
+from nomarr.helpers.exceptions import ConfigurationError
+from nomarr.helpers.secrets_helper import without_secrets
+from nomarr.interfaces.api.answers_if import Answer
+from nomarr.interfaces.api.context_if import OpenNomarr
+from nomarr.interfaces.api.models_if import SettingsShape
+from nomarr.interfaces.api.problems_if import PROBLEMS
+from nomarr.interfaces.contract import JsonObject
+
+__all__ = ["restore_settings", "router"]
+
+logger = logging.getLogger(__name__)
+
+router = APIRouter(prefix="/api/v1/settings", tags=["settings"], responses=PROBLEMS)
+_STORED: Final = "service_settings"
+"""The setting of the database that holds what was changed over HTTP, as JSON."""
+
+
+@router.get("", response_model=SettingsShape)
+async def show_settings(nomarr: OpenNomarr) -> Response:
+    """Every setting as it is in force; without passwords."""
+    return Answer(_settings_object(nomarr))
+
+
+@router.get("/schema", response_model=dict[str, Any])
+async def show_schema() -> Response:
+    """The JSON schema of the settings, with defaults and limits."""
+    return Answer(Config.model_json_schema())
+
+
+@router.patch("", response_model=SettingsShape)
+async def change_settings(changes: dict[str, Any], nomarr: OpenNomarr) -> Response:
+    """Change settings now, without a restart. The service keeps them: they win over its configuration at each start."""
+    nomarr.change_settings(changes)
+    kept = await _kept(nomarr) | changes
+    await nomarr.settings.put(_STORED, json.dumps(kept))
+    return Answer(_settings_object(nomarr))
+
+
+async def restore_settings(nomarr: Nomarr) -> None:
+    """Take over what was changed over HTTP before."""
+    kept = await _kept(nomarr)
+    try:
+        nomarr.change_settings(kept)
+    except ConfigurationError as error:
+        # Another version stored them; the service is worth more without them than not at all.
+        logger.warning("settings that were changed over HTTP are left out: %s", error)
+
+
+async def _kept(nomarr: Nomarr) -> dict[str, Any]:
+    kept: dict[str, Any] = json.loads(await nomarr.settings.get(_STORED) or "{}")
+    return kept
+
+
+def _settings_object(nomarr: Nomarr) -> JsonObject:
+    settings = nomarr.config.model_dump(mode="json")
+    settings["database_url"] = without_secrets(settings["database_url"])
+    return {"settings": settings, "changeable": sorted(CHANGEABLE_SETTINGS)}

@@ -1,0 +1,196 @@
+"""The change feed over HTTP: pages, and streams of a real server."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import anyio
+import httpx
+import pytest
+from api_kit import Api, running_server, sent_events, until
+from support.music import tone, tones
+from support.scans import scan
+
+from nomarr import Library, Nomarr
+from nomarr.interfaces.api.event_hub_if import EventHub
+from nomarr.interfaces.api.options_if import ServiceOptions
+
+EVENTS = "/api/v1/events"
+
+
+@pytest.fixture
+async def server(nomarr: Nomarr, options: ServiceOptions) -> AsyncIterator[httpx.AsyncClient]:
+    async with running_server(nomarr, options) as address, httpx.AsyncClient(base_url=address, timeout=20) as client:
+        yield client
+
+
+async def changes(client: httpx.AsyncClient, count: int, **options: object) -> list[int]:
+    """The numbers of the first changes that a stream sends."""
+    numbers: list[int] = []
+    with anyio.fail_after(20):
+        async with client.stream("GET", f"{EVENTS}/stream", **options) as answer:  # type: ignore[arg-type] # of a test
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            async for kind, number, said in sent_events(answer):
+                if kind == "change":
+                    assert number == said["seq"]
+                    numbers.append(number)
+                if len(numbers) == count:
+                    break
+    return numbers
+
+
+async def test_pages_go_on_where_the_last_one_ended(api: Api, library: Library) -> None:
+    await api.scan(library.library_id)
+    page = await api.get(EVENTS, params={"limit": 2})
+    assert [event["seq"] for event in page["items"]] == [1, 2]
+    rest = await api.get(EVENTS, params={"limit": 2, "after": page["next_cursor"]})
+    assert ([event["seq"] for event in rest["items"]], rest["next_cursor"]) == ([3], None)
+    assert (await api.get(EVENTS, params={"library_id": "other"}))["items"] == []
+
+
+@pytest.mark.parametrize("after", ["-1", "x", str(1 << 63)])
+async def test_a_number_that_is_none_is_a_problem(api: Api, after: str) -> None:
+    assert (await api.problem("GET", EVENTS, params={"after": after}))["status"] == 422
+    assert (await api.problem("GET", f"{EVENTS}/stream", headers={"Last-Event-ID": after}))["status"] == 422
+
+
+async def test_many_clients_get_every_change_once(server: httpx.AsyncClient, nomarr: Nomarr, library: Library) -> None:
+    got: list[list[int]] = []
+
+    async def listen() -> None:
+        got.append(await changes(server, 3, params={"after": 0}))
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(20):
+            tasks.start_soon(listen)
+        await scan(nomarr, library)
+    assert got == [[1, 2, 3]] * 20
+
+
+async def test_a_client_that_comes_back_misses_nothing(
+    server: httpx.AsyncClient, nomarr: Nomarr, library: Library
+) -> None:
+    await scan(nomarr, library)
+    assert await changes(server, 2, params={"after": 0}) == [1, 2]
+    (Path(library.root_path) / "new.wav").write_bytes(tone(500))
+    await scan(nomarr, library)
+    assert await changes(server, 2, headers={"Last-Event-ID": "2"}) == [3, 4]
+
+
+async def test_one_library_is_followed_alone(
+    server: httpx.AsyncClient, nomarr: Nomarr, library: Library, tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "x.wav").write_bytes(tone(500))
+    other = await nomarr.libraries.add_library("Other", tmp_path / "other")
+    await scan(nomarr, library)
+    await scan(nomarr, other)
+    assert await changes(server, 1, params={"after": 0, "library_id": other.library_id}) == [4]
+
+
+async def test_a_scan_tells_how_far_it_is(server: httpx.AsyncClient, library: Library) -> None:
+    with anyio.fail_after(20):
+        async with server.stream("GET", f"{EVENTS}/stream") as answer:
+            await server.post(f"/api/v1/libraries/{library.library_id}/scans", json={})
+            said = await anext(said async for kind, _, said in sent_events(answer) if kind == "scan_request")
+    assert (said["state"], said["report"]["files_added"]) == ("completed", 3)
+
+
+async def test_a_client_that_reads_nothing_is_let_go(
+    nomarr: Nomarr, options: ServiceOptions, library: Library, tmp_path: Path
+) -> None:
+    async with (
+        running_server(nomarr, replace(options, stream_backlog=50)) as address,
+        httpx.AsyncClient(base_url=address) as client,
+    ):
+        place = urlsplit(address)
+        with socket.socket() as stuck:
+            stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            stuck.connect((place.hostname, place.port))
+            stuck.sendall(f"GET {EVENTS}/stream?after=0 HTTP/1.1\r\nHost: {place.netloc}\r\n\r\n".encode())
+
+            async def streams(name: str, number: float) -> bool:
+                return f"{name} {number}" in (await client.get("/metrics")).text
+
+            await until(lambda: streams("nomarr_streams", 1.0))
+            # More than the buffers of both ends take, with names as long as they may be.
+            root = Path(library.root_path)
+            for name, content in tones(1, prefix="n" * 200).items():
+                for folder in range(60):
+                    (root / f"{folder:03}").mkdir()
+                    for copy in range(100):
+                        (root / f"{folder:03}" / f"{copy:03}{name}").write_bytes(content)
+            await scan(nomarr, library)
+            await until(lambda: streams("nomarr_streams_dropped", 1.0))
+            assert await streams("nomarr_streams", 0.0)
+
+
+async def test_one_client_too_many_is_told_so(nomarr: Nomarr, options: ServiceOptions) -> None:
+    async with (
+        running_server(nomarr, replace(options, max_streams=1)) as address,
+        httpx.AsyncClient(base_url=address) as client,
+        client.stream("GET", f"{EVENTS}/stream"),
+    ):
+        answer = await client.get(f"{EVENTS}/stream")
+    assert (answer.status_code, answer.json()["error"]) == (503, "TooManyStreams")
+
+
+def numbers_in(sent: bytes) -> list[int]:
+    return [int(number) for number in re.findall(rb"^id: (\d+)$", sent, re.MULTILINE)]
+
+
+async def test_a_client_that_catches_up_is_not_let_go_for_what_comes_meanwhile(
+    nomarr: Nomarr, library: Library
+) -> None:
+    hub = EventHub(nomarr, backlog=2)
+    await hub.prepare()
+    await scan(nomarr, library)
+    gone = anyio.Event()
+    with hub.stream(0, None, gone) as blocks:
+        assert await anext(blocks)
+        numbers = numbers_in(await anext(blocks))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(hub.run)
+
+            async def hub_has_all() -> bool:
+                return hub.last_seq == 3
+
+            await until(hub_has_all)
+            tasks.cancel_scope.cancel()
+        for name, content in tones(5, prefix="new").items():
+            (Path(library.root_path) / name).write_bytes(content)
+        await scan(nomarr, library)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(hub.run)
+            with anyio.fail_after(20):
+                while len(numbers) < 8:
+                    numbers += numbers_in(await anext(blocks))
+            tasks.cancel_scope.cancel()
+    assert (numbers, gone.is_set()) == (list(range(1, 9)), False)
+
+
+async def test_what_is_written_while_a_client_catches_up_comes_once(nomarr: Nomarr, library: Library) -> None:
+    hub = EventHub(nomarr, backlog=1000)
+    await hub.prepare()
+    await scan(nomarr, library)
+    with hub.stream(0, None, anyio.Event()) as blocks:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(hub.run)
+
+            async def hub_has_all() -> bool:
+                return hub.last_seq == 3
+
+            await until(hub_has_all)
+            (Path(library.root_path) / "new.wav").write_bytes(tone(500))
+            await scan(nomarr, library)
+            numbers: list[int] = []
+            with anyio.fail_after(20):
+                while 4 not in numbers:
+                    numbers += numbers_in(await anext(blocks))
+            tasks.cancel_scope.cancel()
+    assert numbers == [1, 2, 3, 4]

@@ -1,0 +1,121 @@
+"""Libraries over HTTP."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from api_kit import Api
+from support.music import tone
+
+from nomarr import Library, Nomarr, ScanTarget
+from nomarr.interfaces.contract import library_object
+
+LIBRARIES = "/api/v1/libraries"
+
+
+async def test_a_folder_becomes_a_library(api: Api, tmp_path: Path, music_tree: Callable[..., Path]) -> None:
+    root = music_tree({})
+    new = {"name": "Music", "path": str(root), "watch_mode": "poll", "ignore_patterns": ["*.tmp"]}
+    answer = await api.client.post(LIBRARIES, json=new)
+    assert answer.status_code == 201
+    library = answer.json()
+    assert (library["root_path"], library["watch_mode"], library["ignore_patterns"]) == (str(root), "poll", ["*.tmp"])
+    assert await api.get(answer.headers["location"]) == library
+    assert await api.get(LIBRARIES) == [library]
+
+
+async def test_a_library_has_the_same_keys_as_on_the_command_line(api: Api, nomarr: Nomarr, library: Library) -> None:
+    expected = library_object(await nomarr.libraries.get_library(library.library_id))
+    assert await api.get(f"{LIBRARIES}/{library.library_id}") == expected | {"ignore_patterns": []}
+
+
+async def test_only_what_is_given_is_changed(api: Api, library: Library) -> None:
+    url = f"{LIBRARIES}/{library.library_id}"
+    changed = await api.ask("PATCH", url, {"name": "Other", "enabled": False})
+    assert (changed["name"], changed["enabled"], changed["watch_mode"]) == ("Other", False, "auto")
+
+
+async def test_the_watch_mode_is_switched(api: Api, library: Library) -> None:
+    url = f"{LIBRARIES}/{library.library_id}"
+    assert (await api.ask("PUT", f"{url}/watch-mode", {"watch_mode": "off"}))["watch_mode"] == "off"
+    assert (await api.problem("PUT", f"{url}/watch-mode", {"watch_mode": "always"}))["status"] == 422
+
+
+async def test_a_library_is_relocated(api: Api, library: Library, tmp_path: Path) -> None:
+    place = tmp_path / "elsewhere"
+    os.rename(library.root_path, place)
+    changed = await api.ask("POST", f"{LIBRARIES}/{library.library_id}/relocate", {"path": str(place)})
+    assert changed["root_path"] == str(place)
+
+
+async def test_a_library_is_forgotten(api: Api, library: Library) -> None:
+    url = f"{LIBRARIES}/{library.library_id}"
+    await api.ask("DELETE", url)
+    assert (await api.problem("GET", url))["error"] == "LibraryNotFound"
+    assert (await api.problem("DELETE", url))["status"] == 404
+    assert os.listdir(library.root_path)
+
+
+async def test_a_taken_name_is_a_conflict(api: Api, library: Library, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    problem = await api.problem("POST", LIBRARIES, {"name": "Music", "path": str(tmp_path / "other")})
+    assert (problem["status"], problem["error"]) == (409, "LibraryAlreadyExists")
+
+
+@pytest.mark.parametrize("path", ["/", "/etc", "relative", "", "{tmp}/../..", "{tmp}/link", "{tmp}x"])
+async def test_no_folder_outside_the_allowed_roots_is_used(api: Api, tmp_path: Path, path: str) -> None:
+    (tmp_path / "link").symlink_to("/etc")
+    path = path.replace("{tmp}", str(tmp_path))
+    for method, url, body in (
+        ("POST", LIBRARIES, {"name": "x", "path": path}),
+        ("POST", f"{LIBRARIES}/x/relocate", {"path": path}),
+    ):
+        assert (await api.problem(method, url, body))["error"] == "PathNotAllowed"
+    if path:
+        assert (await api.problem("GET", "/api/v1/folders", params={"path": path}))["error"] == "PathNotAllowed"
+
+
+async def test_folders_are_browsed_from_the_roots_down(api: Api, tmp_path: Path) -> None:
+    (tmp_path / "b" / "deep").mkdir(parents=True)
+    (tmp_path / "A").mkdir()
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / "link").symlink_to("/etc")
+    (tmp_path / "file").touch()
+    roots = await api.get("/api/v1/folders")
+    assert [folder["path"] for folder in roots["folders"]] == [str(tmp_path)]
+    inside = await api.get("/api/v1/folders", params={"path": str(tmp_path)})
+    assert [folder["name"] for folder in inside["folders"] if folder["name"] != "database"] == ["A", "b"]
+    assert inside["parent"] == ""
+    deeper = await api.get("/api/v1/folders", params={"path": str(tmp_path / "b")})
+    assert deeper == {
+        "path": str(tmp_path / "b"),
+        "parent": str(tmp_path),
+        "folders": [{"name": "deep", "path": str(tmp_path / "b" / "deep")}],
+    }
+
+
+async def test_names_that_are_no_utf8_go_there_and_back(api: Api, nomarr: Nomarr, tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9")
+    (tmp_path / name / "in").mkdir(parents=True)
+    (tmp_path / name / "in" / "a.wav").write_bytes(tone(200))
+    listed = await api.client.get("/api/v1/folders?path=" + str(tmp_path) + "/caf%e9")
+    assert listed.json()["folders"][0]["path"] == str(tmp_path / name / "in")
+    body = b'{"name": "Music", "path": "' + str(tmp_path).encode() + b'/caf\\udce9"}'
+    added = await api.client.post(LIBRARIES, content=body, headers={"content-type": "application/json"})
+    assert added.json()["root_path"] == str(tmp_path / name)
+    await nomarr.libraries.scan_targets([ScanTarget(added.json()["library_id"])])
+    files = await api.client.get("/api/v1/files?folder=in")
+    assert [file["path"] for file in files.json()["items"]] == ["in/a.wav"]
+
+
+async def test_playlists_are_told_with_their_entries(api: Api, library: Library) -> None:
+    (Path(library.root_path) / "list.m3u").write_text("Rock/a.wav\nnowhere.mp3\n")
+    await api.scan(library.library_id)
+    (playlist,) = await api.get(f"{LIBRARIES}/{library.library_id}/playlists")
+    assert [(entry["text"], entry["file_id"] is None) for entry in playlist["entries"]] == [
+        ("Rock/a.wav", False),
+        ("nowhere.mp3", True),
+    ]

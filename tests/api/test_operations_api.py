@@ -1,0 +1,107 @@
+"""Health, metrics, logs, watchers and settings over HTTP."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from api_kit import Api, running_api, until
+from support.music import tone
+
+from nomarr import Library, Nomarr
+from nomarr.interfaces.api.options_if import ServiceOptions
+
+SETTINGS = "/api/v1/settings"
+
+
+async def test_metrics_count_scans_and_changes(api: Api, library: Library) -> None:
+    await api.scan(library.library_id)
+
+    async def text() -> str:
+        return (await api.client.get("/metrics")).text
+
+    async def changes_are_counted() -> bool:
+        return f'nomarr_events_total{{library="{library.library_id}",type="created"}} 3.0' in await text()
+
+    await until(changes_are_counted)
+    told = await text()
+    assert f'nomarr_scanned_files_total{{library="{library.library_id}",result="added"}} 3.0' in told
+    assert f'nomarr_scan_duration_seconds_count{{library="{library.library_id}"}} 1.0' in told
+    assert f'nomarr_library_files{{library="{library.library_id}"}} 3.0' in told
+    assert 'nomarr_enrichment_backlog{step="art"} 3.0' in told
+
+
+async def test_a_library_is_watched_as_soon_as_it_is_added(
+    nomarr: Nomarr, options: ServiceOptions, tmp_path: Path
+) -> None:
+    (tmp_path / "music").mkdir()
+    (tmp_path / "music" / "a.wav").write_bytes(tone(200))
+    async with running_api(nomarr, replace(options, watch=True)) as api:
+        library = await api.ask("POST", "/api/v1/libraries", {"name": "Music", "path": str(tmp_path / "music")})
+
+        async def is_watched() -> bool:
+            (status,) = await api.get("/api/v1/watcher")
+            return status["state"] == "watching" and status["counters"]["scans"] == 1
+
+        await until(is_watched)
+        url = f"/api/v1/libraries/{library['library_id']}"
+        assert (await api.get(url))["files"] == 1
+        assert "nomarr_watched_folders{" in (await api.client.get("/metrics")).text
+        await api.ask("PUT", f"{url}/watch-mode", {"watch_mode": "off"})
+        assert await api.get("/api/v1/watcher") == []
+        await api.ask("PUT", f"{url}/watch-mode", {"watch_mode": "auto"})
+        await until(is_watched)
+        await api.ask("DELETE", url)
+        assert await api.get("/api/v1/watcher") == []
+
+
+async def test_health_names_what_was_looked_at(api: Api) -> None:
+    checks = {check["name"]: check["status"] for check in await api.get("/api/v1/watcher/health")}
+    assert checks["database"] == "ok"
+
+
+async def test_settings_are_changed_at_once_and_kept(nomarr: Nomarr, options: ServiceOptions, library: Library) -> None:
+    async with running_api(nomarr, options) as api:
+        changed = await api.ask("PATCH", SETTINGS, {"watcher_debounce_seconds": 7.5, "scan_batch_size": 55})
+        assert changed["settings"]["watcher_debounce_seconds"] == 7.5
+        await api.ask("PATCH", SETTINGS, {"scan_batch_size": 60})
+    nomarr.change_settings({"watcher_debounce_seconds": 1, "scan_batch_size": 100})
+    async with running_api(nomarr, options) as api:
+        kept = (await api.get(SETTINGS))["settings"]
+        assert (kept["watcher_debounce_seconds"], kept["scan_batch_size"]) == (7.5, 60)
+        await api.scan(library.library_id)
+    assert nomarr.config.scan_batch_size == 60
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"scan_batch_size": 1},
+        {"scan_batch_size": "x"},
+        {"database_url": "sqlite:///other.db"},
+        {"x": 1},
+        {"browse_roots": ["/"]},
+    ],
+)
+async def test_wrong_settings_change_nothing(api: Api, changes: dict[str, object]) -> None:
+    before = await api.get(SETTINGS)
+    problem = await api.problem("PATCH", SETTINGS, {"tag_workers": 3} | changes)
+    assert (problem["status"], problem["error"]) == (422, "ConfigurationError")
+    assert await api.get(SETTINGS) == before
+
+
+async def test_the_schema_tells_limits(api: Api) -> None:
+    schema = await api.get(f"{SETTINGS}/schema")
+    assert schema["properties"]["scan_batch_size"]["minimum"] == 50
+
+
+async def test_the_openapi_document_describes_every_endpoint(api: Api) -> None:
+    document = await api.get("/openapi.json")
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            assert operation.get("description"), f"{method} {path}"
+            assert "default" in operation["responses"], f"{method} {path}"
+    page = (await api.client.get("/docs")).text
+    assert "/api/v1/libraries" in page
+    assert "<script" not in page

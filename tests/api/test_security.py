@@ -1,0 +1,188 @@
+"""Who may ask what, and what never gets in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+
+import httpx
+import pytest
+from api_kit import Api, running_api
+
+from nomarr import ConfigurationError, Library, Nomarr
+from nomarr.helpers import exceptions
+from nomarr.helpers.exceptions import NomarrError
+from nomarr.interfaces.api.guard_if import _Rates
+from nomarr.interfaces.api.options_if import ServiceOptions, is_loopback
+from nomarr.interfaces.api.problems_if import status_of
+from nomarr.interfaces.api.server_if import options_for
+from nomarr.interfaces.api.tokens_if import TOKEN_KEY, Tokens, TokenScope
+from nomarr.interfaces.cli.errors_cli import exit_code_of
+from nomarr.interfaces.cli.exit_codes_cli import ExitCode
+
+LIBRARIES = "/api/v1/libraries"
+ERRORS = [getattr(exceptions, name) for name in exceptions.__all__]
+
+
+@pytest.fixture
+async def closed(nomarr: Nomarr, options: ServiceOptions) -> AsyncIterator[Api]:
+    """A service that wants tokens."""
+    async with running_api(nomarr, replace(options, tokens_required=True, allowed_hosts=())) as api:
+        yield api
+
+
+@pytest.fixture
+async def tokens(closed: Api, nomarr: Nomarr) -> Tokens:
+    key = await nomarr.settings.get(TOKEN_KEY)
+    assert key is not None
+    return Tokens(key)
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+@pytest.mark.parametrize("path", [LIBRARIES, "/metrics", "/docs", "/openapi.json", "/api/v1/events/stream"])
+async def test_nothing_is_told_without_a_token(closed: Api, path: str) -> None:
+    assert (await closed.problem("GET", path))["error"] == "TokenMissing"
+    for wrong in ("Bearer x", "Bearer ", "Basic x", "Bearer a.b.c"):
+        assert (await closed.problem("GET", path, headers={"Authorization": wrong}))["status"] == 401
+
+
+async def test_whoever_looks_after_the_machine_needs_no_token(closed: Api) -> None:
+    assert (await closed.get("/healthz"), await closed.get("/readyz")) == ({"status": "ok"}, {"ready": True})
+
+
+async def test_a_token_is_good_for_its_scope(closed: Api, tokens: Tokens, library: Library) -> None:
+    reader, admin = (bearer(tokens.create(scope, 1)) for scope in (TokenScope.READ, TokenScope.ADMIN))
+    assert await closed.get(LIBRARIES, headers=reader)
+    url = f"{LIBRARIES}/{library.library_id}"
+    assert (await closed.problem("PATCH", url, {"name": "x"}, headers=reader))["error"] == "ScopeTooSmall"
+    assert (await closed.ask("PATCH", url, {"name": "x"}, headers=admin))["name"] == "x"
+
+
+async def test_a_token_ends(closed: Api, tokens: Tokens) -> None:
+    problem = await closed.problem("GET", LIBRARIES, headers=bearer(tokens.create(TokenScope.READ, -1)))
+    assert (problem["error"], "has ended" in problem["detail"]) == ("TokenNotValid", True)
+
+
+async def test_a_token_of_another_service_is_worth_nothing(closed: Api) -> None:
+    token = Tokens("another key, which is long enough for its algorithm").create(TokenScope.ADMIN, 1)
+    assert (await closed.problem("GET", LIBRARIES, headers=bearer(token)))["error"] == "TokenNotValid"
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8337", "127.0.0.1.evil.example", "", "[::2]"])
+async def test_another_host_name_is_an_attack(api: Api, host: str) -> None:
+    assert (await api.problem("GET", LIBRARIES, headers={"Host": host}))["status"] == 421
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:8337", "[::1]:8337", "[::1]"])
+async def test_this_computer_has_several_names(api: Api, host: str) -> None:
+    assert await api.get(LIBRARIES, headers={"Host": host}) == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Origin": "http://127.0.0.1:1"},
+    ],
+)
+async def test_pages_of_other_sites_change_nothing(api: Api, headers: dict[str, str]) -> None:
+    assert (await api.problem("POST", LIBRARIES, {}, headers=headers))["error"] == "OtherOrigin"
+
+
+async def test_our_own_page_may_change_something(api: Api, library: Library) -> None:
+    headers = {"Origin": "http://127.0.0.1:8337", "Sec-Fetch-Site": "same-origin"}
+    await api.ask("PATCH", f"{LIBRARIES}/{library.library_id}", {"name": "x"}, headers=headers)
+
+
+async def test_too_much_is_refused_whether_its_length_is_told_or_not(api: Api) -> None:
+    def endless() -> Iterator[bytes]:
+        for _ in range(20):
+            yield b" " * 100_000
+
+    async def parts() -> AsyncIterator[bytes]:
+        for part in endless():
+            yield part
+
+    for content in (b" " * 2_000_000, parts()):
+        answer = await api.client.post(LIBRARIES, content=content, headers={"content-type": "application/json"})
+        assert (answer.status_code, answer.json()["error"]) == (413, "TooLarge")
+
+
+async def test_who_asks_too_often_has_to_wait(nomarr: Nomarr, options: ServiceOptions) -> None:
+    async with running_api(nomarr, replace(options, requests_per_second=0.001, burst=3)) as api:
+        answers = [await api.client.get("/healthz") for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert answers[-1].headers["retry-after"] == "1"
+
+
+def test_a_client_may_ask_again_after_a_while() -> None:
+    now = [0.0]
+    rates = _Rates(per_second=2, burst=2, clock=lambda: now[0])
+    assert [rates.allows("a"), rates.allows("a"), rates.allows("a"), rates.allows("b")] == [True, True, False, True]
+    now[0] = 0.5
+    assert [rates.allows("a"), rates.allows("a")] == [True, False]
+
+
+@pytest.mark.parametrize("path", [LIBRARIES, "/docs", "/nowhere", "/healthz"])
+async def test_every_answer_tells_browsers_to_be_careful(api: Api, path: str) -> None:
+    headers = (await api.client.get(path)).headers
+    assert "default-src 'self'" in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+
+
+async def test_what_is_not_there_is_a_problem(api: Api) -> None:
+    assert (await api.problem("GET", "/nowhere"))["status"] == 404
+    assert (await api.problem("DELETE", LIBRARIES))["status"] == 405
+    wrong = await api.problem("POST", LIBRARIES, {"nmae": 1})
+    assert {fault["at"] for fault in wrong["faults"]} == {"body.name", "body.path", "body.nmae"}
+
+
+@pytest.mark.parametrize("question", ["folders?path=/%00", "explain?path=/%00", "files?folder=%00"])
+async def test_what_is_no_path_is_not_valid(api: Api, question: str) -> None:
+    assert (await api.problem("GET", f"/api/v1/{question}"))["error"] == "RequestNotValid"
+
+
+@pytest.mark.parametrize("path", ["/\ud800", "/\u0000", 7, None])
+async def test_what_is_no_path_becomes_no_library(api: Api, path: object) -> None:
+    body = json.dumps({"name": "x", "path": path})
+    answer = await api.client.post(LIBRARIES, content=body, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["error"]) == (422, "RequestNotValid")
+
+
+async def test_without_tokens_there_is_no_key_either(api: Api, nomarr: Nomarr) -> None:
+    assert await nomarr.settings.get(TOKEN_KEY) is None
+
+
+async def test_large_answers_are_zipped(api: Api) -> None:
+    answer = await api.client.get("/openapi.json", headers={"Accept-Encoding": "gzip"})
+    assert answer.headers["content-encoding"] == "gzip"
+
+
+@pytest.mark.parametrize(("host", "own"), [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False)])
+def test_only_own_addresses_need_no_tokens(host: str, own: bool) -> None:
+    assert is_loopback(host) == own
+    assert options_for(host, tokens_exist=True).tokens_required != own
+
+
+def test_without_any_token_others_are_not_served() -> None:
+    with pytest.raises(ConfigurationError, match="nomarr token create"):
+        options_for("0.0.0.0", tokens_exist=False)
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_every_error_with_an_exit_code_has_a_status(kind: type[NomarrError]) -> None:
+    error = kind.__new__(kind)
+    assert (status_of(error) == 500) == (exit_code_of(error) is ExitCode.UNEXPECTED)
+
+
+async def test_the_service_tells_nothing_of_its_program(api: Api) -> None:
+    answer: httpx.Response = await api.client.get("/healthz")
+    assert "server" not in answer.headers

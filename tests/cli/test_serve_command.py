@@ -1,0 +1,94 @@
+"""`nomarr serve` and `nomarr token` as processes."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import CommandLine
+from support.music import tone
+
+USAGE, INTERRUPTED, TERMINATED = 2, 130, 143
+STOP_SECONDS = 10
+
+
+class Service:
+    """A service that runs, and what it says."""
+
+    def __init__(self, process: subprocess.Popen[bytes], host: str, port: int) -> None:
+        self.process, self.host, self.port = process, host, port
+
+    def ask(self, path: str, **headers: str) -> tuple[int, Any]:
+        with closing(http.client.HTTPConnection(self.host, self.port, timeout=10)) as connection:
+            connection.request("GET", path, headers=headers)
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+
+    def end(self, number: int) -> tuple[int, float]:
+        started = time.monotonic()
+        self.process.send_signal(number)
+        return self.process.wait(timeout=2 * STOP_SECONDS), time.monotonic() - started
+
+
+@contextmanager
+def serving(cli: CommandLine, *arguments: str | Path) -> Iterator[Service]:
+    command = cli.command("serve", "--port", "0", *arguments)
+    with subprocess.Popen(command, env=cli.environment, cwd=cli.folder, stderr=subprocess.PIPE) as process:
+        try:
+            assert process.stderr is not None
+            for line in process.stderr:
+                if found := re.search(rb"serving http://([\d.]+):(\d+)", line):
+                    yield Service(process, found[1].decode(), int(found[2]))
+                    break
+            else:
+                pytest.fail("the service did not start")
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, INTERRUPTED), (signal.SIGTERM, TERMINATED)])
+def test_a_folder_is_served_watched_and_left_in_order(
+    cli: CommandLine, music_tree: Callable[..., Path], number: int, code: int
+) -> None:
+    music = music_tree({"a.wav": tone(200)})
+    with serving(cli, music) as service, socket.create_connection((service.host, service.port)) as listening:
+        (library,) = service.ask("/api/v1/libraries")[1]
+        assert library["root_path"] == str(music)
+        listening.sendall(b"GET /api/v1/events/stream?after=0 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        heard = b""
+        while b"event: change" not in heard:
+            heard += listening.recv(65536)
+        ended, seconds = service.end(number)
+        while listening.recv(65536):
+            pass
+    assert (ended, seconds < STOP_SECONDS) == (code, True)
+    assert cli("library", "show", "music", "--json").json["files"] == 1
+
+
+def test_others_are_served_with_a_token_only(cli: CommandLine) -> None:
+    refused = cli("serve", "--host", "0.0.0.0", "--port", "0")
+    assert (refused.code, "nomarr token create" in refused.error) == (USAGE, True)
+    token = cli("token", "create").out.strip()
+    with serving(cli, "--host", "0.0.0.0") as service:
+        assert service.ask("/api/v1/libraries")[0] == 401
+        assert service.ask("/api/v1/libraries", Authorization=f"Bearer {token}") == (200, [])
+        service.end(signal.SIGTERM)
+    assert cli("token", "revoke").code == 0
+    with serving(cli, "--host", "0.0.0.0") as service:
+        assert service.ask("/api/v1/libraries", Authorization=f"Bearer {token}")[0] == 401
+
+
+def test_a_port_that_is_taken_is_told(cli: CommandLine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        finished = cli("serve", "--port", str(taken.getsockname()[1]))
+    assert (finished.code, "choose another one with --port" in finished.error) == (USAGE, True)
