@@ -46,8 +46,12 @@ class ArangoEvents:
     def __init__(self, connection: ArangoConnection) -> None:
         self._connection = connection
 
-    def after(self, seq: int, *, limit: int = 1000) -> list[ChangeEvent]:
-        return [event_of(row) for row in self._connection.query(EVENTS_AFTER, {"seq": seq, "limit": limit})]
+    def after(
+        self, seq: int, *, limit: int = 1000, library_id: str | None = None, file_id: str | None = None
+    ) -> list[ChangeEvent]:
+        library = None if library_id is None else key_of(library_id)
+        binds = {"seq": seq, "limit": limit, "library": library, "file_id": file_id}
+        return [event_of(row) for row in self._connection.query(EVENTS_AFTER, binds)]
 
     def moves(self, library_id: str | None = None, *, limit: int = 100) -> list[ChangeEvent]:
         library = None if library_id is None else key_of(library_id)

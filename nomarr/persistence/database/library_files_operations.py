@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from nomarr.helpers.dto.batches import BatchResult, ScanBatch
+from nomarr.helpers.dto.file_pages import FilePage, FilePlace, FileQuery
 from nomarr.helpers.dto.files import FileRecord, KnownFile
 from nomarr.helpers.dto.scan import Lease
 from nomarr.helpers.dto.upkeep import UndoneMove
@@ -18,11 +19,13 @@ from nomarr.persistence.database.queries import (
     ANY_FILE,
     COUNT_LONG_MISSING,
     COUNT_PRESENT,
+    FILE_PAGES,
     FILES_BELOW,
     FILES_IN_FOLDERS,
     FIND_FILE,
     LONG_MISSING,
     PATHS_BELOW,
+    RECORD_OF_ID,
     RECORDS_OF_KEYS,
     SAMPLE,
     SWEEP,
@@ -123,6 +126,43 @@ class ArangoFiles:
             rows.sort(key=lambda row: (row["path"], row["file_id"]))
             found = (file_record(row) for row in rows)
             yield from found if query is None else (record for record in found if matches(record, query))
+
+    def get(self, file_id: str) -> FileRecord | None:
+        rows = self._connection.query(RECORD_OF_ID, {"file_id": file_id, "unwanted": ["fingerprint"]})
+        return file_record(rows[0]) if rows else None
+
+    def page(self, query: FileQuery, *, after: FilePlace | None, limit: int) -> FilePage:
+        found: list[tuple[FileRecord, FilePlace]] = []
+        for record, place in self._in_order(query, after, limit + 1):
+            found.append((record, place))
+            if len(found) > limit:
+                break
+        files = tuple(record for record, _ in found[:limit])
+        return FilePage(files, found[limit - 1][1] if len(found) > limit else None)
+
+    def _in_order(
+        self, query: FileQuery, after: FilePlace | None, wanted: int
+    ) -> Iterator[tuple[FileRecord, FilePlace]]:
+        binds = {"library": None if query.library_id is None else key_of(query.library_id), "missing": query.missing}
+        places = self._connection.query(
+            FILE_PAGES[query.sort, query.descending],
+            {
+                **binds,
+                "folder": path_key(query.folder),
+                "status": query.status,
+                "after": after,
+                # Sorted once: a text is looked for in the rows, so nobody knows how many of them it takes.
+                "limit": wanted if query.text is None else _ANY_NUMBER,
+            },
+        )
+        for chunk in chunks(places):
+            keys = [key for _, _, key in chunk]
+            rows = self._connection.query(RECORDS_OF_KEYS, {**binds, "keys": keys, "unwanted": ["fingerprint"]})
+            by_id = {row["file_id"]: file_record(row) for row in rows}
+            for value, file_id, _ in chunk:
+                record = by_id.get(file_id)
+                if record is not None and (query.text is None or matches(record, query.text)):
+                    yield record, (value, file_id)
 
     def count_long_missing(self, library_id: str, *, before: float) -> int:
         [count] = self._connection.query(COUNT_LONG_MISSING, {"library": key_of(library_id), "before": before})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from nomarr.helpers.dto.library import Library, RootIdentity, ScanTarget, TranscodePolicy, WatchMode
@@ -17,13 +17,14 @@ from nomarr.helpers.dto.scan import (
     ScanRunState,
     ScanState,
 )
-from nomarr.helpers.exceptions import LeaseLost, LibraryAlreadyExists
-from nomarr.helpers.paths_helper import escaped, path_key
+from nomarr.helpers.exceptions import LeaseLost, LibraryAlreadyExists, LibraryAlreadyScanning
+from nomarr.helpers.paths_helper import escaped, path_key, unescaped
 from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.database.connection import ArangoConnection, ServerRefused
 from nomarr.persistence.database.queries import (
     ADD_LIBRARY,
     COUNTED_LIBRARIES,
+    FORGET_HELD_BACK,
     LIBRARIES,
     REMOVE_FILES,
     REMOVE_LIBRARY,
@@ -164,6 +165,11 @@ class ArangoLibraries:
 
     def set_held_back(self, lease: Lease, losses: HeldBackLosses | None, *, now: float | Clock) -> None:
         self._update_leased(lease, {"held_back": held_back_json(losses)}, now)
+
+    def forget_held_back(self, library_id: str, *, now: float | Clock, dead_owners: Collection[str] = ()) -> None:
+        binds = {"library": key_of(library_id), "dead_owners": list(dead_owners)}
+        for scanned in self._connection.query(FORGET_HELD_BACK, binds, now=now):
+            raise LibraryAlreadyScanning(unescaped(scanned["name"]), scanned["owner"], scanned["expires_at"])
 
     def _update_leased(self, lease: Lease, changes: Doc, now: float | Clock) -> None:
         if not self._connection.query(UPDATE_LEASED, {**_proof(lease), "changes": changes}, now=now):

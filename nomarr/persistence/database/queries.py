@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from nomarr.helpers.dto.file_pages import FileSort
+
 __all__ = [
     "ADD_LIBRARY",
     "ANY_FILE",
@@ -26,13 +28,16 @@ __all__ = [
     "FILES_AT",
     "FILES_BELOW",
     "FILES_IN_FOLDERS",
+    "FILE_PAGES",
     "FIND_FILE",
     "FINGERPRINTS",
     "FOLDERS_BELOW",
     "FOLDERS_OF_MISSING",
     "FOLDER_AND_CHILDREN",
+    "FORGET_HELD_BACK",
     "FORGET_LOOSE_COVERS",
     "FORGET_USED_COVERS",
+    "GET_OR_SET_SETTING",
     "GET_SETTING",
     "GIVE_ENRICHMENT_BACK",
     "HASHES_IN",
@@ -56,6 +61,7 @@ __all__ = [
     "PRUNE_RUNS",
     "PURGE",
     "RECORDS_OF_KEYS",
+    "RECORD_OF_ID",
     "REMOVE_FILES",
     "REMOVE_LIBRARY",
     "REMOVE_OF_LIBRARY",
@@ -112,6 +118,17 @@ _REACHABLE: Final = f"""
     FILTER f.library_key NOT IN offline AND {_PRESENT}
     FILTER @library == null OR f.library_key == @library
 """
+
+# As hexadecimal digits texts are in the order of their bytes, whatever the server's locale.
+_SORTED_BY: Final = {
+    FileSort.PATH: "TO_HEX(f.path)",
+    FileSort.TITLE: 'TO_HEX(LOWER(JSON_PARSE(f.tags).title || ""))',
+    FileSort.ARTIST: 'TO_HEX(LOWER(JSON_PARSE(f.tags).artist || ""))',
+    FileSort.ALBUM: 'TO_HEX(LOWER(JSON_PARSE(f.tags).album || ""))',
+    FileSort.SIZE: "f.size",
+    FileSort.CHANGED: "f.mtime_ns",
+    FileSort.ADDED: "f.first_seen_at",
+}
 
 # -- the server and the schema ----------------------------------------------------------------------------------
 
@@ -173,6 +190,21 @@ FOR l IN libraries
     UPDATE {{ _key: l._key, _rev: l._rev }} WITH {{ scan_expires_at: begun_at + @lease_seconds }} IN libraries
         OPTIONS {{ ignoreRevs: false }}
     RETURN 1
+"""
+# A scan that begins meanwhile writes the same document, so one of the two is sent again.
+FORGET_HELD_BACK: Final = f"""{_BEGUN_AT}
+LET library = FIRST(FOR l IN libraries FILTER l._key == @library RETURN l)
+LET is_free = library != null AND (
+    library.scan_owner == null OR library.scan_owner IN @dead_owners OR library.scan_expires_at <= begun_at
+)
+LET forgotten = (
+    FOR l IN (is_free ? [library] : [])
+        UPDATE {{ _key: l._key, _rev: l._rev }} WITH {{ held_back: null }} IN libraries
+            OPTIONS {{ keepNull: true, ignoreRevs: false }}
+        RETURN 1
+)
+FOR l IN (library == null OR is_free ? [] : [library])
+    RETURN {{ name: l.name, owner: l.scan_owner, expires_at: l.scan_expires_at }}
 """
 # `scan_token` tells the lease that an earlier attempt has taken.
 SCAN_STARTED: Final = f"""{_BEGUN_AT}
@@ -410,6 +442,23 @@ FOR f IN library_files
     FILTER (f.missing_since != null) == @missing
     RETURN {_RECORD}
 """
+RECORD_OF_ID: Final = f"FOR f IN library_files FILTER f.file_id == @file_id RETURN {_RECORD}"
+FILE_PAGES: Final = {
+    (sort, descending): f"""
+FOR f IN library_files
+    FILTER @library == null OR f.library_key == @library
+    FILTER @folder IN f.within[*] AND f.ignored_by == null AND (f.missing_since != null) == @missing
+    FILTER @status == null OR f.processing_status == @status
+    LET value = {value}
+    FILTER @after == null OR value {follows} @after[0] OR (value == @after[0] AND f.file_id {follows} @after[1])
+    SORT value {direction}, f.file_id {direction}
+    LIMIT @limit
+    RETURN [value, f.file_id, f._key]
+"""
+    for sort, value in _SORTED_BY.items()
+    for descending, follows, direction in ((False, ">", "ASC"), (True, "<", "DESC"))
+}
+"""By what is sorted by, and whether the last one comes first."""
 FILES_AT: Final = """
 FOR p IN @places
     FOR f IN library_files
@@ -476,7 +525,15 @@ FOR s IN library_sidecars
 
 # -- events, runs and settings ----------------------------------------------------------------------------------
 
-EVENTS_AFTER: Final = "FOR e IN events FILTER e.seq > @seq SORT e.seq LIMIT @limit RETURN e"
+EVENTS_AFTER: Final = """
+FOR e IN events
+    FILTER e.seq > @seq
+    FILTER @library == null OR e.library_key == @library OR e.old_library_key == @library
+    FILTER @file_id == null OR e.file_id == @file_id
+    SORT e.seq
+    LIMIT @limit
+    RETURN e
+"""
 EVENT_AT: Final = "FOR e IN events FILTER e.seq == @seq RETURN e"
 MOVES: Final = """
 FOR e IN events
@@ -531,6 +588,11 @@ FOR key IN old
 GET_SETTING: Final = "FOR s IN settings FILTER s._key == @key RETURN s.value"
 SET_SETTING: Final = """
 UPSERT { _key: @key } INSERT { _key: @key, name: @name, value: @value } UPDATE { value: @value } IN settings
+"""
+GET_OR_SET_SETTING: Final = """
+UPSERT { _key: @key } INSERT { _key: @key, name: @name, value: @value } UPDATE {} IN settings
+    OPTIONS { exclusive: true }
+RETURN NEW.value
 """
 
 # -- enrichment -------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Iterable
@@ -246,6 +247,14 @@ def _round(number: float) -> float:
     return math.floor(number + 0.5)  # half up, also below zero: ROUND(-2.5) is -2
 
 
+def _parsed(text: Json) -> Json:
+    """null for what is no JSON."""
+    try:
+        return json.loads(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+
+
 def _table() -> dict[str, Function]:
     any_number = None
     return {
@@ -269,6 +278,7 @@ def _table() -> dict[str, Function]:
         "IS_NUMBER": Function(_is(2), 1, 1),
         "IS_OBJECT": Function(_is(5), 1, 1),
         "IS_STRING": Function(_is(3), 1, 1),
+        "JSON_PARSE": Function(_parsed, 1, 1),
         "KEEP": Function(_of_object(_keep), 2, any_number),
         "LAST": Function(_of_array(lambda values: values[-1] if values else None), 1, 1),
         "LENGTH": Function(length, 1, 1),
@@ -295,6 +305,7 @@ def _table() -> dict[str, Function]:
         "SUBSTRING": Function(_substring, 2, 3),
         "SUM": Function(_of_array(_sum), 1, 1),
         "TO_BOOL": Function(is_true, 1, 1),
+        "TO_HEX": Function(lambda value: to_string(value).encode().hex(), 1, 1),
         "TO_NUMBER": Function(to_number, 1, 1),
         "TO_STRING": Function(to_string, 1, 1),
         "TRIM": Function(lambda text: to_string(text).strip(), 1, 1),
