@@ -100,6 +100,8 @@ def test_an_expression_has_the_value_the_manual_gives(aql: Aql, expression: str,
         ("FOR x IN 1..4 COLLECT AGGREGATE s = SUM(x), m = MAX(x) RETURN [s, m]", [[10, 4]]),
         ("LET a = (FOR x IN 1..3 FILTER x > 1 RETURN x) RETURN a", [[2, 3]]),
         ("RETURN LENGTH(FOR x IN 1..3 RETURN x)", [3]),
+        ("RETURN [TO_HEX('Aé'), TO_HEX('')]", [["41c3a9", ""]]),
+        ("RETURN [JSON_PARSE('{\"a\": [1, null]}').a, JSON_PARSE('{'), JSON_PARSE(1)]", [[[1, None], None, None]]),
     ],
 )
 def test_operations_follow_each_other(aql: Aql, text: str, results: list[Any]) -> None:
