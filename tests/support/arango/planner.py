@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from support.arango.store import Collection as StoredCollection
@@ -178,13 +179,18 @@ def mentioned(expression: Expression) -> set[str]:
 
 def parts(node: Any) -> Iterator[Expression]:
     """The expressions directly within an expression or operation."""
-    for attribute in dataclasses.fields(node):
-        yield from _expressions(getattr(node, attribute.name))
+    for name in _attributes(type(node)):
+        yield from _expressions(getattr(node, name))
+
+
+@cache
+def _attributes(kind: type) -> tuple[str, ...]:
+    return tuple(attribute.name for attribute in dataclasses.fields(kind))
 
 
 def _expressions(value: Any) -> Iterator[Expression]:
     if isinstance(value, tuple):
         for item in value:
             yield from _expressions(item)
-    elif dataclasses.is_dataclass(value):
-        yield value  # type: ignore[misc]
+    elif isinstance(value, Expression):
+        yield value
