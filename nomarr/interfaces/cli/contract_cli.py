@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from nomarr.helpers.dto.files import FileRecord, Playlist
     from nomarr.helpers.dto.library import Library, ScanTarget
     from nomarr.helpers.dto.scan import ScanReport, ScanRun
+    from nomarr.helpers.dto.stored import CopyReport
     from nomarr.helpers.dto.upkeep import PurgeReport, UndoneMove
     from nomarr.helpers.dto.watching import WatchMessage, WatchStatus
 
 __all__ = [
     "JsonObject",
+    "copy_object",
     "duplicate_object",
     "enrichment_object",
     "enrichment_report_object",
@@ -166,6 +168,11 @@ def purge_object(report: PurgeReport) -> JsonObject:
 def undone_move_object(undone: UndoneMove) -> JsonObject:
     """Where a file was put back, and what became of the other one."""
     return asdict(undone)
+
+
+def copy_object(report: CopyReport) -> JsonObject:
+    """What was copied, table by table."""
+    return asdict(report) | {"rows": report.rows}
 
 
 def playlist_object(playlist: Playlist) -> JsonObject:

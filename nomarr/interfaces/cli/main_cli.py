@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer.main import get_command
 
+from nomarr.interfaces.cli.db_cli import db_app
 from nomarr.interfaces.cli.doctor_cli import doctor_command
 from nomarr.interfaces.cli.duplicates_cli import duplicates_command
 from nomarr.interfaces.cli.enrich_cli import enrich_command
@@ -122,6 +123,7 @@ app.command("purge", cls=HelpfulCommand)(purge_command)
 app.command("scans", cls=HelpfulCommand)(scans_command)
 app.command("playlists", cls=HelpfulCommand)(playlists_command)
 app.command("doctor", cls=HelpfulCommand)(doctor_command)
+app.add_typer(db_app, name="db")
 
 
 def run() -> NoReturn:
