@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -14,11 +14,13 @@ import anyio.to_thread
 from nomarr.config import Config, changed_config, load_config
 from nomarr.helpers.dto.enrichment import EnrichmentOptions
 from nomarr.helpers.dto.scan import ScanOptions
+from nomarr.helpers.dto.stored import CopyProgress, CopyReport
 from nomarr.helpers.dto.watching import WatchSettings
 from nomarr.helpers.exceptions import ConfigurationError
 from nomarr.persistence.db import Database
 from nomarr.services.domain.library_svc import LibraryService, LibrarySettings
 from nomarr.services.infrastructure.background_task_svc import BackgroundTaskService
+from nomarr.services.infrastructure.database_copy_svc import copy_database
 from nomarr.services.infrastructure.doctor_svc import DoctorService
 from nomarr.services.infrastructure.enrichment_svc import EnrichmentService
 from nomarr.services.infrastructure.event_feed_svc import EventFeed, EventFeedService
@@ -107,6 +109,21 @@ class Nomarr:
         self.libraries.use(_library_settings(config))
         self.enrichment.use(_enrichment_options(config, self.database))
         self.watcher.use(_watch_settings(config))
+
+    @staticmethod
+    async def copy_database(
+        source_url: str, target_url: str, *, on_progress: Callable[[CopyProgress], None] = lambda _: None
+    ) -> CopyReport:
+        """Copy everything from one database into another, new one, and compare both at the end.
+
+        If it is ended before, the same call goes on where it was. Covers are files and stay where they are.
+
+        Raises:
+            DatabaseInUse: if somebody scans or enriches in the source.
+            CopyTargetNotEmpty: if the target holds anything but the same copy, unfinished.
+            CopyDiffers: if something wrote to one of them meanwhile.
+        """
+        return await copy_database(source_url, target_url, on_progress=on_progress)
 
     async def watch_all(self) -> None:
         """Keep every enabled library whose watch mode is not off true to the disk, from now until the end.

@@ -8,8 +8,11 @@ from nomarr.helpers.paths_helper import strip_control
 
 __all__ = [
     "ConfigurationError",
+    "CopyDiffers",
+    "CopyTargetNotEmpty",
     "CoverFolderUnusable",
     "DatabaseError",
+    "DatabaseInUse",
     "DatabaseNotReachable",
     "DatabaseSchemaTooNew",
     "EnrichmentBusy",
@@ -31,6 +34,7 @@ __all__ = [
     "ToolMissing",
     "ToolOutputTooLong",
     "ToolTimedOut",
+    "UnfinishedCopy",
 ]
 
 
@@ -199,6 +203,56 @@ class DatabaseSchemaTooNew(DatabaseError):
         )
         self.found = found
         self.known = known
+
+
+class UnfinishedCopy(DatabaseError):
+    """A copy into this database was begun and not finished: it holds a part of what the other one holds."""
+
+    def __init__(self, location: str, source: str) -> None:
+        super().__init__(
+            f"{strip_control(location)} is an unfinished copy of {strip_control(source)}; "
+            "finish it with the same 'nomarr db copy', or delete it"
+        )
+        self.location = location
+        self.source = source
+
+
+class DatabaseInUse(NomarrError):
+    """Somebody writes to the database that is to be copied."""
+
+    def __init__(self, location: str, who: str) -> None:
+        super().__init__(
+            f"{strip_control(location)} is being written to: {strip_control(who)}; "
+            "end every 'nomarr watch', 'nomarr serve' and scan on it, and try again"
+        )
+        self.location = location
+        self.who = who
+
+
+class CopyTargetNotEmpty(NomarrError, ValueError):
+    """The database to copy into holds something else."""
+
+    def __init__(self, location: str, reason: str) -> None:
+        super().__init__(
+            f"{strip_control(location)} {strip_control(reason)}, and nothing of it is overwritten; "
+            "name a new database, or delete that one first"
+        )
+        self.location = location
+        self.reason = reason
+
+
+class CopyDiffers(NomarrError):
+    """All was copied, but the two databases do not hold the same; `tables` says where."""
+
+    def __init__(self, source: str, target: str, tables: Sequence[str]) -> None:
+        super().__init__(
+            f"{strip_control(target)} is not equal to {strip_control(source)} in {', '.join(tables)}: "
+            "something wrote to one of them meanwhile. End every 'nomarr watch' and 'nomarr serve' on both "
+            "and copy again, which begins anew"
+        )
+        self.source = source
+        self.target = target
+        self.tables = tuple(tables)
 
 
 class StorageFull(DatabaseError):

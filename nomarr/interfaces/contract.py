@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nomarr.helpers.dto.files import FileRecord, Playlist
     from nomarr.helpers.dto.library import Library, ScanTarget
     from nomarr.helpers.dto.scan import HeldBackLosses, ScanReport, ScanRun
+    from nomarr.helpers.dto.stored import CopyReport
     from nomarr.helpers.dto.upkeep import PurgeReport, UndoneMove
     from nomarr.helpers.dto.watching import WatchMessage, WatchStatus
     from nomarr.services.infrastructure.doctor_svc import Check
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "JsonObject",
     "check_object",
+    "copy_object",
     "duplicate_object",
     "enrichment_object",
     "enrichment_report_object",
@@ -171,6 +173,11 @@ def purge_object(report: PurgeReport) -> JsonObject:
 def undone_move_object(undone: UndoneMove) -> JsonObject:
     """Where a file was put back, and what became of the other one."""
     return asdict(undone)
+
+
+def copy_object(report: CopyReport) -> JsonObject:
+    """What was copied, table by table."""
+    return asdict(report) | {"rows": report.rows}
 
 
 def playlist_object(playlist: Playlist) -> JsonObject:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Self
 
-from nomarr.helpers.exceptions import ConfigurationError
+from nomarr.helpers.exceptions import ConfigurationError, DatabaseNotReachable, UnfinishedCopy
 from nomarr.persistence.ports import (
     Backend,
     EnrichmentStore,
@@ -14,6 +14,7 @@ from nomarr.persistence.ports import (
     FileStore,
     FolderStore,
     LibraryStore,
+    RowStore,
     ScanRunStore,
     SettingStore,
     SidecarStore,
@@ -42,19 +43,33 @@ class Database:
         self.events: EventStore = backend.events
         self.enrichment: EnrichmentStore = backend.enrichment
         self.settings: SettingStore = backend.settings
+        self.rows: RowStore = backend.rows
 
     @classmethod
-    def open(cls, url: str) -> Self:
+    def open(cls, url: str, *, create: bool = True, unfinished: bool = False) -> Self:
         """Open the database at `sqlite:///relative/path`, `sqlite:////absolute/path` or on a server.
 
         A server is `arangodb://user:password@host:8529/name`, or `arangodb+https://…`. What is not there is created.
 
+        Args:
+            create: False to refuse what is not there.
+            unfinished: also open a database that is being copied into, for whoever goes on with the copy.
+
         Raises:
             ConfigurationError: if the URL names no backend of this version.
-            DatabaseNotReachable: if it can't be opened.
+            DatabaseNotReachable: if it can't be opened, or is not there and not to be created.
             DatabaseSchemaTooNew: if a newer Nomarr wrote it.
+            UnfinishedCopy: if a copy into it was begun and not finished.
         """
-        return cls(_open_backend(url))
+        opened = cls(_open_backend(url, create=create))
+        try:
+            mark = None if unfinished else opened.rows.unfinished_copy()
+            if mark is not None:
+                raise UnfinishedCopy(opened.location, mark.source)
+        except BaseException:
+            opened.close()
+            raise
+        return opened
 
     def schema_version(self) -> int:
         """The version of the stored schema."""
@@ -75,28 +90,31 @@ class Database:
         self.close()
 
 
-def _open_backend(url: str) -> Backend:
+def _open_backend(url: str, *, create: bool) -> Backend:
     scheme, separator, place = url.partition("://")
     # Nothing of the rest is ever told: it may hold a password.
     if not separator or not _SCHEME.fullmatch(scheme):
         raise ConfigurationError(f"it is not a URL; use {_EXAMPLE}", source=_SOURCE)
     if scheme.lower() in _SERVER_SCHEMES:
-        return _open_server(url)
+        return _open_server(url, create=create)
     if scheme.lower() != "sqlite":
         raise ConfigurationError(f"'{scheme}://' is not supported; use {_EXAMPLE}", source=_SOURCE)
     path = place.removeprefix("/")
     if not place.startswith("/") or not path or path == ":memory:" or "\0" in path:
         raise ConfigurationError(f"it names no file; use {_EXAMPLE}", source=_SOURCE)
+    file = Path(path).expanduser()
+    if not create and not file.exists():
+        raise DatabaseNotReachable(f"there is no database {file}; check its name")
     # The backend is imported where it is used: nobody pays for the other one.
     from nomarr.persistence.embedded.database import SqliteDatabase
 
-    return SqliteDatabase(Path(path).expanduser())
+    return SqliteDatabase(file)
 
 
-def _open_server(url: str) -> Backend:
+def _open_server(url: str, *, create: bool) -> Backend:
     try:
         from nomarr.persistence.database.database import ArangoBackend
     except ModuleNotFoundError as error:
         problem = f"ArangoDB needs the package {error.name}; install Nomarr as nomarr[arangodb]"
         raise ConfigurationError(problem, source=_SOURCE) from error
-    return ArangoBackend(url)
+    return ArangoBackend(url, create=create)

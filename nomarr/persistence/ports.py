@@ -27,6 +27,7 @@ from nomarr.helpers.dto.scan import (
     ScanRunState,
     ScanState,
 )
+from nomarr.helpers.dto.stored import CopyMark, StoredRow, StoredTable
 from nomarr.helpers.dto.upkeep import UndoneMove
 from nomarr.helpers.time_helper import Clock
 
@@ -37,6 +38,7 @@ __all__ = [
     "FileStore",
     "FolderStore",
     "LibraryStore",
+    "RowStore",
     "ScanRunStore",
     "SettingStore",
     "SidecarStore",
@@ -380,6 +382,38 @@ class SettingStore(Protocol):
         """What is stored; `value`, and it is stored, if nothing was."""
 
 
+class RowStore(Protocol):
+    """Every stored row as it is, whoever it belongs to: for copies into another database, and to check all of them.
+
+    What other stores hide or follow up (leases, events, moved links) does not happen here.
+    """
+
+    def count(self, table: StoredTable) -> int:
+        """How many rows the table has."""
+
+    def page(self, table: StoredTable, after: str, *, limit: int) -> list[StoredRow]:
+        """Up to `limit` rows that follow the key `after` in this backend's order; the empty text is before the first.
+
+        Fewer than `limit`: nothing follows them.
+        """
+
+    def put(self, table: StoredTable, contents: Sequence[str]) -> None:
+        """Write rows, all or none; those that are there already stay as they are, so it may be called again.
+
+        Args:
+            contents: of `StoredRow`s, from any backend.
+        """
+
+    def clear(self) -> None:
+        """Remove every row of every table."""
+
+    def unfinished_copy(self) -> CopyMark | None:
+        """How far the copy is that is being made in this database; None for every other database."""
+
+    def mark_copy(self, mark: CopyMark | None) -> None:
+        """Note how far the copy is; None: it is complete."""
+
+
 class Backend(Protocol):
     """One open database."""
 
@@ -406,6 +440,9 @@ class Backend(Protocol):
 
     @property
     def settings(self) -> SettingStore: ...
+
+    @property
+    def rows(self) -> RowStore: ...
 
     @property
     def location(self) -> str:

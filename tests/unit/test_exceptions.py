@@ -9,8 +9,11 @@ import pytest
 from nomarr.helpers import exceptions
 from nomarr.helpers.exceptions import (
     ConfigurationError,
+    CopyDiffers,
+    CopyTargetNotEmpty,
     CoverFolderUnusable,
     DatabaseError,
+    DatabaseInUse,
     DatabaseNotReachable,
     DatabaseSchemaTooNew,
     EnrichmentBusy,
@@ -32,6 +35,7 @@ from nomarr.helpers.exceptions import (
     ToolMissing,
     ToolOutputTooLong,
     ToolTimedOut,
+    UnfinishedCopy,
 )
 
 EVIL = "a\nb\x1b[2J\u202e\udcff"
@@ -55,6 +59,10 @@ ERRORS: list[NomarrError] = [
     DatabaseNotReachable("the database can't be opened"),
     DatabaseSchemaTooNew("x.db", 9, 1),
     StorageFull("x.db"),
+    UnfinishedCopy(EVIL, EVIL),
+    DatabaseInUse(EVIL, EVIL),
+    CopyTargetNotEmpty(EVIL, EVIL),
+    CopyDiffers(EVIL, EVIL, ["files"]),
     FingerprintLibraryMissing(EVIL),
     ToolMissing(EVIL),
     ToolTimedOut(EVIL, 2.5),
@@ -114,6 +122,10 @@ def test_database_errors_are_caught_by_one_name() -> None:
         (DatabaseSchemaTooNew("x", 2, 1), "update Nomarr"),
         (StorageFull("x"), "free some space"),
         (LeaseLost("x"), "Scan again"),
+        (UnfinishedCopy("x", "y"), "finish it with the same 'nomarr db copy'"),
+        (DatabaseInUse("x", "y"), "end every 'nomarr watch'"),
+        (CopyTargetNotEmpty("x", "holds files"), "name a new database"),
+        (CopyDiffers("x", "y", ["files"]), "copy again"),
         (EnrichmentBusy("x"), "let it, or end it"),
         (ScanCancelled("x"), "scan again"),
         (FingerprintLibraryMissing("x"), "libchromaprint1"),

@@ -16,8 +16,11 @@ import typer
 
 from nomarr.helpers.exceptions import (
     ConfigurationError,
+    CopyDiffers,
+    CopyTargetNotEmpty,
     CoverFolderUnusable,
     DatabaseError,
+    DatabaseInUse,
     EnrichmentBusy,
     FileNotKnown,
     FingerprintLibraryMissing,
@@ -52,6 +55,8 @@ _EXIT_CODES: Final[tuple[tuple[type[NomarrError], ExitCode], ...]] = (
     (LibraryAlreadyExists, ExitCode.USAGE),
     (MoveNotFound, ExitCode.USAGE),
     (MoveCannotBeUndone, ExitCode.USAGE),
+    (CopyTargetNotEmpty, ExitCode.USAGE),
+    (CopyDiffers, ExitCode.DIFFERENT),
     (LibraryOffline, ExitCode.UNREACHABLE),
     (DatabaseError, ExitCode.UNREACHABLE),
     (CoverFolderUnusable, ExitCode.UNREACHABLE),
@@ -59,6 +64,7 @@ _EXIT_CODES: Final[tuple[tuple[type[NomarrError], ExitCode], ...]] = (
     (LibraryAlreadyScanning, ExitCode.BUSY),
     (LeaseLost, ExitCode.BUSY),
     (EnrichmentBusy, ExitCode.BUSY),
+    (DatabaseInUse, ExitCode.BUSY),
     (TaskAlreadyRunning, ExitCode.BUSY),
     (ScanCancelled, ExitCode.INTERRUPTED),
 )

@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer.main import get_command
 
+from nomarr.interfaces.cli.db_cli import db_app
 from nomarr.interfaces.cli.doctor_cli import doctor_command
 from nomarr.interfaces.cli.duplicates_cli import duplicates_command
 from nomarr.interfaces.cli.enrich_cli import enrich_command
@@ -141,6 +142,7 @@ app.command("playlists", cls=HelpfulCommand)(playlists_command)
 app.command("serve", cls=HelpfulCommand)(serve_command)
 app.add_typer(token_app, name="token")
 app.command("doctor", cls=HelpfulCommand)(doctor_command)
+app.add_typer(db_app, name="db")
 
 
 def run() -> NoReturn:

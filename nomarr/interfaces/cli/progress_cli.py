@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from nomarr.helpers.dto.answers import ComparisonProgress
     from nomarr.helpers.dto.enrichment import EnrichmentProgress
+    from nomarr.helpers.dto.stored import CopyProgress
 
 __all__ = ["NoProgress", "ProgressBars", "counts", "phase", "progress_display", "speed", "steps"]
 
@@ -60,6 +61,10 @@ class NoProgress:
         """No one to tell."""
         return None
 
+    def copy_bar(self, name: str) -> Callable[[CopyProgress], None] | None:
+        """No one to tell."""
+        return None
+
 
 class ProgressBars:
     """A bar for each thing that goes on; gone when the block ends."""
@@ -90,6 +95,11 @@ class ProgressBars:
         """A new bar; call the answer with how far the search is."""
         task = self._add(name)
         return lambda progress: self._update_comparison(task, progress)
+
+    def copy_bar(self, name: str) -> Callable[[CopyProgress], None]:
+        """A new bar; call the answer with how far the copy is."""
+        task = self._add(name)
+        return lambda progress: self._update_copy(task, progress)
 
     def _add(self, name: str) -> TaskID:
         return self._progress.add_task(
@@ -127,6 +137,16 @@ class ProgressBars:
             phase="comparing",
             counts=f"{progress.done:,}/{progress.total:,} fingerprints",
             speed=f"{progress.per_second:,.0f}/s{left}",
+        )
+
+    def _update_copy(self, task: TaskID, progress: CopyProgress) -> None:
+        self._progress.update(
+            task,
+            completed=progress.rows_done,
+            total=progress.rows_total or None,
+            phase=progress.step.value,
+            counts=f"{progress.rows_done:,}/{progress.rows_total:,} rows",
+            folder=progress.table.value,
         )
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nomarr.app import Nomarr
     from nomarr.config import Config
 
-__all__ = ["GlobalOptions", "Work", "run_command", "stored_config"]
+__all__ = ["GlobalOptions", "Work", "run_command", "run_without_database", "stored_config"]
 
 _FAREWELL: Final = "stopped; what was scanned until now is kept"
 
@@ -44,15 +44,32 @@ def run_command(context: typer.Context, work: Work, *, gentle: bool = False, far
         gentle: a first Ctrl-C or SIGTERM cancels the work and lets it clean up, instead of ending the process.
         farewell: what is said when the work was cancelled so.
     """
+    config = stored_config(context.find_object(GlobalOptions) or GlobalOptions())
+    _run(partial(_open_and_work, config, work), farewell if gentle else None)
+
+
+def run_without_database(context: typer.Context, work: Callable[[], Awaitable[None]], *, farewell: str) -> None:
+    """Do `work`, which opens what it needs by itself, and leave with its exit code.
+
+    A first Ctrl-C or SIGTERM cancels the work and lets it clean up; `farewell` is said then.
+    """
+    stored_config(context.find_object(GlobalOptions) or GlobalOptions())
+
+    async def done() -> int:
+        _collect_garbage_again()
+        await work()
+        return ExitCode.DONE
+
+    _run(done, farewell)
+
+
+def _run(work: Callable[[], Awaitable[int]], farewell: str | None) -> None:
+    """Without a farewell a signal ends the process."""
     # Imported here: nobody waits for all of this to see a help text.
     import anyio
 
-    config = stored_config(context.find_object(GlobalOptions) or GlobalOptions())
     try:
-        if gentle:
-            code = anyio.run(partial(_cancellable, config, work, farewell))
-        else:
-            code = anyio.run(partial(_open_and_work, config, work))
+        code = anyio.run(work if farewell is None else partial(_cancellable, work, farewell))
     except BrokenPipeError as error:
         # Without the number of the error, at which typer would end the process as if it had failed.
         raise BrokenPipeError("whoever read the output has gone") from error
@@ -71,7 +88,7 @@ def stored_config(options: GlobalOptions) -> Config:
     return config
 
 
-async def _cancellable(config: Config, work: Work, farewell: str) -> int:
+async def _cancellable(work: Callable[[], Awaitable[int]], farewell: str) -> int:
     import asyncio
 
     import anyio
@@ -83,7 +100,7 @@ async def _cancellable(config: Config, work: Work, farewell: str) -> int:
         anyio.CancelScope() as scope,
         on_first_signal(partial(loop.call_soon_threadsafe, scope.cancel)) as interruption,
     ):
-        code = await _open_and_work(config, work)
+        code = await work()
     if scope.cancelled_caught:
         say(farewell)
         return interruption.exit_code
@@ -93,8 +110,12 @@ async def _cancellable(config: Config, work: Work, farewell: str) -> int:
 async def _open_and_work(config: Config, work: Work) -> int:
     from nomarr.app import Nomarr
 
-    # Now that everything is imported; `__main__` turned it off.
-    gc.freeze()
-    gc.enable()
+    _collect_garbage_again()
     async with Nomarr.open(config) as nomarr:
         return await work(nomarr) or ExitCode.DONE
+
+
+def _collect_garbage_again() -> None:
+    """Now that everything is imported; `__main__` turned it off."""
+    gc.freeze()
+    gc.enable()

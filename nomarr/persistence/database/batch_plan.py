@@ -40,7 +40,15 @@ from nomarr.persistence.rows import (
     tags_json,
 )
 
-__all__ = ["BatchPlanner", "detached_entries", "is_enriched", "look_for_cover_again", "new_file"]
+__all__ = [
+    "BatchPlanner",
+    "blank_folder",
+    "detached_entries",
+    "entry_target",
+    "is_enriched",
+    "look_for_cover_again",
+    "new_file",
+]
 
 _NO_FILES_CTIME: Final = -1
 
@@ -308,12 +316,12 @@ class BatchPlanner:
     def _open_left_folder(self, move: FileMove) -> None:
         # It may be out of this scan; as long as it has a digest, nobody looks into it.
         folder = folder_of(move.from_path)
-        row = _blank_folder(move.from_library_id, folder) | {"is_gone": True}
+        row = blank_folder(move.from_library_id, folder) | {"is_gone": True}
         key = key_of(move.from_library_id, folder)
         self._plan.folders[key] = {"key": key, "ins": {"_key": key, **row}, "upd": {"digest": ""}}
 
     def _blank_folder(self, path: str) -> Doc:
-        return _blank_folder(self._library_id, path)
+        return blank_folder(self._library_id, path)
 
     def _open_folder(self, path: str, changes: Doc) -> None:
         """Insert it without a digest, or only change it."""
@@ -404,9 +412,18 @@ def detached_entries(playlist: Doc, file_ids: Iterable[str]) -> Doc:
 def _entry(line: PlaylistLine) -> Doc:
     return {
         "text": escaped(line.text),
-        "library_key": None if line.target_library_id is None else key_of(line.target_library_id),
-        "path_key": None if line.target_path is None else path_key(line.target_path),
+        **entry_target(line.target_library_id, line.target_path),
         "file_id": None,
+    }
+
+
+def entry_target(library_id: str | None, path: str | None) -> Doc:
+    """The place that an entry of a playlist means."""
+    return {
+        "library_id": library_id,
+        "library_key": None if library_id is None else key_of(library_id),
+        "path": escaped_or_none(path),
+        "path_key": None if path is None else path_key(path),
     }
 
 
@@ -414,7 +431,8 @@ def _numbers(stat: FileStat) -> Doc:
     return stat._asdict()
 
 
-def _blank_folder(library_id: str, path: str) -> Doc:
+def blank_folder(library_id: str, path: str) -> Doc:
+    """A folder that nobody has looked at; every field of the collection is in it."""
     return {
         "library_id": library_id,
         "library_key": key_of(library_id),

@@ -11,8 +11,9 @@ from nomarr.persistence.database.library_operations import ArangoLibraries
 from nomarr.persistence.database.library_sidecars_operations import ArangoSidecars
 from nomarr.persistence.database.queries import ORPHANS
 from nomarr.persistence.database.scan_runs_operations import ArangoScanRuns
-from nomarr.persistence.database.schema import prepare, schema_version
+from nomarr.persistence.database.schema import prepare, require_database, schema_version
 from nomarr.persistence.database.settings_operations import ArangoSettings
+from nomarr.persistence.database.stored_rows_operations import ArangoRows
 
 __all__ = ["ArangoBackend"]
 
@@ -22,15 +23,20 @@ _OF_LIBRARIES = ("library_files", "library_folders", "library_sidecars", "scan_r
 class ArangoBackend:
     """`Backend` on one database of an ArangoDB server, created if it is not there.
 
+    Args:
+        create: False to refuse a database that is not there.
+
     Raises:
         ConfigurationError: if the URL names no server and database.
-        DatabaseNotReachable: if the server does not answer.
+        DatabaseNotReachable: if the server does not answer, or the database is not to be created.
         DatabaseSchemaTooNew: if a newer Nomarr wrote it.
     """
 
-    def __init__(self, url: str, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
+    def __init__(self, url: str, *, patience_seconds: float = PATIENCE_SECONDS, create: bool = True) -> None:
         self._connection = ArangoConnection(url, patience_seconds=patience_seconds)
         try:
+            if not create:
+                require_database(self._connection)
             prepare(self._connection)
         except BaseException:
             self._connection.close()
@@ -46,6 +52,7 @@ class ArangoBackend:
         self.events = ArangoEvents(self._connection)
         self.enrichment = ArangoEnrichment(self._connection)
         self.settings = ArangoSettings(self._connection)
+        self.rows = ArangoRows(self._connection)
 
     def schema_version(self) -> int:
         return schema_version(self._connection)

@@ -15,10 +15,12 @@ from nomarr.helpers.dto.file_pages import FileSort
 __all__ = [
     "ADD_LIBRARY",
     "ANY_FILE",
+    "CLEAR_COLLECTION",
     "COMMIT",
     "COUNTED_LIBRARIES",
     "COUNT_LONG_MISSING",
     "COUNT_PRESENT",
+    "COUNT_ROWS",
     "COUNT_WAITING",
     "COVERS_IN_USE",
     "ENRICHMENT_HOLDER",
@@ -37,6 +39,7 @@ __all__ = [
     "FORGET_HELD_BACK",
     "FORGET_LOOSE_COVERS",
     "FORGET_USED_COVERS",
+    "GET_COPY_MARK",
     "GET_OR_SET_SETTING",
     "GET_SETTING",
     "GIVE_ENRICHMENT_BACK",
@@ -60,6 +63,7 @@ __all__ = [
     "PRUNE_EVENTS",
     "PRUNE_RUNS",
     "PURGE",
+    "PUT_ROWS",
     "RECORDS_OF_KEYS",
     "RECORD_OF_ID",
     "REMOVE_FILES",
@@ -67,6 +71,7 @@ __all__ = [
     "REMOVE_OF_LIBRARY",
     "RENEW_LEASE",
     "RETRY_FAILED",
+    "ROWS_AFTER",
     "SAME_AUDIO",
     "SAMPLE",
     "SCAN_COMPLETED",
@@ -74,6 +79,8 @@ __all__ = [
     "SCAN_STARTED",
     "SCHEMA_VERSION",
     "SERVER_TIME",
+    "SET_COPY_MARK",
+    "SET_LAST_SEQ",
     "SET_SCHEMA_VERSION",
     "SET_SETTING",
     "SIDECARS_BELOW",
@@ -739,3 +746,29 @@ FOR c IN loose_covers
     REMOVE c IN loose_covers
 """
 FORGET_LOOSE_COVERS: Final = "FOR c IN loose_covers FILTER c._key IN @values REMOVE c IN loose_covers"
+
+# -- every row, for copies and checks -----------------------------------------------------------------------------
+
+# By the primary index, which is sorted by bytes. What is marked as gone only waits to be swept.
+ROWS_AFTER: Final = """
+FOR d IN @@collection
+    FILTER d._key > @after AND d.is_gone != true
+    SORT d._key
+    LIMIT @limit
+    RETURN d
+"""
+COUNT_ROWS: Final = "RETURN LENGTH(FOR d IN @@collection FILTER d.is_gone != true RETURN 1)"
+# What an earlier attempt has inserted stays as it is.
+PUT_ROWS: Final = """
+FOR r IN @rows
+    INSERT r INTO @@collection OPTIONS { overwriteMode: "ignore" }
+"""
+CLEAR_COLLECTION: Final = "FOR d IN @@collection LIMIT @limit REMOVE d IN @@collection RETURN 1"
+SET_LAST_SEQ: Final = """
+UPSERT { _key: "events" } INSERT { _key: "events", last_seq: @seq } UPDATE { last_seq: @seq } IN meta
+"""
+GET_COPY_MARK: Final = 'FOR m IN meta FILTER m._key == "copy" AND m.mark != null RETURN m.mark'
+SET_COPY_MARK: Final = """
+UPSERT { _key: "copy" } INSERT { _key: "copy", mark: @mark } UPDATE { mark: @mark } IN meta
+    OPTIONS { keepNull: true }
+"""

@@ -6,12 +6,12 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from nomarr.helpers.exceptions import DatabaseSchemaTooNew
+from nomarr.helpers.exceptions import DatabaseNotReachable, DatabaseSchemaTooNew
 from nomarr.persistence.database.connection import ArangoConnection, ServerRefused
 from nomarr.persistence.database.queries import SCHEMA_VERSION, SET_SCHEMA_VERSION
 from nomarr.persistence.database.retries import DATABASE_MISSING, TABLE_MISSING
 
-__all__ = ["COLLECTIONS", "INDEXES", "MIGRATIONS", "Index", "prepare", "schema_version"]
+__all__ = ["COLLECTIONS", "INDEXES", "MIGRATIONS", "Index", "prepare", "require_database", "schema_version"]
 
 logger = logging.getLogger(__name__)
 
@@ -113,6 +113,18 @@ def prepare(connection: ArangoConnection, migrations: Mapping[int, Migration] = 
         migrations[version](connection)
         connection.query(SET_SCHEMA_VERSION, {"version": version})
         logger.debug("schema of %s is at version %d", connection.location, version)
+
+
+def require_database(connection: ArangoConnection) -> None:
+    """Raises `DatabaseNotReachable` if Nomarr has never been there; nothing is created."""
+    try:
+        is_there = schema_version(connection) > 0
+    except ServerRefused as error:
+        if error.error_code not in (DATABASE_MISSING, TABLE_MISSING):
+            raise
+        is_there = False
+    if not is_there:
+        raise DatabaseNotReachable(f"there is no database of Nomarr at {connection.location}; check its name")
 
 
 def schema_version(connection: ArangoConnection) -> int:

@@ -14,6 +14,7 @@ from nomarr.persistence.embedded.library_operations import SqliteLibraries
 from nomarr.persistence.embedded.library_sidecars_operations import SqliteSidecars
 from nomarr.persistence.embedded.scan_runs_operations import SqliteScanRuns
 from nomarr.persistence.embedded.settings_operations import SqliteSettings
+from nomarr.persistence.embedded.stored_rows_operations import SqliteRows
 
 __all__ = ["SqliteDatabase"]
 
@@ -40,6 +41,7 @@ class SqliteDatabase:
         self.events = SqliteEvents(self._connections)
         self.enrichment = SqliteEnrichment(self._connections)
         self.settings = SqliteSettings(self._connections)
+        self.rows = SqliteRows(self._connections)
 
     def schema_version(self) -> int:
         return self._connections.schema_version()

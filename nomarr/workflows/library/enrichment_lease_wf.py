@@ -20,7 +20,13 @@ from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.db import Database
 from nomarr.workflows.library.task_errors_wf import single_error
 
-__all__ = ["EnrichmentLease", "enrichment_lease", "remove_loose_covers", "remove_unused_covers_workflow"]
+__all__ = [
+    "EnrichmentLease",
+    "enrichment_lease",
+    "no_enrichment",
+    "remove_loose_covers",
+    "remove_unused_covers_workflow",
+]
 
 _LEASE_SECONDS: Final = 60.0
 _COVERS_AT_ONCE: Final = 500
@@ -57,6 +63,26 @@ async def enrichment_lease(db: Database, store: CoverStore, clock: Clock) -> Asy
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(_give_back, db, owner, is_tidy)
+
+
+@asynccontextmanager
+async def no_enrichment(db: Database, clock: Clock) -> AsyncIterator[None]:
+    """Nobody enriches this database inside the block; what an interrupted enrichment left stays for the next one.
+
+    Raises:
+        EnrichmentBusy: if another process enriches, also inside the block if the lease is lost.
+    """
+    owner = this_process()
+    was_interrupted = await anyio.to_thread.run_sync(_take, db, owner, clock)
+    try:
+        with single_error():
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_keep, db, owner, clock)
+                yield
+                tasks.cancel_scope.cancel()
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(_give_back, db, owner, not was_interrupted)
 
 
 async def remove_unused_covers_workflow(db: Database, store: CoverStore, clock: Clock) -> int:

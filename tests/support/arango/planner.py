@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 from support.arango.store import Collection as StoredCollection
@@ -179,13 +178,8 @@ def mentioned(expression: Expression) -> set[str]:
 
 def parts(node: Any) -> Iterator[Expression]:
     """The expressions directly within an expression or operation."""
-    for name in _attributes(type(node)):
+    for name in node.__slots__:
         yield from _expressions(getattr(node, name))
-
-
-@cache
-def _attributes(kind: type) -> tuple[str, ...]:
-    return tuple(attribute.name for attribute in dataclasses.fields(kind))
 
 
 def _expressions(value: Any) -> Iterator[Expression]:
