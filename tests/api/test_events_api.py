@@ -53,6 +53,14 @@ async def test_pages_go_on_where_the_last_one_ended(api: Api, library: Library) 
     assert (await api.get(EVENTS, params={"library_id": "other"}))["items"] == []
 
 
+async def test_the_newest_changes_can_be_asked_for(api: Api, library: Library) -> None:
+    await api.scan(library.library_id)
+    page = await api.get(EVENTS, params={"limit": 2, "newest": True})
+    assert [event["seq"] for event in page["items"]] == [2, 3]
+    assert len((await api.get(EVENTS, params={"newest": True}))["items"]) == 3
+    assert (await api.get(EVENTS, params={"newest": True, "after": 3}))["items"] == []
+
+
 @pytest.mark.parametrize("after", ["-1", "x", str(1 << 63)])
 async def test_a_number_that_is_none_is_a_problem(api: Api, after: str) -> None:
     assert (await api.problem("GET", EVENTS, params={"after": after}))["status"] == 422
