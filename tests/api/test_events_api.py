@@ -126,7 +126,7 @@ async def test_a_client_that_reads_nothing_is_let_go(
                     for copy in range(100):
                         (root / f"{folder:03}" / f"{copy:03}{name}").write_bytes(content)
             await scan(nomarr, library)
-            await until(lambda: streams("nomarr_streams_dropped", 1.0))
+            await until(lambda: streams("nomarr_streams_dropped_total", 1.0))
             assert await streams("nomarr_streams", 0.0)
 
 
