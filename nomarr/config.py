@@ -40,6 +40,8 @@ class Config(BaseSettings):
     """Where the database is. Empty: nomarr.db in the user's data folder (on Linux ~/.local/share/nomarr)."""
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
     """How much is logged on the terminal: debug, info, warning or error."""
+    log_format: Literal["text", "json"] = "text"
+    """How log lines look: text for people, or json, one object a line for programs."""
     scan_batch_size: int = Field(default=200, ge=50, le=1000)
     """File rows per write transaction, 50 to 1000."""
     tag_workers: int = Field(default=0, ge=0, le=64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -134,7 +134,7 @@ async def test_a_client_that_reads_nothing_is_let_go(
                     for copy in range(100):
                         (root / f"{folder:03}" / f"{copy:03}{name}").write_bytes(content)
             await scan(nomarr, library)
-            await until(lambda: streams("nomarr_streams_dropped", 1.0))
+            await until(lambda: streams("nomarr_streams_dropped_total", 1.0))
             assert await streams("nomarr_streams", 0.0)
 
 
@@ -148,11 +148,45 @@ async def test_one_client_too_many_is_told_so(nomarr: Nomarr, options: ServiceOp
     assert (answer.status_code, answer.json()["error"]) == (503, "TooManyStreams")
 
 
-async def test_what_is_written_while_a_client_catches_up_comes_once(nomarr: Nomarr, library: Library) -> None:
-    hub = EventHub(nomarr, max_streams=1, backlog=1000)
+def numbers_in(sent: bytes) -> list[int]:
+    return [int(number) for number in re.findall(rb"^id: (\d+)$", sent, re.MULTILINE)]
+
+
+async def test_a_client_that_catches_up_is_not_let_go_for_what_comes_meanwhile(
+    nomarr: Nomarr, library: Library
+) -> None:
+    hub = EventHub(nomarr, backlog=2)
     await hub.prepare()
     await scan(nomarr, library)
-    with hub.listen() as listener:
+    gone = anyio.Event()
+    with hub.stream(0, None, gone) as blocks:
+        assert await anext(blocks)
+        numbers = numbers_in(await anext(blocks))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(hub.run)
+
+            async def hub_has_all() -> bool:
+                return hub.last_seq == 3
+
+            await until(hub_has_all)
+            tasks.cancel_scope.cancel()
+        for name, content in tones(5, prefix="new").items():
+            (Path(library.root_path) / name).write_bytes(content)
+        await scan(nomarr, library)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(hub.run)
+            with anyio.fail_after(20):
+                while len(numbers) < 8:
+                    numbers += numbers_in(await anext(blocks))
+            tasks.cancel_scope.cancel()
+    assert (numbers, gone.is_set()) == (list(range(1, 9)), False)
+
+
+async def test_what_is_written_while_a_client_catches_up_comes_once(nomarr: Nomarr, library: Library) -> None:
+    hub = EventHub(nomarr, backlog=1000)
+    await hub.prepare()
+    await scan(nomarr, library)
+    with hub.stream(0, None, anyio.Event()) as blocks:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(hub.run)
 
@@ -162,12 +196,9 @@ async def test_what_is_written_while_a_client_catches_up_comes_once(nomarr: Noma
             await until(hub_has_all)
             (Path(library.root_path) / "new.wav").write_bytes(tone(500))
             await scan(nomarr, library)
-            blocks = hub.blocks(listener, 0, None)
             numbers: list[int] = []
             with anyio.fail_after(20):
                 while 4 not in numbers:
-                    block = await anext(blocks)
-                    if block.startswith(b"id:"):
-                        numbers.append(json.loads(block.split(b"data: ")[1])["seq"])
+                    numbers += numbers_in(await anext(blocks))
             tasks.cancel_scope.cancel()
     assert numbers == [1, 2, 3, 4]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,39 +13,6 @@ from nomarr import Library, Nomarr
 from nomarr.interfaces.api.options_if import ServiceOptions
 
 SETTINGS = "/api/v1/settings"
-
-
-async def test_metrics_count_scans_and_changes(api: Api, library: Library) -> None:
-    await api.scan(library.library_id)
-
-    async def text() -> str:
-        return (await api.client.get("/metrics")).text
-
-    async def changes_are_counted() -> bool:
-        return f'nomarr_events_total{{library="{library.library_id}",type="created"}} 3.0' in await text()
-
-    await until(changes_are_counted)
-    told = await text()
-    assert f'nomarr_scanned_files_total{{library="{library.library_id}",result="added"}} 3.0' in told
-    assert f'nomarr_scan_duration_seconds_count{{library="{library.library_id}"}} 1.0' in told
-    assert f'nomarr_library_files{{library="{library.library_id}"}} 3.0' in told
-    assert 'nomarr_enrichment_backlog{step="art"} 3.0' in told
-
-
-async def test_log_lines_are_kept_and_filtered(api: Api, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG, logger="nomarr")
-    logger = logging.getLogger("nomarr.somewhere")
-    logger.info("one line")
-    logger.warning("another line\nwith %s", "\x1b[2J")
-    lines = await api.get("/api/v1/logs", params={"query": "LINE"})
-    assert [(line["level"], line["logger"]) for line in lines] == [
-        ("info", "nomarr.somewhere"),
-        ("warning", "nomarr.somewhere"),
-    ]
-    assert lines[1]["message"] == "another line\\nwith \\x1b[2J"
-    (graver,) = await api.get("/api/v1/logs", params={"level": "warning", "query": "line"})
-    assert graver == lines[1]
-    assert await api.get("/api/v1/logs", params={"after": lines[1]["number"], "query": "line"}) == []
 
 
 async def test_a_library_is_watched_as_soon_as_it_is_added(

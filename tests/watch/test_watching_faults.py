@@ -387,7 +387,7 @@ class TestBrokenWatching:
 
     async def test_what_was_stopped_stays_stopped(self, seen: Watched) -> None:
         await seen.nomarr.watcher.stop_watching_library(seen.library.library_id)
-        await seen.nomarr.watcher._follow_libraries()
+        await seen.nomarr.watcher.follow_libraries()
         assert seen.nomarr.watcher.status() == []
         await seen.nomarr.watcher.start_watching_library(seen.library.library_id)
         await seen.until_equal_with_probes()
@@ -397,7 +397,7 @@ class TestBrokenWatching:
         await seen.until_equal()
         libraries = seen.nomarr.libraries
         await libraries.update_library(seen.library.library_id, ignore_patterns=["a.*"])
-        await seen.nomarr.watcher._follow_libraries()
+        await seen.nomarr.watcher.follow_libraries()
         await seen.until(lambda: seen.whole_scans, "a scan")
         await seen.until_quiet()
         assert set(await seen.ids()) == {"here.wav"}
@@ -559,12 +559,12 @@ class TestA23Ends:
         libraries = seen.nomarr.libraries
         (tmp_path / "more").mkdir()
         other = await libraries.add_library("More", tmp_path / "more")
-        await seen.nomarr.watcher._follow_libraries()
+        await seen.nomarr.watcher.follow_libraries()
         assert {status.name for status in seen.nomarr.watcher.status()} == {"Music", "More"}
         await anyio.lowlevel.checkpoint()
         await seen.nomarr.watcher.stop_watching_library(other.library_id)
         await libraries.remove_library(other.library_id)
-        await seen.nomarr.watcher._follow_libraries()
+        await seen.nomarr.watcher.follow_libraries()
         assert {status.name for status in seen.nomarr.watcher.status()} == {"Music"}
 
 

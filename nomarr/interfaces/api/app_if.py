@@ -36,6 +36,7 @@ from nomarr.interfaces.api.page_if import install_page
 from nomarr.interfaces.api.problems_if import install_problems
 from nomarr.interfaces.api.scan_requests_if import ScanRequests
 from nomarr.interfaces.api.settings_if import restore_settings
+from nomarr.interfaces.api.streams_if import Streams
 from nomarr.interfaces.api.tokens_if import TOKEN_KEY, Tokens, new_key
 
 __all__ = ["create_app"]
@@ -95,7 +96,8 @@ def create_app(source: Nomarr | Config | str | None = None, options: ServiceOpti
 async def _running(nomarr: Nomarr, options: ServiceOptions) -> AsyncIterator[Service]:
     """Everything that a running service has around an open Nomarr."""
     logs = LogRing()
-    hub = EventHub(nomarr, max_streams=options.max_streams, backlog=options.stream_backlog)
+    streams = Streams(options.max_streams)
+    hub = EventHub(nomarr, backlog=options.stream_backlog)
     roots = options.browse_roots or tuple(nomarr.config.browse_roots) or default_roots()
     with logs.installed():
         await restore_settings(nomarr)
@@ -105,9 +107,15 @@ async def _running(nomarr: Nomarr, options: ServiceOptions) -> AsyncIterator[Ser
             if options.watch:
                 await nomarr.watch_all()
             yield Service(
-                nomarr, replace(options, browse_roots=roots), hub, ScanRequests(nomarr, hub), logs, Metrics(nomarr, hub)
+                nomarr,
+                replace(options, browse_roots=roots),
+                streams,
+                hub,
+                ScanRequests(nomarr, hub),
+                logs,
+                Metrics(nomarr, hub, streams),
             )
         finally:
-            hub.close()
+            streams.close()
             nomarr.tasks.cancel(_HUB)
             await nomarr.watcher.stop_all()

@@ -17,6 +17,7 @@ from nomarr.interfaces.api.metrics_if import Metrics
 from nomarr.interfaces.api.options_if import ServiceOptions
 from nomarr.interfaces.api.problems_if import Refused
 from nomarr.interfaces.api.scan_requests_if import ScanRequests
+from nomarr.interfaces.api.streams_if import Streams
 
 __all__ = ["OpenNomarr", "PathText", "Running", "Service", "query_path"]
 
@@ -27,6 +28,7 @@ class Service:
 
     nomarr: Nomarr
     options: ServiceOptions
+    streams: Streams
     hub: EventHub
     requests: ScanRequests
     logs: LogRing

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Final
 
 import anyio
+import anyio.lowlevel
 
 from nomarr.app import Nomarr
 from nomarr.helpers.dto.enrichment import EnrichmentProgress
@@ -17,18 +17,14 @@ from nomarr.helpers.dto.events import ChangeEvent
 from nomarr.helpers.dto.scan import ScanProgress
 from nomarr.helpers.dto.watching import WatchMessage
 from nomarr.helpers.time_helper import iso8601, system_clock
+from nomarr.interfaces.api.streams_if import HELLO, block, or_keep_alive
 from nomarr.interfaces.contract import JsonObject, enrichment_object, event_object, watch_object
 
-__all__ = ["EventHub", "TooManyStreams"]
+__all__ = ["EventHub"]
 
 _PAGE: Final = 1000
-_KEEP_ALIVE_SECONDS: Final = 15.0
-_HELLO: Final = b"retry: 2000\n\n"
-_STILL_HERE: Final = b": still here\n\n"
-
-
-class TooManyStreams(Exception):
-    """So many clients listen already that one more is refused."""
+_TOGETHER: Final = 100
+"""So many changes are sent at once: a write for each would keep the event loop from everything else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,60 +38,62 @@ class _Change:
 class _Listener:
     """One client: changes that wait to be sent, all of them, and of news of one kind only the newest."""
 
-    def __init__(self, backlog: int) -> None:
+    def __init__(self, gone: anyio.Event, backlog: int) -> None:
+        self._gone = gone
         self._backlog = backlog
         self._changes: deque[_Change] = deque()
+        self._reads_old_ones = False
+        self._has_to_read_on = False
         self._news: dict[str, bytes] = {}
-        self._arrival = anyio.Event()
-        self.gone = anyio.Event()
-        """Set when the client is to be let go."""
+        self.arrival = anyio.Event()
+        """Set once something waits."""
 
     def change(self, change: _Change) -> None:
-        """To be sent; the client is let go if too much waits."""
+        """To be sent. If too much waits, the client is let go, unless it reads old changes: then it reads this, too."""
         if len(self._changes) >= self._backlog:
-            self.gone.set()
             self._changes.clear()
-            return
+            if self._reads_old_ones:
+                self._has_to_read_on = True
+            else:
+                self._gone.set()
         self._changes.append(change)
-        self._arrival.set()
+        self.arrival.set()
+
+    def begin_page(self) -> None:
+        """Old changes are read now, and with them all that waits."""
+        self._reads_old_ones = True
+        self._has_to_read_on = False
+        self._changes.clear()
+
+    def end_page(self, *, is_last: bool) -> bool:
+        """True if every change that is not read waits here."""
+        self._reads_old_ones = self._has_to_read_on or not is_last
+        return not self._reads_old_ones
 
     def tell(self, key: str, block: bytes) -> None:
         """To be sent instead of what waits under this key."""
         self._news.pop(key, None)
         self._news[key] = block
-        self._arrival.set()
+        self.arrival.set()
 
     def take(self) -> tuple[list[_Change], list[bytes]]:
         """Everything that waits; changes before news, as a scan has ended after what it found."""
         taken = list(self._changes), list(self._news.values())
         self._changes.clear()
         self._news.clear()
-        self._arrival = anyio.Event()
+        self.arrival = anyio.Event()
         return taken
-
-    async def wait(self) -> None:
-        """Until there is something."""
-        await self._arrival.wait()
 
 
 class EventHub:
     """Follows the change feed once for all clients, and passes on what watchers, scans and enrichment tell."""
 
-    def __init__(self, nomarr: Nomarr, *, max_streams: int, backlog: int) -> None:
+    def __init__(self, nomarr: Nomarr, *, backlog: int) -> None:
         self._nomarr = nomarr
-        self._max_streams = max_streams
         self._backlog = backlog
         self._listeners: set[_Listener] = set()
         self._subscribers: list[Callable[[ChangeEvent], None]] = []
         self._last_seq = 0
-        self._closed = False
-        self.dropped = 0
-        """Clients that were let go because they read too slowly."""
-
-    @property
-    def streams(self) -> int:
-        """How many clients listen."""
-        return len(self._listeners)
 
     @property
     def last_seq(self) -> int:
@@ -123,12 +121,9 @@ class EventHub:
                     change = _change(event)
                     for listener in self._listeners:
                         listener.change(change)
-
-    def close(self) -> None:
-        """Let every client go: the service ends."""
-        self._closed = True
-        for listener in self._listeners:
-            listener.gone.set()
+                if event.seq % _TOGETHER == 0:
+                    # A scan makes thousands at once: clients have to get theirs, and others their turn.
+                    await anyio.lowlevel.checkpoint()
 
     def scan_progress(self, request_id: str, library_id: str, progress: ScanProgress) -> None:
         """Pass on how far a scan is that somebody asked for."""
@@ -145,59 +140,41 @@ class EventHub:
         self._tell(f"request {request['request_id']} {request['state']}", "scan_request", request)
 
     @contextmanager
-    def listen(self) -> Iterator[_Listener]:
-        """A place among those who are told.
-
-        Raises:
-            TooManyStreams: if there is none.
-        """
-        if self._closed or len(self._listeners) >= self._max_streams:
-            raise TooManyStreams
-        listener = _Listener(self._backlog)
-        self._listeners.add(listener)
-        try:
-            yield listener
-        finally:
-            self._listeners.discard(listener)
-            if listener.gone.is_set() and not self._closed:
-                self.dropped += 1
-
-    async def blocks(self, listener: _Listener, after: int | None, library_id: str | None) -> AsyncIterator[bytes]:
-        """What to send to a client: each change after `after` once and in order, and news as they come.
+    def stream(self, after: int | None, library_id: str | None, gone: anyio.Event) -> Iterator[AsyncIterator[bytes]]:
+        """Tell one client each change after `after` once and in order, and news as they come.
 
         Args:
             after: the last change that the client knows; None: only what is new from now on.
             library_id: only what concerns this library.
+            gone: is set if the client does not keep up.
         """
-        yield _HELLO
-        last = self._last_seq if after is None else after
-        while after is not None:
+        listener = _Listener(gone, self._backlog)
+        self._listeners.add(listener)
+        try:
+            yield self._blocks(listener, after, library_id)
+        finally:
+            self._listeners.discard(listener)
+
+    async def _blocks(self, listener: _Listener, after: int | None, library_id: str | None) -> AsyncIterator[bytes]:
+        yield HELLO
+        last = after or 0
+        is_live = after is None
+        while not is_live:
+            listener.begin_page()
             page = await self._nomarr.event_feed.list_events(last, limit=_PAGE)
-            for event in page:
-                last = event.seq
-                change = _change(event)
-                if library_id in change.libraries:
-                    yield change.block
-            if len(page) < _PAGE:
-                break
-            # What has come meanwhile is in the next page, too; the backlog is for those who can't keep up.
-            listener.take()
+            last = page[-1].seq if page else last
+            for blocks in _joined([_change(event) for event in page], library_id):
+                yield blocks
+            is_live = listener.end_page(is_last=len(page) < _PAGE)
         while True:
-            changes, news = listener.take()
-            for change in changes:
-                # What was read from the database above comes once more through the feed.
-                if change.seq > last:
-                    last = change.seq
-                    if library_id in change.libraries:
-                        yield change.block
-            for block in news:
-                yield block
-            woken = False
-            with anyio.move_on_after(_KEEP_ALIVE_SECONDS):
-                await listener.wait()
-                woken = True
-            if not woken:
-                yield _STILL_HERE
+            waiting, news = listener.take()
+            # What was read from the database above comes once more through the feed.
+            for blocks in _joined([change for change in waiting if change.seq > last], library_id):
+                yield blocks
+            for told in news:
+                yield told
+            if (alive := await or_keep_alive(listener.arrival)) is not None:
+                yield alive
 
     def _hear(self, message: WatchMessage) -> None:
         self._tell(f"{message.type} {message.library_id}", "watch", watch_object(message))
@@ -207,16 +184,17 @@ class EventHub:
 
     def _tell(self, key: str, kind: str, said: JsonObject) -> None:
         if self._listeners:
-            block = _block(kind, said)
+            told = block(kind, said)
             for listener in self._listeners:
-                listener.tell(key, block)
+                listener.tell(key, told)
+
+
+def _joined(changes: Sequence[_Change], library_id: str | None) -> Iterator[bytes]:
+    wanted = [change.block for change in changes if library_id in change.libraries]
+    for start in range(0, len(wanted), _TOGETHER):
+        yield b"".join(wanted[start : start + _TOGETHER])
 
 
 def _change(event: ChangeEvent) -> _Change:
     libraries = frozenset({None, event.library_id, event.old_library_id})
-    return _Change(event.seq, libraries, f"id: {event.seq}\n".encode("ascii") + _block("change", event_object(event)))
-
-
-def _block(kind: str, said: JsonObject) -> bytes:
-    # ASCII and on one line: json.dumps escapes line ends and everything else that would end the block.
-    return f"event: {kind}\ndata: {json.dumps(said)}\n\n".encode("ascii")
+    return _Change(event.seq, libraries, block("change", event_object(event), event.seq))

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Final
 
-import anyio
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
-from starlette.types import Receive, Scope, Send
 
 from nomarr.helpers.dto.events import ChangeEvent
 from nomarr.interfaces.api.answers_if import Answer
 from nomarr.interfaces.api.context_if import OpenNomarr, Running
-from nomarr.interfaces.api.event_hub_if import EventHub, TooManyStreams
 from nomarr.interfaces.api.models_if import EventShape, Page
-from nomarr.interfaces.api.problems_if import PROBLEMS, Refused, refusal_answer
+from nomarr.interfaces.api.problems_if import PROBLEMS
+from nomarr.interfaces.api.streams_if import LAST_EVENT_ID, EventStream, last_event_id
 from nomarr.interfaces.contract import JsonObject, event_object
 
 __all__ = ["event_page", "router"]
@@ -52,11 +51,7 @@ async def list_events(
     "/events/stream",
     response_class=Response,
     responses={200: {"content": {"text/event-stream": {}}}},
-    openapi_extra={
-        "parameters": [
-            {"name": "Last-Event-ID", "in": "header", "schema": {"type": "string"}, "description": "Go on after it"}
-        ]
-    },
+    openapi_extra=LAST_EVENT_ID,
 )
 async def stream_events(
     request: Request,
@@ -69,55 +64,5 @@ async def stream_events(
 
     A client that comes back with `Last-Event-ID` misses no change. One that does not keep up is disconnected.
     """
-    said = request.headers.get("last-event-id")
-    if said is not None:
-        after = _event_id(said)
-    return _EventStream(service.hub, after, library_id)
-
-
-def _event_id(said: str) -> int:
-    if not said.isascii() or not said.isdigit() or len(said) > 18:
-        raise Refused(422, "Last-Event-ID is the number of an event", error="RequestNotValid")
-    return int(said)
-
-
-class _EventStream(Response):
-    """Sends until the client leaves, is let go, or the service ends."""
-
-    media_type = "text/event-stream"
-
-    def __init__(self, hub: EventHub, after: int | None, library_id: str | None) -> None:
-        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-        # Its length is not known.
-        del self.headers["content-length"]
-        self._hub = hub
-        self._after = after
-        self._library_id = library_id
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            with self._hub.listen() as listener:
-                await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-                async with anyio.create_task_group() as tasks:
-                    # Also out of a `send` that waits for a client that reads nothing.
-                    async def end_when_gone() -> None:
-                        await listener.gone.wait()
-                        tasks.cancel_scope.cancel()
-
-                    async def end_when_left() -> None:
-                        while (await receive())["type"] != "http.disconnect":
-                            pass
-                        tasks.cancel_scope.cancel()
-
-                    tasks.start_soon(end_when_gone)
-                    tasks.start_soon(end_when_left)
-                    async for block in self._hub.blocks(listener, self._after, self._library_id):
-                        await send({"type": "http.response.body", "body": block, "more_body": True})
-        except TooManyStreams:
-            refusal = Refused(
-                503, "too many clients listen already; try later", error="TooManyStreams", Retry_After="5"
-            )
-            await refusal_answer(refusal)(scope, receive, send)
-            return
-        with anyio.move_on_after(1):
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+    last = last_event_id(request, after)
+    return EventStream(service.streams, partial(service.hub.stream, last, library_id))

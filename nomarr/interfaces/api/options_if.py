@@ -25,7 +25,7 @@ class ServiceOptions:
     """so many at once."""
     max_streams: int = 200
     """Clients that listen to events at the same time."""
-    stream_backlog: int = 1000
+    stream_backlog: int = 5000
     """A client that is so many events behind is disconnected; it resumes with its `Last-Event-ID`."""
     watch: bool = True
     """Watch every library while the service runs."""

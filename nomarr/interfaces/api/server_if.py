@@ -67,7 +67,7 @@ async def serve(nomarr: Nomarr, host: str, port: int, options: ServiceOptions, o
 async def _end(nomarr: Nomarr, app: FastAPI, server: uvicorn.Server) -> None:
     if server.started:
         # Streams have no end of their own.
-        app.state.service.hub.close()
+        app.state.service.streams.close()
     server.should_exit = True
     with anyio.move_on_after(_STOP_SECONDS, shield=True):
         await nomarr.tasks.wait(_TASK)

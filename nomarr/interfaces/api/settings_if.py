@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter
 from fastapi.responses import Response
@@ -13,6 +12,7 @@ from fastapi.responses import Response
 from nomarr.app import CHANGEABLE_SETTINGS, Nomarr
 from nomarr.config import Config
 from nomarr.helpers.exceptions import ConfigurationError
+from nomarr.helpers.secrets_helper import without_secrets
 from nomarr.interfaces.api.answers_if import Answer
 from nomarr.interfaces.api.context_if import OpenNomarr
 from nomarr.interfaces.api.models_if import SettingsShape
@@ -66,12 +66,5 @@ async def _kept(nomarr: Nomarr) -> dict[str, Any]:
 
 def _settings_object(nomarr: Nomarr) -> JsonObject:
     settings = nomarr.config.model_dump(mode="json")
-    settings["database_url"] = _without_password(settings["database_url"])
+    settings["database_url"] = without_secrets(settings["database_url"])
     return {"settings": settings, "changeable": sorted(CHANGEABLE_SETTINGS)}
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    if "@" not in parts.netloc:
-        return url
-    return parts._replace(netloc=f"***@{parts.netloc.rpartition('@')[2]}").geturl()

@@ -62,7 +62,7 @@ _EXIT_CODES: Final[tuple[tuple[type[NomarrError], ExitCode], ...]] = (
     (TaskAlreadyRunning, ExitCode.BUSY),
     (ScanCancelled, ExitCode.INTERRUPTED),
 )
-_GLOBAL_OPTIONS: Final = ("--db", "--config", "--log-level", "--version")
+_GLOBAL_OPTIONS: Final = ("--db", "--config", "--log-level", "--log-format", "--version")
 
 
 def exit_code_of(error: BaseException) -> ExitCode:

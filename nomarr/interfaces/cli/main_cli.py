@@ -20,7 +20,7 @@ from nomarr.interfaces.cli.exit_codes_cli import ExitCode
 from nomarr.interfaces.cli.files_cli import files_command
 from nomarr.interfaces.cli.help_cli import HelpfulCommand, show_help_without_command
 from nomarr.interfaces.cli.library_cli import library_app
-from nomarr.interfaces.cli.logging_cli import set_log_level
+from nomarr.interfaces.cli.logging_cli import set_logging
 from nomarr.interfaces.cli.moves_cli import moves_app
 from nomarr.interfaces.cli.purge_cli import purge_command
 from nomarr.interfaces.cli.questions_cli import explain_command, playlists_command, scans_command, verify_command
@@ -47,6 +47,13 @@ class LogLevel(StrEnum):
     INFO = "info"
     WARNING = "warning"
     ERROR = "error"
+
+
+class LogFormat(StrEnum):
+    """How log lines look."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 def _print_version(wanted: bool) -> None:
@@ -88,6 +95,15 @@ def global_options(
             show_default=False,
         ),
     ] = None,
+    log_format: Annotated[
+        LogFormat | None,
+        typer.Option(
+            "--log-format",
+            metavar="FORMAT",
+            help="How log lines look: text for people, or json, one object a line for programs.",
+            show_default=False,
+        ),
+    ] = None,
     version: Annotated[
         bool,
         typer.Option(
@@ -104,8 +120,8 @@ def global_options(
     The options below stand before the command. 'nomarr COMMAND --help' explains a command.
     """
     if log_level is not None:
-        set_log_level(log_level)
-    context.obj = GlobalOptions(db, config, log_level)
+        set_logging(log_level, log_format or LogFormat.TEXT)
+    context.obj = GlobalOptions(db, config, log_level, log_format)
     show_help_without_command(context)
 
 

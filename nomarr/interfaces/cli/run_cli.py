@@ -12,7 +12,7 @@ import typer
 
 from nomarr.interfaces.cli.errors_cli import say
 from nomarr.interfaces.cli.exit_codes_cli import ExitCode
-from nomarr.interfaces.cli.logging_cli import set_log_level
+from nomarr.interfaces.cli.logging_cli import set_logging
 from nomarr.interfaces.cli.signals_cli import on_first_signal
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class GlobalOptions:
     db: str | None = None
     config: str | None = None
     log_level: str | None = None
+    log_format: str | None = None
 
 
 def run_command(context: typer.Context, work: Work, *, gentle: bool = False, farewell: str = _FAREWELL) -> None:
@@ -60,11 +61,13 @@ def run_command(context: typer.Context, work: Work, *, gentle: bool = False, far
 
 
 def stored_config(options: GlobalOptions) -> Config:
-    """The configuration with what the command line says; also sets the log level."""
+    """The configuration with what the command line says; also sets how is logged."""
     from nomarr.config import load_config
 
-    config = load_config(options.config, database_url=options.db, log_level=options.log_level)
-    set_log_level(config.log_level)
+    config = load_config(
+        options.config, database_url=options.db, log_level=options.log_level, log_format=options.log_format
+    )
+    set_logging(config.log_level, config.log_format)
     return config
 
 
