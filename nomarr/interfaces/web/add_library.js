@@ -26,7 +26,7 @@ export function folderPicker(onChoice) {
       show(error, true);
       return;
     }
-    if (isFirst && folder.folders.length === 1) return open(folder.folders[0].path, { isFirst });
+    if (isFirst && !path && folder.folders.length === 1) return open(folder.folders[0].path, { isFirst });
     parent = folder.parent;
     show(up, parent !== null);
     say(where, folder.path || "Where is your music?");

@@ -23,6 +23,7 @@ class KnownLibrary {
     this.report = null;
     this.failure = null;
     this.heldBack = null;
+    this.newsHeard = 0; // An answer that was asked for before the newest news is too old.
     this.card = new Card(this);
   }
 
@@ -39,6 +40,7 @@ class KnownLibrary {
   }
 
   scanning(progress, { wasAsked = false } = {}) {
+    this.newsHeard += 1;
     this.scan ??= { since: Date.now(), wasAsked };
     this.scan.progress = progress;
     this.card.show();
@@ -46,6 +48,7 @@ class KnownLibrary {
   }
 
   ended({ report: done = null, failure = null }) {
+    this.newsHeard += 1;
     this.scan = null;
     this.report = done ?? this.report;
     this.failure = failure;
@@ -101,11 +104,13 @@ export class Libraries {
 
   /** What is not told with the list of libraries. */
   async #learn(known) {
+    const { newsHeard } = known;
     try {
       const [running, runs] = await Promise.all([
         get(`${known.url}/scan`), get("scans", { library_id: known.id, limit: 1 }), this.#lookForLosses(known),
       ]);
       known.report ??= runs[0]?.report ?? null;
+      if (known.newsHeard !== newsHeard) return;
       if (running.running) known.scanning(running.progress);
       else known.scan = null;
       known.card.show();
