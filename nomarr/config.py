@@ -30,33 +30,65 @@ def default_config_file() -> Path:
 
 
 class Config(BaseSettings):
-    """Every setting with its default. `config/config.yaml` says the same in words."""
+    """Every setting with its default. `config/config.yaml` says the same."""
 
-    model_config = SettingsConfigDict(env_prefix=_ENVIRONMENT_PREFIX, extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = SettingsConfigDict(
+        env_prefix=_ENVIRONMENT_PREFIX, extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
     database_url: str = Field(default_factory=default_database_url)
+    """Where the database is. Empty: nomarr.db in the user's data folder (on Linux ~/.local/share/nomarr)."""
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
+    """How much is logged on the terminal: debug, info, warning or error."""
     log_format: Literal["text", "json"] = "text"
+    """How log lines look: text for people, or json, one object a line for programs."""
     scan_batch_size: int = Field(default=200, ge=50, le=1000)
+    """File rows per write transaction, 50 to 1000."""
     tag_workers: int = Field(default=0, ge=0, le=64)
+    """Processes that read tags; 0 means one for each processor."""
     file_timeout_seconds: float = Field(default=30.0, gt=0)
+    """A file whose tags take longer to read (seconds) gets an error and does not hold the scan."""
     settle_seconds: float = Field(default=2.0, ge=0, le=60)
+    """A folder in which something changed less than so many seconds ago is looked at once more."""
     lease_seconds: float = Field(default=60.0, ge=1)
+    """After so many seconds without a sign of life another process may take a scan over."""
     resume_policy: Literal["auto", "never"] = "auto"
+    """Whether an interrupted scan is gone on with at the next start: auto or never."""
     parallel_libraries: int = Field(default=2, ge=1, le=32)
+    """How many libraries are scanned at the same time."""
     purge_missing_after_days: Annotated[int, Field(ge=0, le=36500)] | Literal["never"] = 30
+    """A file that has been missing for so many days is forgotten, with its id and all that is known of it: 0
+    (as soon as a scan finds it missing; a file that another scan finds at another place is a new one then)
+    to 36500, or never."""
     root_marker: str = Field(default="", pattern="^[^/]*$")
+    """Name of a file that must be in each library's root; without it the library is offline. Empty: none."""
     data_folder: str | None = None
+    """Where covers are kept; a folder that belongs to this database alone. Empty: beside an embedded database,
+    in a folder with its name and "-data" behind it."""
     enable_enrichment: bool = True
+    """Whether 'nomarr watch' also works out audio hashes, fingerprints, exact lengths and covers in the
+    background."""
     enrichment_workers: int = Field(default=0, ge=0, le=64)
+    """Files worked on at a time by enrichment; 0 means one for each processor. A disk that turns is read one
+    file at a time."""
     enrichment_timeout_seconds: float = Field(default=120.0, gt=0)
+    """A file for which one step of enrichment takes longer (seconds) gets an error and is tried again later."""
     content_hashes: bool = False
+    """Whether enrichment hashes whole files too (xxh3-128 and sha256): reads every file from end to end."""
     enable_file_watching: bool = True
+    """Whether libraries are watched for changes at all; false makes 'nomarr watch' refuse to start."""
     watcher_debounce_seconds: float = Field(default=2.0, ge=0, le=60)
+    """A change is scanned when its library has been quiet for so many seconds, 0 to 60."""
     watcher_max_wait_seconds: float | None = Field(default=None, gt=0, le=3600)
+    """A library that is never quiet is scanned so many seconds after the first change. Empty: three times the
+    debounce."""
     watcher_poll_seconds: float = Field(default=300.0, ge=1)
+    """Seconds between two looks at a library that is polled, because its disk does not tell of every change."""
     watcher_reconcile_seconds: float = Field(default=3600.0, ge=60)
+    """Seconds between two looks at all of a watched library, for changes that no event told of; at least 60."""
     browse_roots: list[str] = Field(default=[])
+    """Folders inside of which libraries may be added over HTTP. Empty: the home folder of whoever runs the
+    service, and /music, /srv, /mnt and /media where they exist."""
 
     @classmethod
     def settings_customise_sources(

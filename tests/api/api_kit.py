@@ -84,8 +84,8 @@ async def running_api(nomarr: Nomarr, options: ServiceOptions) -> AsyncIterator[
 
 
 @asynccontextmanager
-async def running_server(nomarr: Nomarr, options: ServiceOptions) -> AsyncIterator[str]:
-    """The service on a port of its own; its address."""
+async def running_server(nomarr: Nomarr, options: ServiceOptions, port: int = 0) -> AsyncIterator[str]:
+    """The service, on a port of its own if none is named; its address."""
     address: list[str] = []
     ready = anyio.Event()
 
@@ -94,7 +94,7 @@ async def running_server(nomarr: Nomarr, options: ServiceOptions) -> AsyncIterat
         ready.set()
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(partial(serve, nomarr, "127.0.0.1", 0, options, on_ready))
+        tasks.start_soon(partial(serve, nomarr, "127.0.0.1", port, options, on_ready))
         with anyio.fail_after(10):
             await ready.wait()
         yield address[0]

@@ -53,6 +53,14 @@ async def test_pages_go_on_where_the_last_one_ended(api: Api, library: Library) 
     assert (await api.get(EVENTS, params={"library_id": "other"}))["items"] == []
 
 
+async def test_the_newest_changes_can_be_asked_for(api: Api, library: Library) -> None:
+    await api.scan(library.library_id)
+    page = await api.get(EVENTS, params={"limit": 2, "newest": True})
+    assert [event["seq"] for event in page["items"]] == [2, 3]
+    assert len((await api.get(EVENTS, params={"newest": True}))["items"]) == 3
+    assert (await api.get(EVENTS, params={"newest": True, "after": 3}))["items"] == []
+
+
 @pytest.mark.parametrize("after", ["-1", "x", str(1 << 63)])
 async def test_a_number_that_is_none_is_a_problem(api: Api, after: str) -> None:
     assert (await api.problem("GET", EVENTS, params={"after": after}))["status"] == 422
@@ -126,7 +134,7 @@ async def test_a_client_that_reads_nothing_is_let_go(
                     for copy in range(100):
                         (root / f"{folder:03}" / f"{copy:03}{name}").write_bytes(content)
             await scan(nomarr, library)
-            await until(lambda: streams("nomarr_streams_dropped", 1.0))
+            await until(lambda: streams("nomarr_streams_dropped_total", 1.0))
             assert await streams("nomarr_streams", 0.0)
 
 

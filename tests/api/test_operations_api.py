@@ -15,23 +15,6 @@ from nomarr.interfaces.api.options_if import ServiceOptions
 SETTINGS = "/api/v1/settings"
 
 
-async def test_metrics_count_scans_and_changes(api: Api, library: Library) -> None:
-    await api.scan(library.library_id)
-
-    async def text() -> str:
-        return (await api.client.get("/metrics")).text
-
-    async def changes_are_counted() -> bool:
-        return f'nomarr_events_total{{library="{library.library_id}",type="created"}} 3.0' in await text()
-
-    await until(changes_are_counted)
-    told = await text()
-    assert f'nomarr_scanned_files_total{{library="{library.library_id}",result="added"}} 3.0' in told
-    assert f'nomarr_scan_duration_seconds_count{{library="{library.library_id}"}} 1.0' in told
-    assert f'nomarr_library_files{{library="{library.library_id}"}} 3.0' in told
-    assert 'nomarr_enrichment_backlog{step="art"} 3.0' in told
-
-
 async def test_a_library_is_watched_as_soon_as_it_is_added(
     nomarr: Nomarr, options: ServiceOptions, tmp_path: Path
 ) -> None:

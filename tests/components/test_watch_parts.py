@@ -179,6 +179,14 @@ class TestPendingChanges:
         pending.add(moved("x.mp3", "y.mp3"), NOON)
         assert len(pending.take().path_changes) == 1
 
+    def test_what_waits_already_is_told_apart(self, pending: PendingChanges) -> None:
+        for path in ("A/a.mp3", "A/b.mp3", "B/c.mp3"):
+            pending.add(written(path), NOON)
+        pending.add(DiskEvent(DiskChange.CREATED, "A", is_folder=True), NOON)
+        pending.add(written("A/d.mp3"), NOON)
+        assert (pending.events, pending.suppressed) == (5, 2)
+        assert pending.events_by_change == {DiskChange.WRITTEN: 4, DiskChange.CREATED: 1}
+
 
 class TestHandler:
     def handler(self, wakes: list[str]) -> tuple[LibraryEventHandler, PendingChanges]:

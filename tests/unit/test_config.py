@@ -21,11 +21,12 @@ def test_the_shipped_file_names_every_setting_with_its_default() -> None:
     assert shipped["database_url"] is None
 
 
-def test_the_shipped_file_explains_every_setting() -> None:
-    lines = SHIPPED.read_text(encoding="utf-8").splitlines()
-    for number, line in enumerate(lines):
-        if line and not line.startswith("#"):
-            assert lines[number - 1].startswith("# "), line
+@pytest.mark.parametrize("name", Config.model_fields)
+def test_the_shipped_file_explains_a_setting_as_the_schema_does(name: str) -> None:
+    blocks = SHIPPED.read_text(encoding="utf-8").split("\n\n")
+    (comments,) = [block.splitlines()[:-1] for block in blocks if f"\n{name}:" in block]
+    said = " ".join(line.removeprefix("# ") for line in comments)
+    assert said == " ".join((Config.model_fields[name].description or "").split())
 
 
 def test_the_shipped_file_can_be_used_as_it_is() -> None:

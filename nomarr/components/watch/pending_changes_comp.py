@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +11,7 @@ from nomarr.components.watch.debounce_comp import Debouncer
 from nomarr.components.watch.event_filter_comp import path_change_of, targets_of
 from nomarr.components.watch.scan_targets_comp import TargetSet
 from nomarr.helpers.dto.library import ScanTarget
-from nomarr.helpers.dto.watching import DiskEvent, PathChange
+from nomarr.helpers.dto.watching import DiskChange, DiskEvent, PathChange
 
 __all__ = ["ChangesToScan", "PendingChanges"]
 
@@ -36,7 +37,9 @@ class PendingChanges:
         self._path_changes: list[PathChange] = []
         self._is_log_broken = False
         self._lock = threading.Lock()
-        self.events = 0
+        self.events_by_change: Counter[DiskChange] = Counter()
+        self.suppressed = 0
+        """Events that asked for nothing that was not pending already."""
         self.last_event_at: float | None = None
 
     def use(self, quiet_seconds: float, max_wait_seconds: float) -> None:
@@ -46,6 +49,11 @@ class PendingChanges:
 
     def __len__(self) -> int:
         return len(self._targets)
+
+    @property
+    def events(self) -> int:
+        """How many events asked for something."""
+        return self.events_by_change.total()
 
     @property
     def folds(self) -> int:
@@ -65,9 +73,9 @@ class PendingChanges:
             return False
         with self._lock:
             was_idle = self._debouncer.due_at is None
-            self.events += 1
+            self.events_by_change[event.change] += 1
             self.last_event_at = now
-            self._targets.add(targets)
+            self.suppressed += not self._targets.add(targets)
             self._debouncer.note(now)
             self._note_path_change(event)
         return was_idle

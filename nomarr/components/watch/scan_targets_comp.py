@@ -30,15 +30,18 @@ class TargetSet:
     def __len__(self) -> int:
         return len(self._recursive)
 
-    def add(self, targets: Iterable[ScanTarget]) -> None:
-        """Add targets of this library."""
+    def add(self, targets: Iterable[ScanTarget]) -> bool:
+        """Add targets of this library; False if everything that they ask for is asked for already."""
+        is_new = False
         for target in targets:
             path = target.folder_path
-            if self._is_covered(path):
+            if self._is_covered(path) or self._recursive.get(path) == target.recursive:
                 continue
+            is_new = True
             self._recursive[path] = target.recursive
             if len(self._recursive) > self._limit:
                 self._fold()
+        return is_new
 
     def targets(self) -> list[ScanTarget]:
         """The targets, sorted, none of which covers another."""

@@ -145,6 +145,9 @@ class WatchStatus:
     blind_folders: int = 0
     """Folders without a watch."""
     events: int = 0
+    events_by_change: tuple[tuple[DiskChange, int], ...] = ()
+    suppressed: int = 0
+    """Events that needed no scan of their own: their folder waited for one already."""
     targets: int = 0
     """Folders that were handed to scans."""
     folds: int = 0

@@ -21,6 +21,7 @@ from nomarr.interfaces.api import (
     libraries_if,
     logs_if,
     scans_if,
+    session_if,
     settings_if,
     watcher_if,
 )
@@ -31,6 +32,7 @@ from nomarr.interfaces.api.guard_if import Guard
 from nomarr.interfaces.api.log_ring_if import LogRing
 from nomarr.interfaces.api.metrics_if import Metrics
 from nomarr.interfaces.api.options_if import ServiceOptions
+from nomarr.interfaces.api.page_if import install_page
 from nomarr.interfaces.api.problems_if import install_problems
 from nomarr.interfaces.api.scan_requests_if import ScanRequests
 from nomarr.interfaces.api.settings_if import restore_settings
@@ -50,6 +52,7 @@ _ROUTERS: Final = (
     watcher_if.router,
     settings_if.router,
     logs_if.router,
+    session_if.router,
     docs_if.router,
 )
 
@@ -83,6 +86,7 @@ def create_app(source: Nomarr | Config | str | None = None, options: ServiceOpti
     install_problems(app)
     for router in _ROUTERS:
         app.include_router(router)
+    install_page(app)
     app.add_middleware(GZipMiddleware, minimum_size=_SMALLEST_TO_ZIP)
     app.add_middleware(Guard, options=wanted, tokens=lambda: app.state.tokens)
     return app

@@ -35,8 +35,14 @@ async def list_events(
     after: Annotated[int, Query(ge=0, le=_LARGEST)] = 0,
     library_id: str | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    newest: bool = False,
 ) -> Response:
-    """What happened to files after the event with this number, oldest first; `next_cursor` is the next `after`."""
+    """What happened to files after the event with this number, oldest first; `next_cursor` is the next `after`.
+
+    With `newest` it begins where only `limit` events of all libraries are left.
+    """
+    if newest:
+        after = max(after, await nomarr.event_feed.last_seq() - limit)
     events = await nomarr.event_feed.list_events(after, limit=limit, library_id=library_id)
     return Answer(event_page(events, limit))
 

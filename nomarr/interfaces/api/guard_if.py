@@ -9,10 +9,12 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nomarr.interfaces.api.options_if import ServiceOptions
 from nomarr.interfaces.api.problems_if import Refused, refusal_answer
+from nomarr.interfaces.api.session_if import SESSION_COOKIE, SESSION_PATH
 from nomarr.interfaces.api.tokens_if import Tokens, TokenScope
 
 __all__ = ["Guard"]
@@ -68,7 +70,7 @@ class Guard:
         if scope["method"] not in _HARMLESS:
             _check_origin(headers)
         self._check_size(headers)
-        if self._options.tokens_required and scope["path"].startswith(_PROTECTED):
+        if self._options.tokens_required and _is_protected(scope["path"]):
             self._check_token(headers, TokenScope.READ if scope["method"] in _HARMLESS else TokenScope.ADMIN)
 
     def _check_rate(self, scope: Scope) -> None:
@@ -87,15 +89,15 @@ class Guard:
             raise _too_large(self._options.max_body_bytes)
 
     def _check_token(self, headers: Headers, needed: TokenScope) -> None:
-        kind, _, token = headers.get("authorization", "").partition(" ")
-        if kind.lower() != "bearer" or not token:
+        token = _token(headers)
+        if not token:
             raise Refused(
                 401,
                 "a token is needed: Authorization: Bearer TOKEN; 'nomarr token create' makes one",
                 error="TokenMissing",
                 WWW_Authenticate="Bearer",
             )
-        self._tokens().check(token.strip(), needed)
+        self._tokens().check(token, needed)
 
 
 class _Rates:
@@ -116,6 +118,19 @@ class _Rates:
         if len(self._buckets) > _CLIENTS:
             self._buckets.popitem(last=False)
         return left >= 1
+
+
+def _is_protected(path: str) -> bool:
+    # Whoever hands in a token has none yet.
+    return path.startswith(_PROTECTED) and path != SESSION_PATH
+
+
+def _token(headers: Headers) -> str:
+    """The token of a program, or of a browser that has handed it in before; empty if there is none."""
+    kind, _, token = headers.get("authorization", "").partition(" ")
+    if kind:
+        return token.strip() if kind.lower() == "bearer" else ""
+    return cookie_parser(headers.get("cookie", "")).get(SESSION_COOKIE, "")
 
 
 def _check_origin(headers: Headers) -> None:

@@ -111,6 +111,14 @@ class NewWatchMode(Shape):
     watch_mode: WatchMode
 
 
+class NewSession(Shape):
+    """With which token a browser may use the service."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"token": "eyJhbGciOiJIUzI1NiJ9.e30.x"}})
+
+    token: str = Field(min_length=1, max_length=4000, pattern="^[A-Za-z0-9._-]+$")
+
+
 class TargetShape(Shape):
     """A folder to scan, relative to the library's root; the empty path is all of it."""
 

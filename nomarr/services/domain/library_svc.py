@@ -89,6 +89,7 @@ class LibraryService:
         self._unsettled: dict[str, set[ScanTarget]] = {}
         self._following_up: set[str] = set()
         self._subscribers: list[Callable[[ScanReport], None]] = []
+        self._failure_subscribers: list[Callable[[str, Exception], None]] = []
         self._queue = ScanQueue(
             tasks,
             self._scan,
@@ -326,6 +327,14 @@ class LibraryService:
         """Call `on_scanned` in the event loop after each scan that was completed in this process."""
         self._subscribers.append(on_scanned)
 
+    def subscribe_failures(self, on_failed: Callable[[str, Exception], None]) -> None:
+        """Call `on_failed` in the event loop with the library's id for each scan that failed in this process."""
+        self._failure_subscribers.append(on_failed)
+
+    def queue_lengths(self) -> tuple[int, int]:
+        """How many scans run in this process, and how many wait."""
+        return self._queue.lengths()
+
     def running_scan(self, library_id: str) -> ScanHandle | None:
         """The scan of this library that runs in this process now."""
         return self._queue.running(library_id)
@@ -497,6 +506,14 @@ class LibraryService:
     # -- inside -----------------------------------------------------------------------------------------------
 
     async def _scan(self, handle: ScanHandle) -> ScanReport:
+        try:
+            return await self._scan_in_turn(handle)
+        except Exception as error:
+            for on_failed in self._failure_subscribers:
+                on_failed(handle.library_id, error)
+            raise
+
+    async def _scan_in_turn(self, handle: ScanHandle) -> ScanReport:
         """Do what a handle asks for, after other processes if it may wait for them."""
         hooks = ScanHooks(on_progress=handle.tell)
         while True:

@@ -176,6 +176,11 @@ class ScanQueue:
         """The scan of this library that runs now."""
         return self._running.get(library_id)
 
+    def lengths(self) -> tuple[int, int]:
+        """How many scans run, and how many wait."""
+        running = sum(handle is not None for handle in self._running.values())
+        return running, sum(map(len, self._waiting.values()))
+
     def is_busy(self, library_id: str) -> bool:
         """True while a scan of this library runs or waits in this process."""
         return library_id in self._running

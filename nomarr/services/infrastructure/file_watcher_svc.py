@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
 import anyio
 
+from nomarr.components.library.inotify_limits_comp import InotifyLimit, allowed
 from nomarr.components.watch.library_event_handler_comp import LibraryEventHandler
 from nomarr.helpers.dto.library import Library, WatchMode
 from nomarr.helpers.dto.watching import WatchMessage, WatchSettings, WatchStatus
@@ -136,6 +138,15 @@ class FileWatcherService:
     def status(self) -> list[WatchStatus]:
         """Every watched library, by name."""
         return sorted((watch.status() for watch in self._watches.values()), key=lambda status: status.name)
+
+    @staticmethod
+    def kernel_limits() -> dict[str, int]:
+        """What the kernel allows this user's programs together; without what it does not say."""
+        limits: dict[str, int] = {}
+        for limit in InotifyLimit:
+            with suppress(OSError, ValueError):
+                limits[limit] = allowed(limit)
+        return limits
 
     async def wait_until_read(self, library_id: str, seconds: float = 10.0) -> bool:
         """Wait until every event that has happened on the disk is noted here; False if that can't be told."""

@@ -226,6 +226,8 @@ class LibraryWatch:
             watched_folders=0 if tree is None else tree.watched_folders,
             blind_folders=0 if tree is None else tree.blind_folders,
             events=self._pending.events,
+            events_by_change=tuple(sorted(self._pending.events_by_change.items())),
+            suppressed=self._pending.suppressed,
             targets=counters.targets,
             folds=self._pending.folds,
             overflows=counters.faults[FaultKind.OVERFLOW],

@@ -1,0 +1,42 @@
+"""The web page: files as they are, to be asked for again whenever they may have changed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import FileResponse
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+__all__ = ["install_page"]
+
+_FOLDER: Final = Path(__file__).parents[1] / "web"
+_ASK_AGAIN: Final = {"Cache-Control": "no-cache"}
+"""Browsers keep it and ask whether it is still the same, so that an upgrade is seen at once."""
+
+router = APIRouter()
+
+
+def install_page(app: FastAPI) -> None:
+    """Answer `/` with the page, and what is below `/page/` with the files that it is made of."""
+    app.include_router(router)
+    app.mount("/page", _PageFiles(directory=_FOLDER))
+
+
+@router.get("/", include_in_schema=False)
+async def show_page() -> FileResponse:
+    """The page."""
+    return FileResponse(_FOLDER / "index.html", headers=_ASK_AGAIN)
+
+
+class _PageFiles(StaticFiles):
+    def file_response(
+        self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
+    ) -> Response:
+        answer = super().file_response(full_path, stat_result, scope, status_code)
+        answer.headers.update(_ASK_AGAIN)
+        return answer

@@ -1,0 +1,44 @@
+"""Lets a browser use a token without keeping it where scripts can read it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from nomarr.interfaces.api.context_if import Running
+from nomarr.interfaces.api.models_if import NewSession
+from nomarr.interfaces.api.problems_if import PROBLEMS
+from nomarr.interfaces.api.tokens_if import Tokens, TokenScope
+
+__all__ = ["SESSION_COOKIE", "SESSION_PATH", "router"]
+
+SESSION_COOKIE: Final = "nomarr_token"
+SESSION_PATH: Final = "/api/v1/session"
+_YEAR_SECONDS: Final = 31_536_000
+"""Browsers keep nothing for longer; the token says itself when it ends."""
+
+router = APIRouter(tags=["tokens"], responses=PROBLEMS)
+
+
+@router.put(SESSION_PATH, status_code=204)
+async def begin_session(wish: NewSession, request: Request, service: Running) -> Response:
+    """Let this browser use a token from now on, until the token ends."""
+    answer = Response(status_code=204)
+    if service.options.tokens_required:
+        tokens: Tokens = request.app.state.tokens
+        tokens.check(wish.token, TokenScope.READ)
+        is_secure = request.url.scheme == "https"
+        answer.set_cookie(
+            SESSION_COOKIE, wish.token, max_age=_YEAR_SECONDS, httponly=True, samesite="strict", secure=is_secure
+        )
+    return answer
+
+
+@router.delete(SESSION_PATH, status_code=204)
+async def end_session() -> Response:
+    """Let this browser forget its token."""
+    answer = Response(status_code=204)
+    answer.delete_cookie(SESSION_COOKIE)
+    return answer

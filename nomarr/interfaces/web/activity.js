@@ -1,0 +1,104 @@
+// What happens to files, newest first. Many changes of one kind in one folder are one line.
+
+import { get } from "./api.js";
+import { byId, element, fill, say, show } from "./dom.js";
+import { clock, counted, folderOf, moment, nameOf } from "./words.js";
+
+const SHOWN = 40;
+const FIRST = 300;
+
+const WORDS = {
+  created: "added",
+  modified: "changed",
+  moved: "moved",
+  renamed: "renamed",
+  missing: "missing",
+  restored: "is back",
+  removed: "removed",
+};
+
+export class Activity {
+  #lines = []; // newest first: { key, event, count }
+  #list = byId("feed");
+  #nameOf;
+  #isDrawing = false;
+
+  constructor(news, nameOfLibrary) {
+    this.#nameOf = nameOfLibrary;
+    news.on("change", (event) => this.#add(event));
+  }
+
+  /** Show the newest changes; answers the number of the last one. */
+  async load() {
+    const { items } = await get("events", { newest: true, limit: FIRST });
+    this.#lines = [];
+    for (const event of items) this.#add(event);
+    this.#draw();
+    return items.at(-1)?.seq ?? 0;
+  }
+
+  #add(event) {
+    const newest = this.#lines[0];
+    if (newest && isLike(newest.event, event)) {
+      newest.count += 1;
+      newest.event = event;
+    } else {
+      this.#lines.unshift({ key: event.seq, event, count: 1 });
+      this.#lines.length = Math.min(this.#lines.length, SHOWN);
+    }
+    if (!this.#isDrawing) {
+      this.#isDrawing = true;
+      requestAnimationFrame(() => this.#draw());
+    }
+  }
+
+  #draw() {
+    this.#isDrawing = false;
+    show(byId("feed-empty"), this.#lines.length === 0);
+    fill(this.#list, this.#lines, (line) => line.key, makeLine, (child, line) => this.#show(child, line));
+  }
+
+  #show(child, { event, count }) {
+    const [time, kind, text] = child.children;
+    say(time, clock(event.time));
+    time.dateTime = event.time;
+    time.title = moment(event.time);
+    say(kind, WORDS[event.type]);
+    const library = this.#nameOf(event.library_id);
+    text.title = [library, event.path].filter(Boolean).join(": ");
+    const target = text.firstElementChild;
+    if (count > 1) {
+      say(target, `${counted(count, "file")} in ${folderOf(event.path) || library || "the library"}`);
+      target.href = `#/files?library=${event.library_id}&q=${encodeURIComponent(searchable(folderOf(event.path)))}`;
+    } else {
+      say(target, event.old_path ? `${shortened(event.old_path)} → ${arrival(event)}` : shortened(event.path));
+      target.href = `#/file/${event.file_id}`;
+    }
+  }
+}
+
+function makeLine({ event }) {
+  return element(
+    "li", {}, element("time"), element("span", { class: "kind", "data-kind": event.type }),
+    element("span", { class: "path" }, element("a")),
+  );
+}
+
+function isLike(one, other) {
+  return one.type === other.type && one.library_id === other.library_id && !other.old_path && !one.old_path
+    && folderOf(one.path) === folderOf(other.path);
+}
+
+/** Where a file has gone; what did not change is not said again. */
+function arrival(event) {
+  return folderOf(event.path) === folderOf(event.old_path) ? nameOf(event.path) : shortened(event.path);
+}
+
+function shortened(path) {
+  return path.split("/").slice(-2).join("/");
+}
+
+/** A path that can be asked for in a link: lone surrogates can't. */
+function searchable(text) {
+  return text.toWellFormed();
+}

@@ -1,0 +1,355 @@
+// The libraries as cards: how they are, what is going on in them, and what can be done.
+
+import { ask, get, post } from "./api.js";
+import { openAddLibrary, addLibraryForm } from "./add_library.js";
+import { confirmed } from "./dialogs.js";
+import { byId, element, fill, hideControl, say, show } from "./dom.js";
+import { openEditLibrary } from "./edit_library.js";
+import { announce, attempt, report } from "./notices.js";
+import { paced } from "./timing.js";
+import { ago, changes, counted, lookedAt, moment, number, progressWords, stateWords } from "./words.js";
+
+const RELOAD_MILLISECONDS = 1000;
+const TELLING_TIME_MILLISECONDS = 15_000;
+const QUICK_MILLISECONDS = 400; // A scan that is over before is not worth a bar that only flashes up.
+const WATCH_MODES = { auto: "automatically", events: "by events only", poll: "by looking regularly", off: "not at all" };
+
+/** Everything that the page knows of one library. */
+class KnownLibrary {
+  constructor(library) {
+    this.library = library;
+    this.status = null;
+    this.scan = null; // { progress, isFull, wasAsked, since }
+    this.report = null;
+    this.failure = null;
+    this.heldBack = null;
+    this.newsHeard = 0; // An answer that was asked for before the newest news is too old.
+    this.card = new Card(this);
+  }
+
+  get id() {
+    return this.library.library_id;
+  }
+
+  get url() {
+    return `libraries/${this.id}`;
+  }
+
+  get isScanning() {
+    return this.scan !== null;
+  }
+
+  scanning(progress, { wasAsked = false } = {}) {
+    this.newsHeard += 1;
+    this.scan ??= { since: Date.now(), wasAsked };
+    this.scan.progress = progress;
+    this.card.show();
+    if (!wasAsked) setTimeout(() => this.card.show(), QUICK_MILLISECONDS);
+  }
+
+  ended({ report: done = null, failure = null }) {
+    this.newsHeard += 1;
+    this.scan = null;
+    this.report = done ?? this.report;
+    this.failure = failure;
+    this.card.show();
+  }
+}
+
+export class Libraries {
+  #known = new Map();
+  #list = byId("library-list");
+  #onLoaded;
+  #reload = paced(() => this.#load().catch(report), RELOAD_MILLISECONDS);
+
+  /** `onLoaded(libraries)` is called whenever they were asked for anew. */
+  constructor(news, onLoaded) {
+    this.#onLoaded = onLoaded;
+    byId("add-library").addEventListener("click", () => openAddLibrary((library) => this.#added(library)));
+    news.on("change", () => this.#reload());
+    news.on("watch", (message) => this.#watched(message));
+    news.on("scan", (message) => this.#known.get(message.library_id)?.scanning(message, { wasAsked: true }));
+    news.on("scan_request", (request) => this.#requestEnded(request));
+    setInterval(() => this.#known.forEach((known) => known.card.showTimes()), TELLING_TIME_MILLISECONDS);
+  }
+
+  /** Ask for everything anew. */
+  async load() {
+    await this.#load();
+    await Promise.all([...this.#known.values()].map((known) => this.#learn(known)));
+  }
+
+  nameOf(libraryId) {
+    return this.#known.get(libraryId)?.library.name ?? "";
+  }
+
+  async #load() {
+    const [libraries, statuses] = await Promise.all([get("libraries"), get("watcher")]);
+    const fresh = [];
+    const known = new Map();
+    for (const library of libraries) {
+      let one = this.#known.get(library.library_id);
+      if (one) one.library = library;
+      else fresh.push((one = new KnownLibrary(library)));
+      one.status = statuses.find((status) => status.library_id === library.library_id) ?? null;
+      one.onWish = (wish) => this.#do(one, wish);
+      known.set(one.id, one);
+    }
+    this.#known = known;
+    fill(this.#list, [...known.values()], (one) => one.id, (one) => one.card.root, (_, one) => one.card.show());
+    this.#welcome(libraries.length === 0);
+    this.#onLoaded(libraries);
+    await Promise.all(fresh.map((one) => this.#learn(one)));
+  }
+
+  /** What is not told with the list of libraries. */
+  async #learn(known) {
+    const { newsHeard } = known;
+    try {
+      const [running, runs] = await Promise.all([
+        get(`${known.url}/scan`), get("scans", { library_id: known.id, limit: 1 }), this.#lookForLosses(known),
+      ]);
+      known.report ??= runs[0]?.report ?? null;
+      if (known.newsHeard !== newsHeard) return;
+      if (running.running) known.scanning(running.progress);
+      else known.scan = null;
+      known.card.show();
+    } catch (problem) {
+      if (problem.status !== 404) throw problem; // It was forgotten meanwhile.
+    }
+  }
+
+  async #lookForLosses(known) {
+    known.heldBack = await get(`${known.url}/held-back-losses`);
+    known.card.show();
+  }
+
+  #watched(message) {
+    const known = this.#known.get(message.library_id);
+    if (!known) return this.#reload();
+    switch (message.type) {
+      case "scan_started":
+        return known.scanning(null);
+      case "scan_progress":
+        return known.scanning(message);
+      case "scan_completed":
+        return this.#ended(known, { report: message.report });
+      case "scan_failed":
+        return this.#ended(known, { failure: message.error });
+      default:
+        return this.#reload();
+    }
+  }
+
+  #requestEnded(request) {
+    const known = this.#known.get(request.library_id);
+    if (!known) return;
+    this.#ended(known, { report: request.report, failure: request.error });
+    const outcome = request.error ?? (request.report ? changes(request.report) : "cancelled");
+    announce(`Scan of ${known.library.name}: ${outcome}`);
+  }
+
+  #ended(known, outcome) {
+    known.ended(outcome);
+    this.#load().catch(report);
+    this.#lookForLosses(known).catch(report);
+  }
+
+  #welcome(isNeeded) {
+    const welcome = byId("welcome");
+    if (isNeeded && welcome.hidden) {
+      byId("welcome-form").replaceChildren(addLibraryForm((library) => this.#added(library)));
+    }
+    show(welcome, isNeeded);
+    show(byId("overview"), !isNeeded);
+  }
+
+  async #added(library) {
+    announce(`${library.name} is a library now.`);
+    await this.#load().catch(report);
+    this.#known.get(library.library_id)?.card.focus();
+  }
+
+  async #do(known, wish) {
+    switch (wish) {
+      case "scan":
+      case "full":
+        return attempt(async () => {
+          await post(`${known.url}/scans`, { full: wish === "full" });
+          known.scanning(null, { wasAsked: true });
+          announce(`Scanning ${known.library.name}`);
+        });
+      case "cancel":
+        return attempt(() => cancelScans(known));
+      case "accept":
+        return this.#accept(known);
+      case "discard":
+        return attempt(async () => {
+          await post(`${known.url}/held-back-losses/discard`);
+          await this.#lookForLosses(known);
+          announce("They stay in the library.");
+        });
+      case "edit":
+        return openEditLibrary(known.library, () => this.#load().catch(report));
+      default:
+        return this.#switchMode(known, wish.mode);
+    }
+  }
+
+  async #accept(known) {
+    const files = counted(known.heldBack.files, "file");
+    const words = `They count as missing then. If they turn up again within the time that is set, they are the same tracks as before.`;
+    if (!(await confirmed(`Are ${files} of ${known.library.name} really gone?`, words, "They are gone"))) return;
+    await attempt(async () => {
+      await post(`${known.url}/held-back-losses/accept`);
+      known.scanning(null, { wasAsked: true });
+    });
+  }
+
+  async #switchMode(known, mode) {
+    const done = await attempt(() => ask("PUT", `${known.url}/watch-mode`, { body: { watch_mode: mode } }));
+    if (done) announce(`${known.library.name} is watched ${WATCH_MODES[mode]}.`);
+    await this.#load().catch(report);
+  }
+}
+
+/** End what runs, and what was asked for and waits. */
+async function cancelScans(known) {
+  const requests = await get("scan-requests", { library_id: known.id });
+  const waiting = requests.filter((request) => request.state === "waiting");
+  await Promise.all(waiting.map((request) => post(`scan-requests/${request.request_id}/cancel`)));
+  await post(`${known.url}/scan/cancel`);
+}
+
+class Card {
+  constructor(known) {
+    this.known = known;
+    const id = `library-${known.id}`;
+    const wish = (what) => () => known.onWish(what);
+    const button = (text, what, kind = false) =>
+      element("button", { type: "button", class: kind, onclick: wish(what) }, text);
+
+    this.name = element("h2", { id, tabindex: "-1" });
+    this.state = element("p", { class: "state" });
+    this.path = element("p", { class: "path faint" });
+    this.files = element("strong");
+    this.missing = element("a", { href: `#/files?library=${known.id}&show=missing` });
+    this.lastScan = element("time");
+    this.outcome = element("p", { class: "outcome faint" });
+    this.warnings = element("ul");
+    this.warningCount = element("summary");
+    this.warningBox = element("details", { hidden: true }, this.warningCount, this.warnings);
+    this.reason = element("p", { class: "reason", hidden: true });
+
+    this.bar = element("progress", { "aria-labelledby": id, max: "1" });
+    this.step = element("p", { class: "step" });
+    this.folder = element("p", { class: "path faint" });
+    this.cancel = button("Cancel", "cancel");
+    this.progress = element(
+      "div", { class: "progress", hidden: true }, this.bar,
+      element("div", { class: "row" }, element("div", { class: "grow" }, this.step, this.folder), this.cancel),
+    );
+
+    this.lossWords = element("p");
+    this.losses = element(
+      "section", { class: "losses", hidden: true, "aria-label": "Files that can't be found" }, this.lossWords,
+      element("div", { class: "row" }, button("They are gone…", "accept"), button("They will come back", "discard")),
+    );
+
+    this.scan = button("Scan", "scan", "primary");
+    this.full = button("Full scan", "full");
+    this.full.title = "Reads the tags of every file again";
+    this.mode = element(
+      "select", { id: `${id}-mode`, onchange: () => known.onWish({ mode: this.mode.value }) },
+      Object.entries(WATCH_MODES).map(([mode, words]) => element("option", { value: mode }, words)),
+    );
+    this.edit = button("Edit…", "edit", "plain");
+
+    this.root = element(
+      "li", { class: "card" },
+      element("article", { "aria-labelledby": id },
+        element("header", {}, this.name, this.state), this.path,
+        element("p", { class: "counts" },
+          element("a", { href: `#/files?library=${known.id}` }, this.files), this.missing, this.lastScan),
+        this.outcome, this.reason, this.progress, this.losses, this.warningBox,
+        element("footer", { class: "row" }, this.scan, this.full,
+          element("span", { class: "mode" },
+            element("label", { for: this.mode.id }, "Watch"), this.mode), this.edit)),
+    );
+  }
+
+  focus() {
+    this.name.focus();
+  }
+
+  show() {
+    const { library, status, scan } = this.known;
+    say(this.name, library.name);
+    this.edit.setAttribute("aria-label", `Edit ${library.name}`);
+    this.scan.setAttribute("aria-label", `Scan ${library.name}`);
+    this.full.setAttribute("aria-label", `Full scan of ${library.name}`);
+    this.cancel.setAttribute("aria-label", `Cancel the scan of ${library.name}`);
+    const [words, tone] = stateWords(library, status, scan !== null);
+    say(this.state, words);
+    this.state.dataset.tone = tone;
+    say(this.path, library.root_path);
+    say(this.files, counted(library.files, "file"));
+    say(this.missing, `${number(library.missing)} missing`);
+    show(this.missing, library.missing > 0);
+    if (this.mode !== document.activeElement) this.mode.value = library.watch_mode;
+    this.showTimes();
+    this.#showReason();
+    this.#showOutcome();
+    this.#showProgress();
+    this.#showLosses();
+  }
+
+  showTimes() {
+    const { last_scan_at: time } = this.known.library;
+    say(this.lastScan, time ? `last scan ${ago(time)}` : "not scanned yet");
+    this.lastScan.dateTime = time ?? "";
+    this.lastScan.title = time ? moment(time) : "";
+  }
+
+  #showReason() {
+    const { library, status, failure } = this.known;
+    const reason = failure ?? library.offline_reason ?? status?.reason ?? "";
+    say(this.reason, reason);
+    show(this.reason, reason !== "");
+  }
+
+  #showOutcome() {
+    const { report: done, isScanning } = this.known;
+    say(this.outcome, done ? `${changes(done)} (${lookedAt(done)})` : "");
+    show(this.outcome, done !== null && !isScanning);
+    const warnings = done?.warnings ?? [];
+    say(this.warningCount, counted(warnings.length, "warning"));
+    fill(this.warnings, warnings, (warning) => warning, (warning) => element("li", {}, warning));
+    show(this.warningBox, warnings.length > 0 && !isScanning);
+  }
+
+  #showProgress() {
+    const { scan } = this.known;
+    this.scan.setAttribute("aria-disabled", String(scan !== null));
+    this.full.setAttribute("aria-disabled", String(scan !== null));
+    const isWorthIt = scan && (scan.wasAsked || Date.now() - scan.since >= QUICK_MILLISECONDS);
+    if (!isWorthIt) return hideControl(this.progress, this.scan);
+    const { words, done, total } = progressWords(scan.progress);
+    say(this.step, words);
+    say(this.folder, scan.progress?.current_folder ?? "");
+    if (total) this.bar.value = done / total;
+    else this.bar.removeAttribute("value");
+    this.progress.hidden = false;
+  }
+
+  #showLosses() {
+    const { heldBack, library } = this.known;
+    const files = heldBack?.files ?? 0;
+    if (!files) return hideControl(this.losses, this.scan);
+    const since = ago(heldBack.first_seen_at);
+    say(this.lossWords,
+      `${counted(files, "file")} of ${library.name} can't be found since ${since}. That is so many at once that ` +
+      "nothing is believed yet. Is a disk away? Then do nothing. Are they really gone?");
+    this.losses.hidden = false;
+  }
+}

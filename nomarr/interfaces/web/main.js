@@ -1,0 +1,126 @@
+// The page: joins its parts, and shows what the address asks for.
+
+import { Activity } from "./activity.js";
+import { byId, say, show } from "./dom.js";
+import { Files } from "./files.js";
+import { Health } from "./health.js";
+import { openFile } from "./file.js";
+import { Libraries } from "./libraries.js";
+import { News } from "./news.js";
+import { report } from "./notices.js";
+import { setUpSession } from "./session.js";
+import { Settings } from "./settings.js";
+import { Shelf } from "./shelf.js";
+import { enrichmentWords } from "./words.js";
+
+const VIEWS = { home: "Nomarr", files: "Files", health: "Health", settings: "Settings" };
+const RETRY_MILLISECONDS = 2000;
+const CONNECTION_WORDS = { connecting: "connecting…", live: "live", reconnecting: "reconnecting…" };
+
+const connection = byId("connection");
+let wasLive = false;
+
+setUpSession();
+const news = new News(showConnection);
+const libraries = new Libraries(news, (all) => files.setLibraries(all));
+const activity = new Activity(news, (id) => libraries.nameOf(id));
+const shelf = new Shelf(news);
+const files = new Files(news, (wish) => location.replace(filesAddress(wish)));
+const health = new Health(news);
+const settings = new Settings();
+const OPENERS = { home: () => {}, files: (wish) => files.open(wish), health: () => health.check(), settings: () => settings.open() };
+
+let view = "";
+let lastAddress = "#/";
+let dialog = null;
+
+news.on("enrichment", showEnrichment);
+window.addEventListener("hashchange", () => follow().catch(report));
+byId("skip").addEventListener("click", () => byId("main").focus());
+start();
+
+/** Asks until the service has answered once. */
+async function start() {
+  let after;
+  try {
+    await libraries.load();
+    after = await activity.load();
+  } catch (problem) {
+    report(problem);
+    if (problem.status === 401) return;
+    showConnection("reconnecting");
+    setTimeout(start, RETRY_MILLISECONDS);
+    return;
+  }
+  news.start(after);
+  await Promise.all([follow(), shelf.load(), health.check()]).catch(report);
+}
+
+function showConnection(state) {
+  say(connection, CONNECTION_WORDS[state]);
+  connection.dataset.state = state;
+  show(byId("away"), state === "reconnecting");
+  // What news do not repeat is asked for again when they are back.
+  if (state === "live" && wasLive) reload().catch(report);
+  if (state === "live") wasLive = true;
+}
+
+async function reload() {
+  await Promise.all([libraries.load(), activity.load(), shelf.load(), health.check(), OPENERS[view](route().wish)]);
+}
+
+/** Show what the address asks for. */
+async function follow() {
+  const { name, id, wish } = route();
+  dialog?.close();
+  if (name === "file") return showFile(id);
+  lastAddress = location.hash || "#/";
+  const isOther = name !== view;
+  if (isOther) showView(name);
+  await OPENERS[name](wish);
+}
+
+async function showFile(id) {
+  if (!view) showView("home");
+  dialog = await openFile(id, (libraryId) => libraries.nameOf(libraryId), () => {
+    dialog = null;
+    if (route().name === "file") location.replace(lastAddress);
+  });
+}
+
+function showView(name) {
+  const isFirst = view === "";
+  view = name;
+  if (name !== "files") files.close();
+  for (const other of Object.keys(VIEWS)) {
+    show(byId(other), other === name);
+    const link = byId(`to-${other}`);
+    if (other === name) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  document.title = name === "home" ? "Nomarr" : `${VIEWS[name]} · Nomarr`;
+  if (isFirst) return;
+  window.scrollTo(0, 0);
+  byId("main").focus();
+}
+
+/** `#/files?q=abc` is { name: "files", wish: { q: "abc" } }, `#/file/7` is { name: "file", id: "7" }. */
+function route() {
+  const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
+  const [name, id] = path.split("/");
+  if (name === "file" && id) return { name, id: decodeURIComponent(id), wish: {} };
+  return { name: name in VIEWS ? name : "home", wish: Object.fromEntries(new URLSearchParams(query)) };
+}
+
+function filesAddress(wish) {
+  const wanted = Object.entries(wish).filter(([, value]) => value);
+  return `#/files?${new URLSearchParams(wanted)}`;
+}
+
+function showEnrichment(progress) {
+  const words = enrichmentWords(progress);
+  say(byId("enrichment-words"), words);
+  byId("enrichment-bar").max = progress.steps_total || 1;
+  byId("enrichment-bar").value = progress.steps_done;
+  show(byId("enrichment"), words !== "");
+}

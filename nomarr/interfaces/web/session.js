@@ -1,0 +1,43 @@
+// The token that the service wants from other computers.
+
+import { ask, onTokenNeeded } from "./api.js";
+import { openDialog } from "./dialogs.js";
+import { element, say, show } from "./dom.js";
+
+let asking = null;
+
+/** From now on a token is asked for whenever one is needed; only once, however many requests wait for it. */
+export function setUpSession() {
+  onTokenNeeded((reason) => {
+    asking ??= askOnce(reason).finally(() => (asking = null));
+    return asking;
+  });
+}
+
+function askOnce(reason) {
+  return new Promise((answer) => {
+    const error = element("p", { class: "error", role: "alert", hidden: true });
+    const input = element("input", {
+      id: "token", type: "password", required: true, autocomplete: "off", "aria-describedby": "token-why",
+    });
+    const form = element(
+      "form", { class: "stack" },
+      element("p", { id: "token-why" }, `${reason}.`),
+      element("label", { for: "token" }, "Token"), input, error,
+      element("div", { class: "row end" }, element("button", { class: "primary" }, "Use this token")),
+    );
+    const dialog = openDialog("A token is needed", form);
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      try {
+        await ask("PUT", "session", { body: { token: input.value.trim() } });
+        dialog.close("accepted");
+      } catch (problem) {
+        say(error, problem.message);
+        show(error, true);
+        input.focus();
+      }
+    });
+    dialog.addEventListener("close", () => answer(dialog.returnValue === "accepted"));
+  });
+}

@@ -1,0 +1,110 @@
+"""The web page as files: what it is made of, and how a browser is let in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from api_kit import Api, running_api
+
+from nomarr import Nomarr
+from nomarr.interfaces import api as interface
+from nomarr.interfaces.api.options_if import ServiceOptions
+from nomarr.interfaces.api.tokens_if import TOKEN_KEY, Tokens, TokenScope
+
+WEB = Path(interface.__file__).parents[1] / "web"
+FILES = sorted(WEB.iterdir())
+LIBRARIES, SESSION = "/api/v1/libraries", "/api/v1/session"
+
+
+async def test_the_page_is_where_the_service_is(api: Api) -> None:
+    answer = await api.client.get("/")
+    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.text == (WEB / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("main.js", "text/javascript"), ("style.css", "text/css"), ("icon.svg", "image/svg+xml")]
+)
+async def test_its_files_are_asked_for_again_when_they_may_have_changed(api: Api, name: str, kind: str) -> None:
+    answer = await api.client.get(f"/page/{name}")
+    assert answer.headers["content-type"].startswith(kind)
+    assert answer.headers["cache-control"] == "no-cache"
+    again = await api.client.get(f"/page/{name}", headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize("path", ["/page/nothing.js", "/page/", "/page/..%2fapi/app_if.py", "/page/%2e%2e/contract.py"])
+async def test_nothing_else_is_given_out(api: Api, path: str) -> None:
+    assert (await api.problem("GET", path))["status"] == 404
+
+
+async def test_a_browser_runs_and_loads_only_what_is_ours(api: Api) -> None:
+    policy = (await api.client.get("/")).headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_nothing_comes_from_elsewhere(file: Path) -> None:
+    text = file.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
+    assert re.findall(r"(?:https?:)?//[\w-]+\.\w+", text) == []
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.suffix == ".js"], ids=lambda file: file.name)
+def test_texts_are_never_read_as_html(file: Path) -> None:
+    assert re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", file.read_text("utf-8")) == []
+
+
+def test_the_page_has_no_scripts_and_styles_of_its_own() -> None:
+    page = (WEB / "index.html").read_text(encoding="utf-8")
+    assert re.findall(r"<style|\sstyle=|\son\w+=|<script(?![^>]*src=)", page) == []
+
+
+@pytest.fixture
+async def closed(nomarr: Nomarr, options: ServiceOptions) -> AsyncIterator[Api]:
+    """A service that wants tokens."""
+    async with running_api(nomarr, replace(options, tokens_required=True, allowed_hosts=())) as api:
+        yield api
+
+
+async def new_token(nomarr: Nomarr, scope: TokenScope) -> str:
+    key = await nomarr.settings.get(TOKEN_KEY)
+    assert key is not None
+    return Tokens(key).create(scope, 1)
+
+
+async def test_the_page_itself_needs_no_token(closed: Api) -> None:
+    assert (await closed.client.get("/")).status_code == 200
+    assert (await closed.client.get("/page/main.js")).status_code == 200
+
+
+async def test_a_browser_hands_its_token_in_once(closed: Api, nomarr: Nomarr) -> None:
+    token = await new_token(nomarr, TokenScope.READ)
+    answer = await closed.client.put(SESSION, json={"token": token})
+    assert answer.status_code == 204
+    assert {"httponly", "samesite=strict"} <= set(answer.headers["set-cookie"].lower().split("; "))
+    assert await closed.get(LIBRARIES) == []
+    assert (await closed.problem("POST", LIBRARIES, {}))["error"] == "ScopeTooSmall"
+    await closed.ask("DELETE", SESSION)
+    assert (await closed.problem("GET", LIBRARIES))["error"] == "TokenMissing"
+
+
+@pytest.mark.parametrize("token", ["", "x", "a b", "a.b.c", "x" * 5000])
+async def test_what_is_no_token_begins_nothing(closed: Api, token: str) -> None:
+    assert (await closed.problem("PUT", SESSION, {"token": token}))["status"] in (401, 422)
+    assert (await closed.problem("GET", LIBRARIES, headers={"Cookie": f"nomarr_token={token}"}))["status"] == 401
+
+
+async def test_pages_of_other_sites_begin_nothing(closed: Api, nomarr: Nomarr) -> None:
+    wish = {"token": await new_token(nomarr, TokenScope.ADMIN)}
+    problem = await closed.problem("PUT", SESSION, wish, headers={"Origin": "http://evil.example"})
+    assert problem["error"] == "OtherOrigin"
+
+
+async def test_where_no_token_is_needed_none_is_kept(api: Api) -> None:
+    answer = await api.client.put(SESSION, json={"token": "x"})
+    assert (answer.status_code, "set-cookie" in answer.headers) == (204, False)

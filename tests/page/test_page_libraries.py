@@ -1,0 +1,197 @@
+"""Libraries on the page: the first one, scans, what is lost, and how changes are noticed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from api.api_kit import running_server
+from page_kit import BROWSER, Opened, expect, focused, opened
+from playwright.async_api import Browser, Locator
+from support.music import Tree, tone, tones
+
+from nomarr import Library, Nomarr, ScanTarget
+from nomarr.interfaces.api.options_if import ServiceOptions
+
+pytestmark = BROWSER
+
+
+async def test_a_newcomer_is_led_to_the_first_library(shown: Opened, music_tree: Callable[..., Path]) -> None:
+    music_tree({"Rock": {"a.wav": tone(200)}, "Jazz": {"b.wav": tone(210)}}, "My music")
+    await expect(shown.page.get_by_role("heading", name="Where is your music?")).to_be_visible()
+    await shown.page.reload()
+    await shown.button("My music").click()
+    await expect(shown.page.get_by_label("Name")).to_have_value("My music")
+    await shown.button("Add this folder").click()
+    card = shown.card("My music")
+    await expect(card).to_contain_text("2 files")
+    await expect(card).to_contain_text("watching")
+    await expect(card).to_contain_text("2 added")
+    await expect(shown.page.locator("#feed")).to_contain_text("Rock/a.wav")
+
+
+async def test_a_folder_outside_of_the_roots_can_not_be_reached(shown: Opened, tmp_path: Path) -> None:
+    await expect(shown.page.locator(".where")).to_have_text(str(tmp_path))
+    await shown.button("↑ Up").click()
+    await expect(shown.page.locator(".where")).to_have_text("Where is your music?")
+    await expect(shown.page.locator(".folders button")).to_have_text([str(tmp_path)])
+    await expect(shown.button("Add this folder")).to_be_disabled()
+
+
+async def test_a_name_that_is_taken_is_told(music: Opened, music_tree: Callable[..., Path]) -> None:
+    music_tree({}, "other")
+    await music.button("Add a library…").click()
+    await music.dialog.get_by_role("button", name="other").click()
+    await music.dialog.get_by_label("Name").fill("Music")
+    await music.button("Add this folder").click()
+    await expect(music.dialog.get_by_role("alert")).to_contain_text("Music")
+
+
+@pytest.fixture
+def many() -> Tree:
+    return {f"{folder:02}": tones(20, first=100 + 20 * folder) for folder in range(20)}
+
+
+async def test_a_full_scan_shows_how_far_it_is(
+    shown: Opened, nomarr: Nomarr, many: Tree, music_tree: Callable[..., Path]
+) -> None:
+    library = await nomarr.libraries.add_library("Music", music_tree(many), watch_mode="off")
+    await nomarr.libraries.scan_targets([ScanTarget(library.library_id)])
+    await shown.page.reload()
+    card = shown.card("Music")
+    await expect(card).to_contain_text("400 added")
+    await shown.page.evaluate(
+        """() => {
+            window.steps = [];
+            const step = document.querySelector(".step");
+            new MutationObserver(() => window.steps.push(step.textContent)).observe(step, { childList: true });
+        }"""
+    )
+    await shown.button("Full scan of Music").click()
+    await expect(card.get_by_role("progressbar")).to_be_visible()
+    await expect(card).to_contain_text("nothing changed (400 files looked at in")
+    await expect(card.get_by_role("progressbar")).to_be_hidden()
+    steps: list[str] = await shown.page.evaluate("window.steps")
+    assert any(step.startswith("Reading tags · ") and "of 400 files" in step for step in steps), steps
+    (run, _) = await nomarr.libraries.list_scans(library.library_id)
+    assert run.full
+
+
+async def test_progress_is_told_as_on_the_command_line(shown: Opened) -> None:
+    progress = {
+        "phase": "reading",
+        "folders_done": 3,
+        "folders_total": 3,
+        "files_done": 120,
+        "files_total": 1300,
+        "current_folder": "Rock",
+        "files_per_second": 40.2,
+        "eta_seconds": 29.6,
+    }
+    told = await shown.page.evaluate(
+        "async (progress) => (await import('/page/words.js')).progressWords(progress)", progress
+    )
+    assert told == {"words": "Reading tags · 120 of 1,300 files · 40/s · 0:30 left", "done": 120, "total": 1300}
+
+
+@pytest.fixture
+async def endless(
+    browser: Browser, database: Path, options: ServiceOptions, music_tree: Callable[..., Path]
+) -> AsyncIterator[Opened]:
+    """A library whose scans wait a minute for new files to settle."""
+    async with Nomarr.open(f"sqlite:///{database}", settle_seconds=60) as nomarr:
+        await nomarr.libraries.add_library("Music", music_tree({"a.wav": tone(200)}), watch_mode="off")
+        async with running_server(nomarr, options) as address, opened(browser, nomarr, address) as page:
+            yield page
+
+
+async def test_a_scan_is_cancelled(endless: Opened) -> None:
+    await endless.button("Scan Music").click()
+    card = endless.card("Music")
+    await expect(card).to_contain_text("Waiting for files to settle")
+    await expect(endless.button("Scan Music")).to_have_attribute("aria-disabled", "true")
+    # Somebody else sees it, too.
+    await endless.page.reload()
+    await endless.button("Cancel the scan of Music").press("Enter")
+    await expect(card.get_by_role("progressbar")).to_be_hidden()
+    await expect(card).to_contain_text("scan cancelled")
+    assert await focused(endless.page) == "Scan Music"
+
+
+@pytest.fixture
+async def losses(nomarr: Nomarr, shown: Opened, music_tree: Callable[..., Path]) -> Opened:
+    """A page that tells of 60 files that are held back."""
+    root = music_tree({"gone": tones(60), "here": tones(60, first=300)})
+    library = await nomarr.libraries.add_library("Music", root, watch_mode="off")
+    await nomarr.libraries.scan_targets([ScanTarget(library.library_id)])
+    await expect(shown.card("Music")).to_contain_text("120 files")
+    shutil.rmtree(root / "gone")
+    await shown.button("Scan Music").click()
+    await expect(held_back(shown)).to_contain_text("60 files of Music can't be found")
+    return shown
+
+
+def held_back(page: Opened) -> Locator:
+    return page.page.get_by_role("region", name="Files that can't be found")
+
+
+async def test_losses_are_believed_after_a_question(losses: Opened) -> None:
+    await losses.button("They are gone…").click()
+    await expect(losses.dialog).to_contain_text("Are 60 files of Music really gone?")
+    await losses.button("Leave it as it is").click()
+    await expect(held_back(losses)).to_be_visible()
+    await losses.button("They are gone…").click()
+    await losses.button("They are gone").click()
+    await expect(losses.card("Music")).to_contain_text("60 missing")
+    await expect(held_back(losses)).to_be_hidden()
+    await losses.link("60 missing").click()
+    await expect(losses.rows).to_have_count(60)
+
+
+async def test_losses_are_taken_back(losses: Opened) -> None:
+    await losses.button("They will come back").click()
+    await expect(held_back(losses)).to_be_hidden()
+    await expect(losses.card("Music")).to_contain_text("120 files")
+
+
+async def test_a_library_is_watched_in_another_way(music: Opened, library: Library, nomarr: Nomarr) -> None:
+    card = music.card("Music")
+    await expect(card).to_contain_text("watching")
+    mode = card.get_by_label("Watch")
+    await mode.select_option("by looking regularly")
+    await expect(card).to_contain_text("looking regularly")
+    await mode.select_option("not at all")
+    await expect(card.locator(".state")).to_have_text("not watched")
+    assert (await nomarr.libraries.get_library(library.library_id)).watch_mode == "off"
+    await mode.select_option("automatically")
+    await expect(card.locator(".state")).to_have_text("watching")
+
+
+async def test_a_library_is_renamed_and_forgotten(music: Opened, library: Library, nomarr: Nomarr) -> None:
+    await music.button("Edit Music").click()
+    await music.dialog.get_by_label("Name").fill("Records")
+    await music.dialog.get_by_label("Leave out").fill("*.tmp\n\nJazz/")
+    await music.button("Save").click()
+    await expect(music.card("Records")).to_contain_text("2 files")
+    assert (await nomarr.libraries.get_library(library.library_id)).ignore_patterns == ("*.tmp", "Jazz/")
+    await music.button("Edit Records").click()
+    await music.button("Forget this library…").click()
+    await music.button("Forget it").click()
+    await expect(music.page.get_by_role("heading", name="Where is your music?")).to_be_visible()
+    assert await nomarr.libraries.list_libraries() == []
+
+
+async def test_a_library_that_has_moved_is_found_again(music: Opened, library: Library, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    shutil.move(library.root_path, tmp_path / "elsewhere" / "music")
+    await expect(music.card("Music").locator(".state")).to_have_text("offline")
+    await music.button("Edit Music").click()
+    await music.button("The folder is somewhere else…").click()
+    await music.dialog.get_by_role("button", name="elsewhere").click()
+    await music.dialog.get_by_role("button", name="music").click()
+    await music.button("It is here now").click()
+    card = music.card("Music")
+    await expect(card.locator(".state")).to_have_text("watching")
+    await expect(card).to_contain_text("elsewhere/music")
