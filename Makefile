@@ -65,6 +65,10 @@ bench-enrichment: $(DEV_READY) ## Measure enrichment against fpcalc, its memory,
 chaos: $(DEV_READY) ## Run the tests that kill, pause and race processes
 	$(BIN)/python -m pytest -m chaos --timeout 3600 $(ARGS)
 
+.PHONY: fuzz
+fuzz: $(DEV_READY) ## Ask the service thousands of generated questions
+	$(BIN)/python -m pytest -m fuzz --timeout 3600 $(ARGS)
+
 .PHONY: coverage
 coverage: $(DEV_READY) ## Show which lines no test reaches
 	$(BIN)/coverage run -m pytest $(ARGS)
