@@ -8,10 +8,10 @@ from pathlib import Path
 
 import anyio
 import pytest
-from conftest import BACKENDS
 from copy_kit import ODD, digests, everything, fill
 from storage_kit import START, owner, start_scan, take_lease, upsert
 from support.arango import ArangoDouble
+from support.backends import BACKENDS
 
 from nomarr.helpers.dto.library import Library
 from nomarr.helpers.dto.scan import ScanRunState
