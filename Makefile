@@ -22,8 +22,8 @@ run: music $(READY) ## Scan a music folder, then watch it until Ctrl-C: make run
 	$(BIN)/nomarr watch "$$MUSIC"
 
 .PHONY: test
-test: $(DEV_READY) ## Run the whole test suite
-	$(BIN)/python -m pytest $(ARGS)
+test: $(DEV_READY) ## Run the whole test suite, in a process for each processor
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 .PHONY: check
 check: format-check lint types imports docs test ## Everything that CI checks

@@ -371,6 +371,7 @@ def _kept(name: str) -> bool:
     return name.startswith("keep-")
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     "seconds",
     [

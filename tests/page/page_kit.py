@@ -17,7 +17,7 @@ from nomarr import Nomarr
 
 __all__ = ["BROWSER", "CHROMIUM", "Opened", "expect", "focused", "opened"]
 
-BROWSER: Final = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+BROWSER: Final = [pytest.mark.browser]
 CHROMIUM: Final = Path("/usr/bin/chromium")
 WAIT_MILLISECONDS: Final = 15_000
 

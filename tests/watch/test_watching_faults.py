@@ -90,6 +90,7 @@ def churn(root: str, seed: int, seconds: float) -> None:
 
 
 class TestFloods:
+    @pytest.mark.alone
     @pytest.mark.slow
     @pytest.mark.timeout(180)
     @pytest.mark.parametrize("queue", [16384, 256])
@@ -126,6 +127,7 @@ class TestFloods:
             (root / "49" / "4900" / "new.wav").write_bytes(tone(441))
             await seen.until_equal()
 
+    @pytest.mark.alone
     async def test_a_queue_that_overflowed_is_counted_and_made_up_for(self, root: Path, database: Path) -> None:
         folders(root, 300)
         with sysctl("max_queued_events", 16):
@@ -140,6 +142,7 @@ class TestFloods:
                 await seen.until_equal()
 
 
+@pytest.mark.alone
 class TestLimits:
     @pytest.mark.slow
     async def test_a11_too_few_watches_then_enough(
