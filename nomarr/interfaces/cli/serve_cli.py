@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from enum import StrEnum
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Final
@@ -61,6 +62,8 @@ def serve_command(
         from nomarr.interfaces.api.server_if import options_for, serve
         from nomarr.interfaces.api.tokens_if import TOKEN_KEY
 
+        # The web framework doubles what a full collection would look at while the event loop waits.
+        gc.freeze()
         options = options_for(host, tokens_exist=await nomarr.settings.get(TOKEN_KEY) is not None)
         for path in paths or ():
             await found_or_added(nomarr, path, quiet=False)
