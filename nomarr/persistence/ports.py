@@ -346,6 +346,9 @@ class EnrichmentStore(Protocol):
     def covers_in_use(self, cover_ids: Sequence[str]) -> set[str]:
         """Those of the covers that any file has, missing files too."""
 
+    def look_for_covers_again(self, cover_ids: Sequence[str]) -> None:
+        """Make the files due that have one of these covers: it is lost and has to be stored again."""
+
     def loose_covers(self, *, limit: int) -> list[str]:
         """Covers that lost a file since they were last asked for; others may still have them."""
 

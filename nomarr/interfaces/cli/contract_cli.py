@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from nomarr.helpers.dto.files import FileRecord, Playlist
     from nomarr.helpers.dto.library import Library, ScanTarget
     from nomarr.helpers.dto.scan import ScanReport, ScanRun
-    from nomarr.helpers.dto.stored import CopyReport
+    from nomarr.helpers.dto.stored import ContentCheck, CopyReport
     from nomarr.helpers.dto.upkeep import PurgeReport, UndoneMove
     from nomarr.helpers.dto.watching import WatchMessage, WatchStatus
 
 __all__ = [
     "JsonObject",
+    "check_object",
     "copy_object",
     "duplicate_object",
     "enrichment_object",
@@ -168,6 +169,11 @@ def purge_object(report: PurgeReport) -> JsonObject:
 def undone_move_object(undone: UndoneMove) -> JsonObject:
     """Where a file was put back, and what became of the other one."""
     return asdict(undone)
+
+
+def check_object(check: ContentCheck) -> JsonObject:
+    """What is wrong with the contents of a database."""
+    return {"consistent": check.is_consistent} | asdict(check)
 
 
 def copy_object(report: CopyReport) -> JsonObject:
