@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from media.audio_factory import AudioFactory, tool_is_there
+from support.arango import ArangoDouble
+from support.backends import prepared_server, sqlite_url
 from support.music import Tree, build
 from support.system import Disk
 
@@ -39,9 +41,22 @@ def database(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def nomarr(database: Path) -> AsyncIterator[Nomarr]:
+def database_url(database: Path) -> str:
+    """The URL of that database."""
+    return sqlite_url(database)
+
+
+@pytest.fixture(scope="session")
+def arango_server() -> Iterator[ArangoDouble]:
+    """One server for all tests; each has a database of its own."""
+    with prepared_server() as server:
+        yield server
+
+
+@pytest.fixture
+async def nomarr(database_url: str) -> AsyncIterator[Nomarr]:
     """An open Nomarr that takes every file as settled; tests about settling open their own."""
-    async with Nomarr.open(f"sqlite:///{database}", settle_seconds=0, tag_workers=1) as opened:
+    async with Nomarr.open(database_url, settle_seconds=0, tag_workers=1) as opened:
         yield opened
 
 

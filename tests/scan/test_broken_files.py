@@ -66,7 +66,7 @@ def _huge_header(kind: str, sound: bytes) -> bytes:
 
 @pytest.mark.slow
 async def test_two_hundred_broken_files_are_recorded_each_with_its_error(
-    database: Path, music_tree: Callable[..., Path], encoded: AudioFactory
+    database_url: str, music_tree: Callable[..., Path], encoded: AudioFactory
 ) -> None:
     root = music_tree({"Good": {}})
     encoded.write(root / "Good" / "good.mp3", "mp3", Song(title="Good"))
@@ -78,7 +78,7 @@ async def test_two_hundred_broken_files_are_recorded_each_with_its_error(
             if other != kind:
                 (root / f"really-{kind}.{other}").write_bytes(tagged.read_bytes())
     assert len(list(root.iterdir())) > 200
-    async with Nomarr.open(f"sqlite:///{database}", settle_seconds=0, tag_workers=2) as nomarr:
+    async with Nomarr.open(database_url, settle_seconds=0, tag_workers=2) as nomarr:
         library = await nomarr.libraries.add_library("Music", root)
         with anyio.fail_after(45):
             report = await scan(nomarr, library)
@@ -211,13 +211,13 @@ POISON = """
 @pytest.mark.slow
 @pytest.mark.parametrize("poison", ["zz-crash", "zz-hang"])
 async def test_a_file_that_crashes_or_stops_the_reader_has_an_error_and_the_others_are_read(
-    database: Path, music_tree: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, poison: str
+    database_url: str, music_tree: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, poison: str
 ) -> None:
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(textwrap.dedent(POISON))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "site"), *filter(None, sys.path)]))
     root = music_tree({**tones(600), f"{poison}.wav": tone(700), "zzz-last.wav": tone(701)})
-    async with Nomarr.open(f"sqlite:///{database}", settle_seconds=0, tag_workers=2, file_timeout_seconds=1) as nomarr:
+    async with Nomarr.open(database_url, settle_seconds=0, tag_workers=2, file_timeout_seconds=1) as nomarr:
         library = await nomarr.libraries.add_library("Music", root)
         with anyio.fail_after(50):
             report = await scan(nomarr, library)

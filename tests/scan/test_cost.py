@@ -7,16 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.backends import dump
 from support.disk import assert_equal
 from support.music import build, tone, tones, wait_for_another_timestamp
-from support.scans import dump, ids, scan
+from support.scans import ids, scan
 from support.system import Disk
 
 from nomarr import Nomarr
 
 
 async def test_an_unchanged_library_is_neither_read_nor_written(
-    nomarr: Nomarr, music_tree: Callable[..., Path], database: Path
+    nomarr: Nomarr, music_tree: Callable[..., Path], database_url: str
 ) -> None:
     root = music_tree({**{str(n): tones(10, first=100 + 10 * n) for n in range(10)}, "list.m3u": "0/0000.wav\n"})
     build(root, {"1": {"cover.jpg": b"\xff\xd8"}})
@@ -30,22 +31,22 @@ async def test_an_unchanged_library_is_neither_read_nor_written(
         True,
     )
     assert (first.playlists_changed, first.images_changed, first.folders_scanned) == (1, 1, 11)
-    before = dump(database)
+    before = dump(database_url)
     second = await scan(nomarr, library)
     assert (second.files_scanned, second.files_processed, second.files_unchanged) == (100, 0, 100)
     assert (second.folders_scanned, second.folders_unchanged) == (11, 11)
     assert (second.batches_written, second.changes_detected) == (0, False)
-    assert dump(database) == before
+    assert dump(database_url) == before
 
 
 @pytest.mark.parametrize(("files", "batch_size"), [(199, 200), (200, 200), (201, 200), (450, 50), (1000, 200)])
 async def test_a_first_scan_writes_as_many_batches_as_there_are_batches_of_files(
-    database: Path, music_tree: Callable[..., Path], files: int, batch_size: int
+    database_url: str, music_tree: Callable[..., Path], files: int, batch_size: int
 ) -> None:
     content = tone(300)
     root = music_tree({f"{n:03}": {f"{n}-{i}.wav": content for i in range(10)} for n in range(files // 10)})
     build(root, {f"{i}.wav": content for i in range(files % 10)})
-    async with Nomarr.open(f"sqlite:///{database}", settle_seconds=0, scan_batch_size=batch_size) as nomarr:
+    async with Nomarr.open(database_url, settle_seconds=0, scan_batch_size=batch_size) as nomarr:
         library = await nomarr.libraries.add_library("Music", root)
         report = await scan(nomarr, library)
         assert report.files_added == files

@@ -309,10 +309,10 @@ async def test_a_rename_to_a_path_where_nothing_is_leaves_the_file_missing(watch
 
 
 async def test_the_final_look_of_a_scan_does_not_follow_the_same_renames_again(
-    database: Path, music_tree: Callable[..., Path]
+    database_url: str, music_tree: Callable[..., Path]
 ) -> None:
     root = music_tree({"a.wav": tone(440), "b.wav": tone(441)})
-    async with Nomarr.open(f"sqlite:///{database}", settle_seconds=0.3) as nomarr:
+    async with Nomarr.open(database_url, settle_seconds=0.3) as nomarr:
         library = await nomarr.libraries.add_library("Music", root)
         await scan(nomarr, library)
         music = Watched(Music(nomarr, library, await ids(nomarr, library), 0))

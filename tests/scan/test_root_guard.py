@@ -177,10 +177,10 @@ async def test_a_disk_mounted_inside_that_is_away_keeps_its_files(
 
 
 async def test_a_root_without_its_marker_makes_the_library_offline(
-    database: Path, music_tree: Callable[..., Path]
+    database_url: str, music_tree: Callable[..., Path]
 ) -> None:
     root = music_tree({**TREE, ".this-is-the-disk": None})
-    async with Nomarr.open(f"sqlite:///{database}", settle_seconds=0, root_marker=".this-is-the-disk") as nomarr:
+    async with Nomarr.open(database_url, settle_seconds=0, root_marker=".this-is-the-disk") as nomarr:
         library = await scanned(nomarr, root)
         before = await ids(nomarr, library)
         (root / ".this-is-the-disk").unlink()

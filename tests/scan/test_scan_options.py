@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from support.backends import dump
 from support.disk import assert_equal
 from support.music import build, tone, tones, wait_for_another_timestamp
-from support.scans import dump, ids, scan
+from support.scans import ids, scan
 
 from nomarr import Library, LibraryState, Nomarr, ScanReport, ScanRunState, ScanTarget
 from nomarr.components.library.lease_owner_comp import this_process
@@ -110,10 +111,10 @@ async def test_the_targets_of_an_interrupted_scan_are_scanned_with_the_next_one(
 
 
 async def test_an_interrupted_scan_is_left_alone_if_the_policy_says_never(
-    database: Path, music_tree: Callable[..., Path]
+    database_url: str, music_tree: Callable[..., Path]
 ) -> None:
     root = music_tree(TREE)
-    async with Nomarr.open(f"sqlite:///{database}", settle_seconds=0, resume_policy="never") as nomarr:
+    async with Nomarr.open(database_url, settle_seconds=0, resume_policy="never") as nomarr:
         library = await scanned(nomarr, root)
         build(root, {"Rock": {"new.wav": tone(900)}})
         let_lease_run_out(nomarr, die_while_scanning(nomarr, ScanTarget(library.library_id, "Rock")))
@@ -127,7 +128,7 @@ def counters(report: ScanReport) -> dict[str, object]:
 
 
 async def test_a_dry_scan_writes_nothing_and_tells_what_the_real_one_would_do(
-    nomarr: Nomarr, music_tree: Callable[..., Path], database: Path
+    nomarr: Nomarr, music_tree: Callable[..., Path], database_url: str
 ) -> None:
     root = music_tree({**TREE, "Hide": tones(3, first=400), "Gone": tones(2, first=500), "list.m3u": "Rock/0000.wav\n"})
     os.rename(root / "Rock" / "0019.wav", root.parent / "away.wav")
@@ -145,9 +146,9 @@ async def test_a_dry_scan_writes_nothing_and_tells_what_the_real_one_would_do(
     )
     wait_for_another_timestamp(root.parent, 0.03)
 
-    before = dump(database, leaving_out=())
+    before = dump(database_url, leaving_out=())
     dry = await scan(nomarr, library, dry_run=True)
-    assert dump(database, leaving_out=()) == before
+    assert dump(database_url, leaving_out=()) == before
     real = await scan(nomarr, library)
     assert dry.dry_run
     assert not real.dry_run
@@ -158,13 +159,13 @@ async def test_a_dry_scan_writes_nothing_and_tells_what_the_real_one_would_do(
 
 
 async def test_a_dry_scan_of_a_new_library_counts_its_files(
-    nomarr: Nomarr, music_tree: Callable[..., Path], database: Path
+    nomarr: Nomarr, music_tree: Callable[..., Path], database_url: str
 ) -> None:
     library = await nomarr.libraries.add_library("Music", music_tree(TREE))
-    before = dump(database, leaving_out=())
+    before = dump(database_url, leaving_out=())
     report = await scan(nomarr, library, dry_run=True)
     assert (report.files_added, report.files_processed, report.batches_written) == (50, 50, 0)
-    assert dump(database, leaving_out=()) == before
+    assert dump(database_url, leaving_out=()) == before
     assert (await nomarr.libraries.get_library(library.library_id)).state is LibraryState.NEW
 
 

@@ -82,10 +82,10 @@ async def test_scans_that_differ_in_what_they_do_are_not_merged(
 
 
 async def test_no_more_libraries_than_allowed_are_scanned_at_once(
-    database: Path, music_tree: Callable[..., Path], disk: Disk
+    database_url: str, music_tree: Callable[..., Path], disk: Disk
 ) -> None:
     gate = Gate()
-    async with Nomarr.open(f"sqlite:///{database}", settle_seconds=0, parallel_libraries=2) as nomarr:
+    async with Nomarr.open(database_url, settle_seconds=0, parallel_libraries=2) as nomarr:
         libraries = []
         for number in range(4):
             root = music_tree({"Rock": tones(3, first=100 + 10 * number)}, f"music-{number}")
@@ -153,10 +153,10 @@ async def test_a_cancelled_walk_ends_within_a_second(
 
 
 async def test_a_scan_cancelled_while_reading_keeps_what_is_written(
-    database: Path, music_tree: Callable[..., Path]
+    database_url: str, music_tree: Callable[..., Path]
 ) -> None:
     root = music_tree({f"{n:02}": tones(50, first=100 + n) for n in range(30)})
-    async with Nomarr.open(f"sqlite:///{database}", settle_seconds=0, scan_batch_size=50, tag_workers=1) as nomarr:
+    async with Nomarr.open(database_url, settle_seconds=0, scan_batch_size=50, tag_workers=1) as nomarr:
         library = await nomarr.libraries.add_library("Music", root)
         handle = await nomarr.libraries.start_scan_for_library(library.library_id)
         await until(lambda: nomarr.database.library_files.count_present(library.library_id) > 0)
@@ -211,30 +211,29 @@ async def test_a_scan_whose_caller_is_cancelled_ends(
 
 
 async def test_closing_ends_a_running_scan_as_cancelled(
-    database: Path, music_tree: Callable[..., Path], disk: Disk
+    database_url: str, music_tree: Callable[..., Path], disk: Disk
 ) -> None:
     root = music_tree(TREE)
     gate = Gate()
     disk.before_listing(root / "Rock", gate.pass_through)
     with anyio.fail_after(5):
-        async with Nomarr.open(f"sqlite:///{database}", settle_seconds=0) as nomarr:
+        async with Nomarr.open(database_url, settle_seconds=0) as nomarr:
             library = await nomarr.libraries.add_library("Music", root)
             await nomarr.libraries.start_scan_for_library(library.library_id)
             await gate.wait_for(1)
     gate.open()
-    async with Nomarr.open(f"sqlite:///{database}", settle_seconds=0) as nomarr:
+    async with Nomarr.open(database_url, settle_seconds=0) as nomarr:
         assert (await nomarr.libraries.get_library(library.library_id)).state is LibraryState.CANCELLED
         await scan(nomarr, library)
         await assert_equal(nomarr, library)
 
 
 async def test_another_owner_of_the_lease_is_busy_or_waited_for(
-    database: Path, music_tree: Callable[..., Path], disk: Disk
+    database_url: str, music_tree: Callable[..., Path], disk: Disk
 ) -> None:
     root = music_tree(TREE)
     gate = Gate()
-    url = f"sqlite:///{database}"
-    async with Nomarr.open(url, settle_seconds=0) as one, Nomarr.open(url, settle_seconds=0) as other:
+    async with Nomarr.open(database_url, settle_seconds=0) as one, Nomarr.open(database_url, settle_seconds=0) as other:
         library = await one.libraries.add_library("Music", root)
         disk.before_listing(root / "Rock", gate.pass_through)
         running = await one.libraries.start_scan_for_library(library.library_id)
@@ -281,7 +280,7 @@ async def test_an_unknown_library_is_told_by_name(nomarr: Nomarr) -> None:
         await nomarr.libraries.scan_targets([ScanTarget("nobody")])
 
 
-async def test_an_error_passes_through_an_open_nomarr_as_it_is(database: Path) -> None:
+async def test_an_error_passes_through_an_open_nomarr_as_it_is(database_url: str) -> None:
     with pytest.raises(LibraryNotFound):
-        async with Nomarr.open(f"sqlite:///{database}") as nomarr:
+        async with Nomarr.open(database_url) as nomarr:
             await nomarr.libraries.find_library("nobody")

@@ -59,7 +59,7 @@ async def test_times_of_all_centuries_are_taken_as_they_are(nomarr: Nomarr, musi
 
 
 async def test_a_write_in_the_same_tick_as_the_reading_is_found(
-    database: Path, music_tree: Callable[..., Path], encoded: AudioFactory, disk: Disk
+    database_url: str, music_tree: Callable[..., Path], encoded: AudioFactory, disk: Disk
 ) -> None:
     root = music_tree({})
     song = root / "a.mp3"
@@ -77,7 +77,7 @@ async def test_a_write_in_the_same_tick_as_the_reading_is_found(
         disk.recover()
         disk.before_stat(song, write_again)
 
-    async with Nomarr.open(f"sqlite:///{database}", settle_seconds=0.1) as nomarr:
+    async with Nomarr.open(database_url, settle_seconds=0.1) as nomarr:
         library = await nomarr.libraries.add_library("Music", root)
         disk.once_before_listing(root, lambda: disk.once_before_listing(root, write))
         await scan(nomarr, library)
@@ -86,7 +86,7 @@ async def test_a_write_in_the_same_tick_as_the_reading_is_found(
 
 
 async def test_a_file_half_written_is_not_recorded_as_broken(
-    database: Path, music_tree: Callable[..., Path], encoded: AudioFactory
+    database_url: str, music_tree: Callable[..., Path], encoded: AudioFactory
 ) -> None:
     whole = encoded.sound("flac")
     root = music_tree({"a.flac": whole[:30], "b.wav": tone(440)})
@@ -95,7 +95,7 @@ async def test_a_file_half_written_is_not_recorded_as_broken(
         if progress.phase is ScanPhase.SETTLING and (root / "a.flac").stat().st_size < len(whole):
             (root / "a.flac").write_bytes(whole)
 
-    async with Nomarr.open(f"sqlite:///{database}", settle_seconds=1) as nomarr:
+    async with Nomarr.open(database_url, settle_seconds=1) as nomarr:
         library = await nomarr.libraries.add_library("Music", root)
         await scan(nomarr, library, on_progress=finish)
         row = await file_at(nomarr, library, "a.flac")
@@ -105,17 +105,17 @@ async def test_a_file_half_written_is_not_recorded_as_broken(
 
 
 async def test_a_file_that_stays_broken_is_recorded_when_it_has_settled(
-    database: Path, music_tree: Callable[..., Path]
+    database_url: str, music_tree: Callable[..., Path]
 ) -> None:
     root = music_tree({"a.flac": b"fLaC and no more"})
-    async with Nomarr.open(f"sqlite:///{database}", settle_seconds=0.1) as nomarr:
+    async with Nomarr.open(database_url, settle_seconds=0.1) as nomarr:
         library = await nomarr.libraries.add_library("Music", root)
         await scan(nomarr, library)
         assert (await file_at(nomarr, library, "a.flac")).last_error
 
 
 async def test_a_folder_that_goes_on_changing_is_looked_at_again_without_being_asked(
-    database: Path, music_tree: Callable[..., Path]
+    database_url: str, music_tree: Callable[..., Path]
 ) -> None:
     root = music_tree({"a.wav": tone(440)})
 
@@ -123,7 +123,7 @@ async def test_a_folder_that_goes_on_changing_is_looked_at_again_without_being_a
         if progress.phase is ScanPhase.SETTLING:
             (root / "a.wav").write_bytes(tone(441))
 
-    async with Nomarr.open(f"sqlite:///{database}", settle_seconds=0.5) as nomarr:
+    async with Nomarr.open(database_url, settle_seconds=0.5) as nomarr:
         library = await nomarr.libraries.add_library("Music", root)
         await scan(nomarr, library, on_progress=go_on)
         (root / "a.wav").write_bytes(tone(442))
@@ -132,10 +132,10 @@ async def test_a_folder_that_goes_on_changing_is_looked_at_again_without_being_a
 
 
 async def test_nothing_in_a_quiet_folder_is_looked_at_twice(
-    database: Path, music_tree: Callable[..., Path], disk: Disk
+    database_url: str, music_tree: Callable[..., Path], disk: Disk
 ) -> None:
     root = music_tree({"Rock": tones(3), "Pop": {"new.wav": tone(440)}})
-    async with Nomarr.open(f"sqlite:///{database}", settle_seconds=0.3) as nomarr:
+    async with Nomarr.open(database_url, settle_seconds=0.3) as nomarr:
         library = await nomarr.libraries.add_library("Music", root)
         await scan(nomarr, library)
         wait_for_another_timestamp(root.parent, 0.3)
@@ -162,10 +162,10 @@ async def test_a_file_that_vanishes_before_it_is_read_is_no_row(
 
 
 async def test_a_file_renamed_while_its_folder_is_listed_is_not_lost(
-    database: Path, music_tree: Callable[..., Path], disk: Disk
+    database_url: str, music_tree: Callable[..., Path], disk: Disk
 ) -> None:
     root = music_tree({"Rock": {"a.wav": tone(440), "b.wav": tone(441)}})
-    async with Nomarr.open(f"sqlite:///{database}", settle_seconds=0.1) as nomarr:
+    async with Nomarr.open(database_url, settle_seconds=0.1) as nomarr:
         library = await nomarr.libraries.add_library("Music", root)
         await scan(nomarr, library)
         before = await ids(nomarr, library)

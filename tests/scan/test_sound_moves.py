@@ -272,6 +272,7 @@ async def test_both_were_there_for_a_while(nomarr: Nomarr, tmp_path: Path) -> No
     assert (await scan(nomarr, library)).changes_detected is False
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # it writes SQL
 async def test_both_were_there_for_long(nomarr: Nomarr, tmp_path: Path) -> None:
     root = tmp_path / "songs"
     [path] = make_songs(root, 1, formats=("wav",))
@@ -359,6 +360,7 @@ async def test_a_song_of_which_nobody_knows_the_sound_stays_where_it_is(nomarr: 
     assert (await ids(nomarr, one.library))["A/copy.mp3"] == copy
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # it writes SQL
 async def test_a_song_on_a_disk_that_is_away_is_not_its_copy(nomarr: Nomarr, one: Music, tmp_path: Path) -> None:
     (one.root / "A").rename(tmp_path / "unplugged")
     (one.root / "A").mkdir()

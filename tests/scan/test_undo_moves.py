@@ -191,6 +191,7 @@ def dead_owner() -> LeaseOwner:
     return LeaseOwner(alive.host, alive.pid, alive.started - 1, "x")
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # it writes SQL
 async def test_a_move_that_an_older_version_noted_can_not_be_undone(scanned: Scanned, database: Path) -> None:
     music = await scanned(TREE)
     seq = await moved(music)

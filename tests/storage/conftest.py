@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from storage_kit import Scan, start_scan
 from support.arango import ArangoDouble
+from support.backends import BACKENDS, create, fresh_name, sqlite_url
 
 from nomarr.persistence.db import Database
-
-BACKENDS = ["sqlite", "arangodb"]
-_numbers = itertools.count()
-
-
-@pytest.fixture(scope="session")
-def arango_server() -> Iterator[ArangoDouble]:
-    """One server for all tests; each has a database of its own."""
-    with ArangoDouble() as server:
-        yield server
 
 
 def fresh_url(request: pytest.FixtureRequest, folder: Path) -> str:
     """A database of the parameter's backend that does not exist yet."""
     if request.param == "sqlite":
-        return f"sqlite:///{folder / 'nomarr.db'}"
+        return sqlite_url(folder / "nomarr.db")
     server: ArangoDouble = request.getfixturevalue("arango_server")
-    return server.database_url(f"test{next(_numbers)}")
+    return server.database_url(fresh_name())
 
 
 @pytest.fixture(params=BACKENDS)
@@ -37,7 +27,9 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def db(database_url: str) -> Iterator[Database]:
+def db(request: pytest.FixtureRequest, database_url: str) -> Iterator[Database]:
+    if database_url.startswith("arangodb"):
+        create(request.getfixturevalue("arango_server"), database_url)
     with Database.open(database_url) as opened:
         yield opened
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import anyio
 import pytest
-from conftest import BACKENDS
 from copy_kit import ODD, digests, everything, fill
 from storage_kit import START, owner, start_scan, take_lease, upsert
 from support.arango import ArangoDouble
+from support.backends import BACKENDS, create, fresh_name, sqlite_url
 
 from nomarr.helpers.dto.library import Library
 from nomarr.helpers.dto.scan import ScanRunState
@@ -29,7 +29,6 @@ from nomarr.services.infrastructure.database_copy_svc import copy_database
 from nomarr.workflows.library.copy_database_wf import copy_database_workflow
 
 NewUrl = Callable[[str], str]
-_numbers = itertools.count()
 
 
 @pytest.fixture
@@ -37,17 +36,17 @@ def new_url(arango_server: ArangoDouble, tmp_path: Path) -> NewUrl:
     """`new_url("sqlite")` is a database that is not there yet."""
 
     def make(backend: str) -> str:
-        number = next(_numbers)
-        if backend == "sqlite":
-            return f"sqlite:///{tmp_path / f'copy{number}.db'}"
-        return arango_server.database_url(f"copy{number}")
+        name = fresh_name()
+        return sqlite_url(tmp_path / f"{name}.db") if backend == "sqlite" else arango_server.database_url(name)
 
     return make
 
 
 @pytest.fixture
-def source(database_url: str) -> str:
+def source(request: pytest.FixtureRequest, database_url: str) -> str:
     """A database with something of everything."""
+    if database_url.startswith("arangodb"):
+        create(request.getfixturevalue("arango_server"), database_url)
     with Database.open(database_url) as db:
         fill(db)
     return database_url

@@ -206,9 +206,7 @@ class TestWrongPlaces:
     @pytest.mark.parametrize(
         "url",
         [
-            "arangodb://root:secret@host:8529/nomarr",
             "postgresql://root:secret@host/nomarr",
-            "arangodb://root:sec[secret@host/nomarr",
             "root:secret@host",
             "//root:secret@host/nomarr",
             "my_user:secret@host://nomarr",

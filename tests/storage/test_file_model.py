@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from storage_kit import Scan, gone, hidden, moved, read, seen, start_scan, stat, upsert
+from storage_kit import Scan, examples, gone, hidden, moved, read, seen, start_scan, stat, upsert
 
 from nomarr.helpers.dto.batches import FileMove, RowOutcome
 from nomarr.helpers.dto.files import KnownFile
@@ -208,6 +208,9 @@ def test_any_story_ends_as_the_model_says(any_database: Database) -> None:
         database = any_database
 
     run_state_machine_as_test(
-        Story, settings=settings(max_examples=150, stateful_step_count=40, derandomize=True, deadline=None)
+        Story,
+        settings=settings(
+            max_examples=examples(any_database.location, 150), stateful_step_count=40, derandomize=True, deadline=None
+        ),
     )
     assert any_database.check_integrity() == []

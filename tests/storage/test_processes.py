@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from storage_kit import start_scan
+from storage_kit import examples, start_scan
 
 from nomarr.helpers.dto.library import Library
 from nomarr.helpers.paths_helper import folder_of
@@ -19,7 +19,6 @@ from nomarr.persistence.db import Database
 
 PROGRAM = Path(__file__).with_name("writer_process.py")
 ROUNDS = 20
-KILLS = 20
 
 
 class Process:
@@ -115,12 +114,13 @@ def test_processes_write_side_by_side(database_url: str) -> None:
 
 def test_whoever_is_killed_leaves_whole_batches(database_url: str) -> None:
     moments = random.Random(20)
+    kills = examples(database_url, 20) + 2
     rows = 30
     told: set[str] = set()
     with Database.open(database_url) as db:
         scan = start_scan(db)
     command = ("write", database_url, scan.library_id, str(scan.lease.fence), "0", str(rows))
-    for _ in range(KILLS):
+    for _ in range(kills):
         with processes(command) as [writer]:
             writer.begin()
             told |= {writer.hear() for _ in range(moments.randrange(1, 12))}

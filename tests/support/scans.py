@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 from nomarr import ChangeEvent, FileRecord, Library, Nomarr, Playlist, ScanReport, ScanTarget
@@ -55,16 +51,3 @@ async def happened(nomarr: Nomarr, after: int = 0) -> list[tuple[str, str]]:
 async def playlists(nomarr: Nomarr, library: Library) -> dict[str, Playlist]:
     """The playlists by path."""
     return {playlist.path: playlist for playlist in await nomarr.libraries.list_playlists(library.library_id)}
-
-
-def dump(
-    database: str | Path, leaving_out: Sequence[str] = ("libraries", "scan_runs")
-) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every table; without those that say when a scan was."""
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-        names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        return {
-            name: sorted(connection.execute(f'SELECT * FROM "{name}"').fetchall(), key=repr)
-            for name in names
-            if name not in leaving_out
-        }

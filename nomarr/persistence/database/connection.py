@@ -9,34 +9,30 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn, TypeVar
-from urllib.parse import unquote, urlsplit
 
 import requests
 from arango.client import ArangoClient
 from arango.database import StandardDatabase
 from arango.exceptions import ArangoClientError, ArangoServerError
 
-from nomarr.helpers.exceptions import ConfigurationError, DatabaseError, DatabaseNotReachable, StorageFull
+from nomarr.helpers.exceptions import DatabaseError, DatabaseNotReachable, StorageFull
 from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.database.http_client import QuietHttpClient
 from nomarr.persistence.database.queries import SERVER_TIME
-from nomarr.persistence.database.retries import DISK_FULL, explained, is_passing, pauses
+from nomarr.persistence.database.retries import DISK_FULL, DUPLICATE, explained, is_passing, pauses
+from nomarr.persistence.database.server_url import parsed
 
-__all__ = ["EXAMPLE_URL", "PATIENCE_SECONDS", "ArangoConnection", "ServerRefused"]
+__all__ = ["ArangoConnection", "ServerRefused"]
 
 logger = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 
-EXAMPLE_URL: Final = "arangodb://user:password@host:8529/nomarr"
-PATIENCE_SECONDS: Final = 60.0
-_SCHEMES: Final = {"arangodb": "http", "arangodb+https": "https"}
-_DEFAULT_PORT: Final = 8529
 _CONNECT_SECONDS: Final = 5.0
-_READ_SECONDS: Final = 120.0
 _CONNECTIONS: Final = 32
 _ROWS_AN_ANSWER: Final = 2000
-_SOURCE: Final = "database URL"
+_RACES: Final = 2
+"""An UPSERT that another one outran finds the document when it is sent again; what is taken then is taken."""
 _MEANINGFUL_SKEW_SECONDS: Final = 1.0
 """Two clocks that differ by less are the same to a lease; then what is stored is exactly what the caller said."""
 # The driver raises the last two kinds for answers that are no JSON or not whole.
@@ -54,31 +50,29 @@ class ArangoConnection:
 
     Every query has to be one that may be sent again, because an answer may be lost after the server has done its work.
 
-    Args:
-        patience_seconds: how long an operation is tried again while the server is away or busy.
-
     Raises:
         ConfigurationError: if the URL is none; its text is never told, as it may hold a password.
     """
 
-    def __init__(
-        self, url: str, *, patience_seconds: float = PATIENCE_SECONDS, read_seconds: float = _READ_SECONDS
-    ) -> None:
-        host, user, password, name = _parsed(url)
-        scheme = "arangodb+https" if host.startswith("https") else "arangodb"
-        self.location = f"{scheme}://{host.partition('://')[2]}/{name}"
-        self.name = name
-        self._patience_seconds = patience_seconds
+    def __init__(self, url: str) -> None:
+        server = parsed(url)
+        self.location = server.location
+        self.name = server.name
+        self._patience_seconds = server.opening_seconds
+        self._patience_when_open = server.patience_seconds
         self._randomness = random.Random()
         self._client = ArangoClient(
-            hosts=host,
+            hosts=server.host,
             resolver_max_tries=1,
             http_client=QuietHttpClient(
-                connect_seconds=_CONNECT_SECONDS, read_seconds=read_seconds, connections=_CONNECTIONS
+                connect_seconds=min(_CONNECT_SECONDS, server.read_seconds),
+                read_seconds=server.read_seconds,
+                connections=_CONNECTIONS,
+                ca_file=server.ca_file,
             ),
         )
-        self._database = self._client.db(name, username=user, password=password)
-        self._system = self._client.db("_system", username=user, password=password)
+        self._database = self._client.db(server.name, username=server.user, password=server.password)
+        self._system = self._client.db("_system", username=server.user, password=server.password)
         self._closed = threading.Event()
         self.skew_seconds = 0.0
         """By how much the server's clock is ahead of ours."""
@@ -114,13 +108,18 @@ class ArangoConnection:
         [row] = self.query(text, binds, now=now)
         return row  # type: ignore[no-any-return] # what is in an answer is not typed
 
-    def attempt(self, ask: Callable[[], Answer], *, patience_seconds: float | None = None) -> Answer:
+    def be_patient(self) -> None:
+        """From now on the server is known to be there: wait for it longer than while the database is opened."""
+        self._patience_seconds = self._patience_when_open
+
+    def attempt(self, ask: Callable[[], Answer]) -> Answer:
         """Run `ask` until it succeeds, fails for good, or the patience is used up.
 
         Raises:
             ServerRefused: if the server said no, with its error code.
         """
-        patience = self._patience_seconds if patience_seconds is None else patience_seconds
+        patience = self._patience_seconds
+        races = _RACES
         until = time.monotonic() + patience
         for pause in pauses(patience, self._randomness):
             if self._closed.is_set():
@@ -128,7 +127,9 @@ class ArangoConnection:
             try:
                 return ask()
             except ArangoServerError as error:
-                if not is_passing(error.error_code, error.http_code):
+                is_race = error.error_code == DUPLICATE and races > 0
+                races -= is_race
+                if not is_race and not is_passing(error.error_code, error.http_code):
                     self._raise_in_our_words(error)
                 logger.debug("%s: error %s, trying again", self.location, error.error_code)
             except ArangoClientError as error:
@@ -200,19 +201,3 @@ class ServerRefused(DatabaseError):
         super().__init__(text)
         self.error_code = error_code
         self.message = message
-
-
-def _parsed(url: str) -> tuple[str, str, str, str]:
-    """Host with scheme and port, user, password and the database's name."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port or _DEFAULT_PORT
-    except ValueError:
-        # Its text would tell the URL.
-        raise ConfigurationError(f"it is not a URL; use {EXAMPLE_URL}", source=_SOURCE) from None
-    name = unquote(parts.path.removeprefix("/"))
-    if parts.scheme not in _SCHEMES or not parts.hostname or not name or "/" in name or parts.query or parts.fragment:
-        raise ConfigurationError(f"it names no server and database; use {EXAMPLE_URL}", source=_SOURCE)
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    user, password = unquote(parts.username or "root"), unquote(parts.password or "")
-    return f"{_SCHEMES[parts.scheme]}://{host}:{port}", user, password, name

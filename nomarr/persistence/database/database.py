@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nomarr.persistence.database.connection import PATIENCE_SECONDS, ArangoConnection
+from nomarr.persistence.database.connection import ArangoConnection
 from nomarr.persistence.database.enrichment_operations import ArangoEnrichment
 from nomarr.persistence.database.events_operations import ArangoEvents
 from nomarr.persistence.database.library_files_operations import ArangoFiles
@@ -32,12 +32,13 @@ class ArangoBackend:
         DatabaseSchemaTooNew: if a newer Nomarr wrote it.
     """
 
-    def __init__(self, url: str, *, patience_seconds: float = PATIENCE_SECONDS, create: bool = True) -> None:
-        self._connection = ArangoConnection(url, patience_seconds=patience_seconds)
+    def __init__(self, url: str, *, create: bool = True) -> None:
+        self._connection = ArangoConnection(url)
         try:
             if not create:
                 require_database(self._connection)
             prepare(self._connection)
+            self._connection.be_patient()
         except BaseException:
             self._connection.close()
             raise

@@ -19,18 +19,19 @@ class QuietHttpClient(HTTPClient):
 
     Args:
         connections: how many are kept open; as many as there are worker threads.
+        ca_file: certificates to trust instead of the usual ones.
     """
 
-    def __init__(self, *, connect_seconds: float, read_seconds: float, connections: int, verify: bool = True) -> None:
+    def __init__(self, *, connect_seconds: float, read_seconds: float, connections: int, ca_file: str | None) -> None:
         self._timeout = (connect_seconds, read_seconds)
         self._connections = connections
-        self._verify = verify
+        self._ca_file = ca_file
 
     def create_session(self, host: str) -> Session:
         session = Session()
         # Neither proxies nor passwords of a .netrc.
         session.trust_env = False
-        session.verify = self._verify
+        session.verify = self._ca_file or True
         adapter = HTTPAdapter(
             pool_connections=1, pool_maxsize=self._connections, max_retries=Retry(0, read=False, raise_on_status=False)
         )

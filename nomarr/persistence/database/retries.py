@@ -19,6 +19,9 @@ _PASSING: Final = frozenset(
 """Locks, timeouts, conflicts of two writers, and a server that starts, stops or hands over; 1600: a cursor that is
 gone. From the list of error codes in the documentation of ArangoDB 3.12."""
 
+_PASSING_STATUS: Final = frozenset((408, 409, 412, 429, 500, 502, 503, 504))
+"""Of answers without an error code: one that broke off, or that somebody between us and the server has given."""
+
 _TEXTS: Final = {
     11: "it refused the user or the password; check both in the database URL",
     32: "the query needs more memory than the server allows; raise --query.memory-limit or lower scan_batch_size",
@@ -33,7 +36,7 @@ _LONGEST_SECONDS: Final = 1.0
 
 def is_passing(error_code: int | None, http_code: int | None) -> bool:
     """True if the same request may succeed a moment later."""
-    return error_code in _PASSING or (error_code is None and http_code in (502, 503, 504))
+    return error_code in _PASSING or (error_code is None and http_code in _PASSING_STATUS)
 
 
 def explained(error_code: int | None, http_code: int | None, message: str) -> str:

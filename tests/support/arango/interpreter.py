@@ -106,6 +106,8 @@ class Interpreter:
         # What was found out about a node of this query is true for every row.
         self._accesses: dict[int, Access | None] = {}
         self._exact: dict[int, bool] = {}
+        # The list is kept with its members, so that no other one gets its id.
+        self._members: dict[tuple[int, bool], tuple[list[Json], frozenset[Any]]] = {}
         self._written: set[str] = set()
         self._operations: dict[type, Callable[[Any, list[Row]], list[Row]]] = {
             Filter: self._filter,
@@ -492,8 +494,16 @@ class Interpreter:
         if name in _ORDERINGS:
             return _ORDERINGS[name](sort_key(left), sort_key(right))
         if name == "IN":
-            return isinstance(right, list) and any(are_equal(left, item, exact=exact) for item in right)
+            return isinstance(right, list) and sort_key(left, exact=exact) in self._members_of(right, exact=exact)
         return like(left, right) if name == "LIKE" else self._calculate(name, to_number(left), to_number(right))
+
+    def _members_of(self, values: list[Json], *, exact: bool) -> frozenset[Any]:
+        """What a value is looked for in; once for all rows of the query, as lists never change."""
+        found = self._members.get((id(values), exact))
+        if found is None or found[0] is not values:
+            found = (values, frozenset(sort_key(value, exact=exact) for value in values))
+            self._members[id(values), exact] = found
+        return found[1]
 
     def _calculate(self, name: str, left: float, right: float) -> Json:
         if name in _ARITHMETIC:

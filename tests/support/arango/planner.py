@@ -178,13 +178,13 @@ def mentioned(expression: Expression) -> set[str]:
 
 def parts(node: Any) -> Iterator[Expression]:
     """The expressions directly within an expression or operation."""
-    for attribute in dataclasses.fields(node):
-        yield from _expressions(getattr(node, attribute.name))
+    for name in node.__slots__:
+        yield from _expressions(getattr(node, name))
 
 
 def _expressions(value: Any) -> Iterator[Expression]:
     if isinstance(value, tuple):
         for item in value:
             yield from _expressions(item)
-    elif dataclasses.is_dataclass(value):
-        yield value  # type: ignore[misc]
+    elif isinstance(value, Expression):
+        yield value

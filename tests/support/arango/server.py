@@ -95,6 +95,11 @@ class ArangoDouble:
     def forget_requests(self) -> None:
         self.log.clear()
 
+    def copy_database(self, source: str, name: str) -> None:
+        """Make the database `name` with everything that is in `source`: quicker than to create it by requests."""
+        with self._one_at_a_time:
+            self.api.store.copy_database(source, name)
+
     def _respond(self, method: str, target: str, headers: dict[str, str], body: bytes) -> tuple[Answer, bytes] | None:
         """The answer with its content; None when the connection is to be reset. Called by every connection's thread."""
         request = parsed(next(self._numbers), method, target, headers, body)

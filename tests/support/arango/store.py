@@ -27,6 +27,7 @@ class Index:
 
     def __init__(self, number: str, definition: dict[str, Any]) -> None:
         self.number = number
+        self.definition = definition
         self.type: str = definition["type"]
         self.name: str = definition.get("name") or f"idx_{number}"
         self.fields: tuple[str, ...] = tuple(definition["fields"])
@@ -248,6 +249,17 @@ class Store:
         if not name or name in self.databases:
             raise ServerError(Problem.DUPLICATE_NAME if name else Problem.ILLEGAL_NAME, name)
         self.databases[name] = Database(name, options)
+
+    def copy_database(self, source: str, name: str) -> None:
+        """A new database with the collections, indexes and documents of another one."""
+        self.create_database(name, {})
+        copied = self.databases[name]
+        for collection in self.databases[source].collections.values():
+            made = copied.create_collection(collection.name, collection.options)
+            for index in collection.indexes[1:]:
+                made.add_index(index.definition)
+            for document in collection.documents.values():
+                made.insert(document)
 
     def drop_database(self, name: str) -> None:
         self.database(name)
