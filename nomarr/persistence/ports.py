@@ -26,6 +26,7 @@ from nomarr.helpers.dto.scan import (
     ScanRunState,
     ScanState,
 )
+from nomarr.helpers.dto.server import ServerExamination
 from nomarr.helpers.dto.stored import CopyMark, StoredRow, StoredTable
 from nomarr.helpers.dto.upkeep import UndoneMove
 from nomarr.helpers.time_helper import Clock
@@ -441,5 +442,8 @@ class Backend(Protocol):
 
     def check_integrity(self) -> list[str]:
         """What is wrong with the stored data; empty if nothing is."""
+
+    def examine_server(self) -> ServerExamination | None:
+        """A look at the server that keeps the database; None if there is none."""
 
     def close(self) -> None: ...

@@ -64,6 +64,7 @@ __all__ = [
     "REMOVE_FILES",
     "REMOVE_LIBRARY",
     "REMOVE_OF_LIBRARY",
+    "REMOVE_SETTING",
     "RENEW_LEASE",
     "RETRY_FAILED",
     "ROWS_AFTER",
@@ -540,6 +541,7 @@ GET_SETTING: Final = "FOR s IN settings FILTER s._key == @key RETURN s.value"
 SET_SETTING: Final = """
 UPSERT { _key: @key } INSERT { _key: @key, name: @name, value: @value } UPDATE { value: @value } IN settings
 """
+REMOVE_SETTING: Final = "FOR s IN settings FILTER s._key == @key REMOVE s IN settings"
 
 # -- enrichment -------------------------------------------------------------------------------------------------
 
