@@ -14,7 +14,7 @@ import anyio.to_thread
 from nomarr.config import Config, changed_config, load_config
 from nomarr.helpers.dto.enrichment import EnrichmentOptions
 from nomarr.helpers.dto.scan import ScanOptions
-from nomarr.helpers.dto.stored import CopyProgress, CopyReport
+from nomarr.helpers.dto.stored import CopyReport, RowProgress
 from nomarr.helpers.dto.watching import WatchSettings
 from nomarr.helpers.exceptions import ConfigurationError
 from nomarr.persistence.db import Database
@@ -25,6 +25,7 @@ from nomarr.services.infrastructure.doctor_svc import DoctorService
 from nomarr.services.infrastructure.enrichment_svc import EnrichmentService
 from nomarr.services.infrastructure.event_feed_svc import EventFeed, EventFeedService
 from nomarr.services.infrastructure.file_watcher_svc import FileWatcherService
+from nomarr.services.infrastructure.integrity_svc import IntegrityService
 from nomarr.services.infrastructure.setting_svc import SettingService
 
 __all__ = ["CHANGEABLE_SETTINGS", "Nomarr"]
@@ -64,6 +65,7 @@ class Nomarr:
         self.watcher = FileWatcherService(self.libraries, tasks, _watch_settings(config))
         self.event_feed = EventFeedService(db)
         self.settings = SettingService(db)
+        self.integrity = IntegrityService(db, self.enrichment.covers)
         self.doctor = DoctorService(db, self.enrichment.covers, root_marker=config.root_marker)
 
     @classmethod
@@ -112,7 +114,7 @@ class Nomarr:
 
     @staticmethod
     async def copy_database(
-        source_url: str, target_url: str, *, on_progress: Callable[[CopyProgress], None] = lambda _: None
+        source_url: str, target_url: str, *, on_progress: Callable[[RowProgress], None] = lambda _: None
     ) -> CopyReport:
         """Copy everything from one database into another, new one, and compare both at the end.
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nomarr.helpers.dto.files import FileRecord, Playlist
     from nomarr.helpers.dto.library import Library, ScanTarget
     from nomarr.helpers.dto.scan import HeldBackLosses, ScanReport, ScanRun
-    from nomarr.helpers.dto.stored import CopyReport
+    from nomarr.helpers.dto.stored import ContentCheck, CopyReport
     from nomarr.helpers.dto.upkeep import PurgeReport, UndoneMove
     from nomarr.helpers.dto.watching import WatchMessage, WatchStatus
     from nomarr.services.infrastructure.doctor_svc import Check
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "JsonObject",
     "check_object",
+    "content_check_object",
     "copy_object",
     "duplicate_object",
     "enrichment_object",
@@ -173,6 +174,11 @@ def purge_object(report: PurgeReport) -> JsonObject:
 def undone_move_object(undone: UndoneMove) -> JsonObject:
     """Where a file was put back, and what became of the other one."""
     return asdict(undone)
+
+
+def content_check_object(check: ContentCheck) -> JsonObject:
+    """What is wrong with the contents of a database."""
+    return {"consistent": check.is_consistent} | asdict(check)
 
 
 def copy_object(report: CopyReport) -> JsonObject:

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Self
 
+from nomarr.helpers.dto.server import ServerExamination
 from nomarr.helpers.exceptions import ConfigurationError, DatabaseNotReachable, UnfinishedCopy
 from nomarr.persistence.ports import (
     Backend,
@@ -78,6 +79,10 @@ class Database:
     def check_integrity(self) -> list[str]:
         """What is wrong with the stored data; empty if nothing is."""
         return self._backend.check_integrity()
+
+    def examine_server(self) -> ServerExamination | None:
+        """A look at the server that keeps the database; None if there is none. Writes a small value and deletes it."""
+        return self._backend.examine_server()
 
     def close(self) -> None:
         """Give everything back."""

@@ -27,6 +27,7 @@ from nomarr.helpers.dto.scan import (
     ScanRunState,
     ScanState,
 )
+from nomarr.helpers.dto.server import ServerExamination
 from nomarr.helpers.dto.stored import CopyMark, StoredRow, StoredTable
 from nomarr.helpers.dto.upkeep import UndoneMove
 from nomarr.helpers.time_helper import Clock
@@ -361,6 +362,9 @@ class EnrichmentStore(Protocol):
     def covers_in_use(self, cover_ids: Sequence[str]) -> set[str]:
         """Those of the covers that any file has, missing files too."""
 
+    def look_for_covers_again(self, cover_ids: Sequence[str]) -> None:
+        """Make the files due that have one of these covers: it is lost and has to be stored again."""
+
     def loose_covers(self, *, limit: int) -> list[str]:
         """Covers that lost a file since they were last asked for; others may still have them."""
 
@@ -456,5 +460,8 @@ class Backend(Protocol):
 
     def check_integrity(self) -> list[str]:
         """What is wrong with the stored data; empty if nothing is."""
+
+    def examine_server(self) -> ServerExamination | None:
+        """A look at the server that keeps the database; None if there is none."""
 
     def close(self) -> None: ...

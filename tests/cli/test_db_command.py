@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,8 @@ from support.arango import ArangoDouble
 from support.music import tones
 
 COPY = {"source", "target", "tables", "rows", "resumed", "duration_seconds", "data_folder"}
+CHECK = {"consistent", "rows", "findings", "in_use"}
+FINDING = {"kind", "count", "meaning", "remedy", "examples", "repaired"}
 KILLS = 6
 
 
@@ -96,3 +100,23 @@ def test_a_copy_that_is_killed_again_and_again_is_complete_in_the_end(
     # An earlier one may have come to its end in spite of everything.
     assert finished.code == 0 or "is not empty" in finished.err
     assert files(cli, url) == files(cli, cli.url)
+
+
+def test_a_check_is_an_object_and_says_by_its_exit_code_what_it_found(cli: CommandLine, music: Path) -> None:
+    finished = cli("db", "check", "--json")
+    assert finished.json.keys() == CHECK
+    assert (finished.json["consistent"], finished.json["findings"], finished.code) == (True, [], 0)
+    assert "nothing is wrong" in cli("db", "check").out
+    with closing(sqlite3.connect(cli.folder / "nomarr.db")) as db, db:
+        db.execute("UPDATE sqlite_sequence SET seq = 3 WHERE name = 'events'")
+    finished = cli("db", "check", "--json")
+    (finding,) = finished.json["findings"]
+    assert finding.keys() == FINDING
+    assert (finding["kind"], finding["count"], finding["repaired"]) == ("event_beyond_counter", 5, False)
+    assert finished.code == 1
+    told = cli("db", "check")
+    assert "event_beyond_counter: 5: events have higher numbers" in told.out
+    assert told.code == 1
+    repaired = cli("db", "check", "--repair")
+    assert "5 (repaired)" in repaired.out
+    assert (repaired.code, cli("db", "check").code) == (0, 0)

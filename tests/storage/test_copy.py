@@ -11,11 +11,11 @@ import pytest
 from copy_kit import ODD, digests, everything, fill
 from storage_kit import START, owner, start_scan, take_lease, upsert
 from support.arango import ArangoDouble
-from support.backends import BACKENDS
+from support.backends import BACKENDS, create, fresh_name, sqlite_url
 
 from nomarr.helpers.dto.library import Library
 from nomarr.helpers.dto.scan import ScanRunState
-from nomarr.helpers.dto.stored import CopyProgress, CopyReport, CopyStep
+from nomarr.helpers.dto.stored import CopyReport, RowProgress, RowStep
 from nomarr.helpers.exceptions import (
     CopyDiffers,
     CopyTargetNotEmpty,
@@ -29,7 +29,6 @@ from nomarr.services.infrastructure.database_copy_svc import copy_database
 from nomarr.workflows.library.copy_database_wf import copy_database_workflow
 
 NewUrl = Callable[[str], str]
-_numbers = itertools.count()
 
 
 @pytest.fixture
@@ -37,17 +36,17 @@ def new_url(arango_server: ArangoDouble, tmp_path: Path) -> NewUrl:
     """`new_url("sqlite")` is a database that is not there yet."""
 
     def make(backend: str) -> str:
-        number = next(_numbers)
-        if backend == "sqlite":
-            return f"sqlite:///{tmp_path / f'copy{number}.db'}"
-        return arango_server.database_url(f"copy{number}")
+        name = fresh_name()
+        return sqlite_url(tmp_path / f"{name}.db") if backend == "sqlite" else arango_server.database_url(name)
 
     return make
 
 
 @pytest.fixture
-def source(database_url: str) -> str:
+def source(request: pytest.FixtureRequest, database_url: str) -> str:
     """A database with something of everything."""
+    if database_url.startswith("arangodb"):
+        create(request.getfixturevalue("arango_server"), database_url)
     with Database.open(database_url) as db:
         fill(db)
     return database_url
@@ -58,7 +57,7 @@ def clock() -> float:
 
 
 async def copy_by_few(
-    source: str, target: str, on_progress: Callable[[CopyProgress], None] = lambda _: None
+    source: str, target: str, on_progress: Callable[[RowProgress], None] = lambda _: None
 ) -> CopyReport:
     """A copy in more steps than so few rows would need."""
     with Database.open(source) as db, Database.open(target, unfinished=True) as copy:
@@ -69,11 +68,11 @@ class Ended(Exception):
     """Whatever ends a process."""
 
 
-def ends_after(told: int) -> Callable[[CopyProgress], None]:
+def ends_after(told: int) -> Callable[[RowProgress], None]:
     """Ends the copy when it tells of its progress for the so-many-th time."""
     left = itertools.count(told, -1)
 
-    def listen(_: CopyProgress) -> None:
+    def listen(_: RowProgress) -> None:
         if next(left) == 0:
             raise Ended
 
@@ -130,14 +129,14 @@ async def test_what_was_written_is_not_written_again(source: str, new_url: NewUr
     target = new_url("sqlite")
     with pytest.raises(Ended):
         await copy_database(source, target, clock=clock, on_progress=ends_after(12))
-    told: list[CopyProgress] = []
+    told: list[RowProgress] = []
     report = await copy_database(source, target, clock=clock, on_progress=told.append)
     assert report.resumed
     first = told[0]
-    assert first.step is CopyStep.COPYING
+    assert first.step is RowStep.COPYING
     assert 0 < first.rows_done < first.rows_total == report.rows
     last = told[-1]
-    assert (last.step, last.rows_done, last.rows_total) == (CopyStep.VERIFYING, 2 * report.rows, 2 * report.rows)
+    assert (last.step, last.rows_done, last.rows_total) == (RowStep.VERIFYING, 2 * report.rows, 2 * report.rows)
 
 
 async def test_an_ended_copy_of_what_has_changed_since_begins_anew(source: str, new_url: NewUrl) -> None:
@@ -158,8 +157,8 @@ async def test_what_changes_while_it_is_copied_is_found_and_the_next_copy_begins
 ) -> None:
     target = new_url("sqlite")
 
-    def write(progress: CopyProgress) -> None:
-        if progress.step is CopyStep.VERIFYING and not progress.rows_done:
+    def write(progress: RowProgress) -> None:
+        if progress.step is RowStep.VERIFYING and not progress.rows_done:
             with Database.open(source) as db:
                 db.settings.set("token", "another")
 

@@ -8,11 +8,11 @@ from enum import StrEnum
 __all__ = [
     "ContentCheck",
     "CopyMark",
-    "CopyProgress",
     "CopyReport",
-    "CopyStep",
     "Finding",
     "FindingKind",
+    "RowProgress",
+    "RowStep",
     "StoredRow",
     "StoredTable",
     "TableDigest",
@@ -72,18 +72,19 @@ class CopyMark:
     """The source's key of the last row that was written."""
 
 
-class CopyStep(StrEnum):
-    """What a copy is doing."""
+class RowStep(StrEnum):
+    """What is being done with the rows."""
 
     COPYING = "copying"
     VERIFYING = "verifying"
+    CHECKING = "checking"
 
 
 @dataclass(frozen=True, slots=True)
-class CopyProgress:
-    """How far a copy is, in rows. Verifying reads each of them twice."""
+class RowProgress:
+    """How far a copy or a check is, in rows. Verifying reads each of them twice."""
 
-    step: CopyStep
+    step: RowStep
     table: StoredTable
     rows_done: int
     rows_total: int
@@ -146,6 +147,8 @@ class ContentCheck:
     rows: int
     """How many were looked at."""
     findings: tuple[Finding, ...] = ()
+    in_use: bool = False
+    """True if somebody scanned or enriched meanwhile: what was just being written may look wrong."""
 
     @property
     def is_consistent(self) -> bool:

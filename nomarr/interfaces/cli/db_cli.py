@@ -6,17 +6,19 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from nomarr.interfaces.cli.errors_cli import say
+from nomarr.interfaces.cli.errors_cli import say, warn
+from nomarr.interfaces.cli.exit_codes_cli import ExitCode
 from nomarr.interfaces.cli.help_cli import HelpfulCommand, show_help_without_command
 from nomarr.interfaces.cli.options_cli import JsonOption
 from nomarr.interfaces.cli.output_cli import counted, print_json, print_text
 from nomarr.interfaces.cli.progress_cli import progress_display
 from nomarr.interfaces.cli.report_cli import seconds_words
-from nomarr.interfaces.cli.run_cli import run_without_database
-from nomarr.interfaces.contract import copy_object
+from nomarr.interfaces.cli.run_cli import run_command, run_without_database
+from nomarr.interfaces.contract import content_check_object, copy_object
 
 if TYPE_CHECKING:
-    from nomarr.helpers.dto.stored import CopyProgress, CopyReport
+    from nomarr.app import Nomarr
+    from nomarr.helpers.dto.stored import ContentCheck, CopyReport, Finding, RowProgress
 
 __all__ = ["db_app"]
 
@@ -72,7 +74,7 @@ def copy_command(
         from nomarr.app import Nomarr
 
         with progress_display(wanted=not as_json) as display:
-            bar = display.copy_bar("copy") or _unseen
+            bar = display.row_bar("copy") or _unseen
             report = await Nomarr.copy_database(_url(source), _url(target), on_progress=bar)
         if as_json:
             print_json(copy_object(report))
@@ -82,7 +84,35 @@ def copy_command(
     run_without_database(context, copy, farewell=_FAREWELL)
 
 
-def _unseen(_: CopyProgress) -> None:
+@db_app.command("check", cls=HelpfulCommand)
+def check_command(
+    context: typer.Context,
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="Repair what can be repaired without a doubt.", show_default=False),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Look at every row and cover of the database and say what does not fit together. Music files are not looked at.
+
+    The exit code is 0 if nothing is wrong, or all of it was repaired, and 1 if something is.
+
+    Example: nomarr db check
+    """
+
+    async def check(nomarr: Nomarr) -> int:
+        with progress_display(wanted=not as_json) as display:
+            found = await nomarr.integrity.check(repair=repair, on_progress=display.row_bar("check") or _unseen)
+        if as_json:
+            print_json(content_check_object(found))
+        else:
+            _print_check(found, repair=repair)
+        return ExitCode.DONE if found.is_consistent else ExitCode.DIFFERENT
+
+    run_command(context, check)
+
+
+def _unseen(_: RowProgress) -> None:
     pass
 
 
@@ -102,3 +132,24 @@ def _print_copy(report: CopyReport) -> None:
     if report.data_folder is not None:
         place = f"{report.data_folder} (unless its setting data_folder names another folder)"
     say(f"covers were not copied: they stay in {place}; set data_folder to it for the new database")
+
+
+def _print_check(check: ContentCheck, *, repair: bool) -> None:
+    if check.in_use:
+        undone = ", so nothing was repaired" if repair else ""
+        warn(f"somebody scans or enriches just now{undone}: what is being written may look wrong. Check again later")
+    if not check.findings:
+        print_text(f"{counted(check.rows, 'row')} looked at, nothing is wrong")
+    for finding in check.findings:
+        _print_finding(finding)
+
+
+def _print_finding(finding: Finding) -> None:
+    done = " (repaired)" if finding.repaired else ""
+    print_text(f"{finding.kind}: {finding.count:,}{done}: {finding.meaning}")
+    for example in finding.examples:
+        print_text(f"  {example}")
+    if finding.count > len(finding.examples):
+        print_text(f"  … and {finding.count - len(finding.examples):,} more")
+    if not finding.repaired:
+        print_text(f"  → {finding.remedy}")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from nomarr.helpers.dto.answers import ComparisonProgress
     from nomarr.helpers.dto.enrichment import EnrichmentProgress
-    from nomarr.helpers.dto.stored import CopyProgress
+    from nomarr.helpers.dto.stored import RowProgress
 
 __all__ = ["NoProgress", "ProgressBars", "counts", "phase", "progress_display", "speed", "steps"]
 
@@ -61,7 +61,7 @@ class NoProgress:
         """No one to tell."""
         return None
 
-    def copy_bar(self, name: str) -> Callable[[CopyProgress], None] | None:
+    def row_bar(self, name: str) -> Callable[[RowProgress], None] | None:
         """No one to tell."""
         return None
 
@@ -96,10 +96,10 @@ class ProgressBars:
         task = self._add(name)
         return lambda progress: self._update_comparison(task, progress)
 
-    def copy_bar(self, name: str) -> Callable[[CopyProgress], None]:
-        """A new bar; call the answer with how far the copy is."""
+    def row_bar(self, name: str) -> Callable[[RowProgress], None]:
+        """A new bar; call the answer with how far a copy or check is."""
         task = self._add(name)
-        return lambda progress: self._update_copy(task, progress)
+        return lambda progress: self._update_rows(task, progress)
 
     def _add(self, name: str) -> TaskID:
         return self._progress.add_task(
@@ -139,7 +139,7 @@ class ProgressBars:
             speed=f"{progress.per_second:,.0f}/s{left}",
         )
 
-    def _update_copy(self, task: TaskID, progress: CopyProgress) -> None:
+    def _update_rows(self, task: TaskID, progress: RowProgress) -> None:
         self._progress.update(
             task,
             completed=progress.rows_done,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from nomarr.helpers.dto.server import ServerExamination
 from nomarr.persistence.database.connection import ArangoConnection
 from nomarr.persistence.database.enrichment_operations import ArangoEnrichment
 from nomarr.persistence.database.events_operations import ArangoEvents
+from nomarr.persistence.database.examination_operations import examine
 from nomarr.persistence.database.library_files_operations import ArangoFiles
 from nomarr.persistence.database.library_folders_operations import ArangoFolders
 from nomarr.persistence.database.library_operations import ArangoLibraries
@@ -64,6 +66,9 @@ class ArangoBackend:
             for collection in _OF_LIBRARIES
             for row in self._connection.query(ORPHANS, {"@collection": collection})
         ]
+
+    def examine_server(self) -> ServerExamination:
+        return examine(self._connection)
 
     def close(self) -> None:
         self._connection.close()

@@ -32,6 +32,7 @@ from nomarr.persistence.database.queries import (
     IS_SCAN_RUNNING,
     KNOWS_ANY_SOUND,
     LENGTHS_IN,
+    LOOK_FOR_COVERS_AGAIN,
     LOOSE_COVERS,
     NEXT_JOBS,
     RECORDS_OF_KEYS,
@@ -194,6 +195,10 @@ class ArangoEnrichment:
 
     def covers_in_use(self, cover_ids: Sequence[str]) -> set[str]:
         return set(self._of_values(COVERS_IN_USE, cover_ids))
+
+    def look_for_covers_again(self, cover_ids: Sequence[str]) -> None:
+        for _ in self._of_values(LOOK_FOR_COVERS_AGAIN, cover_ids):
+            pass
 
     def loose_covers(self, *, limit: int) -> list[str]:
         return self._connection.query(LOOSE_COVERS, {"limit": limit})

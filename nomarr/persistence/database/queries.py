@@ -52,6 +52,7 @@ __all__ = [
     "LIBRARIES",
     "LIBRARY_KEYS",
     "LONG_MISSING",
+    "LOOK_FOR_COVERS_AGAIN",
     "LOOSE_COVERS",
     "MOVES",
     "NEXT_JOBS",
@@ -69,6 +70,7 @@ __all__ = [
     "REMOVE_FILES",
     "REMOVE_LIBRARY",
     "REMOVE_OF_LIBRARY",
+    "REMOVE_SETTING",
     "RENEW_LEASE",
     "RETRY_FAILED",
     "ROWS_AFTER",
@@ -601,6 +603,7 @@ UPSERT { _key: @key } INSERT { _key: @key, name: @name, value: @value } UPDATE {
     OPTIONS { exclusive: true }
 RETURN NEW.value
 """
+REMOVE_SETTING: Final = "FOR s IN settings FILTER s._key == @key REMOVE s IN settings"
 
 # -- enrichment -------------------------------------------------------------------------------------------------
 
@@ -738,6 +741,18 @@ FOR f IN library_files
 """
 COVERS_IN_USE: Final = """
 FOR f IN library_files FILTER f.cover_id IN @values COLLECT found = f.cover_id RETURN found
+"""
+# As a plan does it for files with other images beside them.
+LOOK_FOR_COVERS_AGAIN: Final = """
+FOR f IN library_files
+    FILTER f.cover_id IN @values
+    LET is_due = f.due_at != null OR f.processing_status == "complete"
+        OR (f.processing_status == "error" AND f.attempts > 0)
+    LET due_at = is_due ? MIN([f.due_at || 0, 0]) - 1 : null
+    UPDATE f WITH {
+        hashed_ctime_ns: -1, due_at: due_at,
+        waits_for: due_at == null ? null : (f.processing_status == "art_done" ? "sound" : "art")
+    } IN library_files OPTIONS { keepNull: true }
 """
 LOOSE_COVERS: Final = "FOR c IN loose_covers LIMIT @limit RETURN c._key"
 FORGET_USED_COVERS: Final = """

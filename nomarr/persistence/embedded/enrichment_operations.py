@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final
 
 from nomarr.helpers.dto.enrichment import (
@@ -19,6 +20,7 @@ from nomarr.helpers.dto.files import FileRecord, FileStat
 from nomarr.helpers.dto.scan import LeaseOwner
 from nomarr.helpers.paths_helper import escaped, unescaped
 from nomarr.persistence.embedded.connection import SqliteConnections
+from nomarr.persistence.embedded.library_sidecars_operations import look_for_covers_again
 from nomarr.persistence.embedded.rows_operations import (
     DUE_ANEW,
     ENRICHMENT_COLUMNS,
@@ -286,6 +288,11 @@ class SqliteEnrichment:
             used.update(row["cover_id"] for row in rows)
         return used
 
+    def look_for_covers_again(self, cover_ids: Sequence[str]) -> None:
+        for chunk in chunks(cover_ids):
+            have = f"row_id IN (SELECT row_id FROM enrichment WHERE cover_id IN ({placeholders(len(chunk))}))"
+            self._connections.write(partial(_look_again, have, tuple(chunk)))
+
     def loose_covers(self, *, limit: int) -> list[str]:
         rows = self._connections.read("SELECT cover_id FROM loose_covers LIMIT ?", (limit,))
         return [row["cover_id"] for row in rows]
@@ -341,6 +348,10 @@ def _known_sound(row: sqlite3.Row) -> KnownSound | None:
         artist=tags.artist,
         duration_seconds=known.duration_seconds or tags.duration_seconds,
     )
+
+
+def _look_again(condition: str, values: tuple[str, ...], db: sqlite3.Connection) -> None:
+    look_for_covers_again(db, condition, *values)
 
 
 def _put(db: sqlite3.Connection, row_id: int, found: Enrichment) -> None:

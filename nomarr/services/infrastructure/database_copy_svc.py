@@ -9,7 +9,7 @@ from functools import partial
 import anyio
 import anyio.to_thread
 
-from nomarr.helpers.dto.stored import CopyProgress, CopyReport
+from nomarr.helpers.dto.stored import CopyReport, RowProgress
 from nomarr.helpers.time_helper import Clock, system_clock
 from nomarr.persistence.db import Database
 from nomarr.workflows.library.copy_database_wf import ProgressListener, copy_database_workflow
@@ -17,7 +17,7 @@ from nomarr.workflows.library.copy_database_wf import ProgressListener, copy_dat
 __all__ = ["copy_database"]
 
 
-def _tell_nobody(_: CopyProgress) -> None:
+def _tell_nobody(_: RowProgress) -> None:
     pass
 
 

@@ -10,6 +10,7 @@ from nomarr.components.media.cover_store_comp import CoverStore
 from nomarr.helpers.time_helper import Clock, system_clock
 from nomarr.persistence.db import Database
 from nomarr.workflows.library.doctor_enrichment_wf import check_enrichment_workflow
+from nomarr.workflows.library.doctor_server_wf import check_server_workflow
 from nomarr.workflows.library.doctor_wf import Check, CheckStatus, check_database_workflow, check_machine_workflow
 
 __all__ = ["Check", "CheckStatus", "DoctorService"]
@@ -25,9 +26,10 @@ class DoctorService:
         self._clock = clock
 
     async def check_database(self) -> list[Check]:
-        """The database, its libraries, and their enrichment."""
+        """The database with its server, its libraries, and their enrichment."""
         now = self._clock()
-        checks = await anyio.to_thread.run_sync(
+        checks = await anyio.to_thread.run_sync(check_server_workflow, self._db)
+        checks += await anyio.to_thread.run_sync(
             partial(check_database_workflow, self._db, now, root_marker=self._root_marker)
         )
         return checks + await anyio.to_thread.run_sync(check_enrichment_workflow, self._db, self._covers, now)

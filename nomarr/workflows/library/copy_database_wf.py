@@ -15,9 +15,9 @@ from nomarr.components.library.lease_owner_comp import is_certainly_dead
 from nomarr.helpers.dto.library import LibraryState
 from nomarr.helpers.dto.stored import (
     CopyMark,
-    CopyProgress,
     CopyReport,
-    CopyStep,
+    RowProgress,
+    RowStep,
     StoredRow,
     StoredTable,
     TableDigest,
@@ -30,7 +30,7 @@ from nomarr.workflows.library.enrichment_lease_wf import no_enrichment
 __all__ = ["ProgressListener", "copy_database_workflow", "digest_of", "pages"]
 
 Answer = TypeVar("Answer")
-ProgressListener = Callable[[CopyProgress], None]
+ProgressListener = Callable[[RowProgress], None]
 
 _ROWS_AT_ONCE: Final = 500
 """A fingerprint has several KB: a page is a few MB at most, unless playlists are very long."""
@@ -144,7 +144,7 @@ def pages(db: Database, table: StoredTable, after: str = "") -> Iterator[list[St
 async def _copy_all(
     source: Database, target: Database, mark: CopyMark, rows_at_once: int, on_progress: ProgressListener
 ) -> None:
-    tell = await _in_thread(partial(_Told, source, CopyStep.COPYING, on_progress, 1))
+    tell = await _in_thread(partial(_Told, source, RowStep.COPYING, on_progress, 1))
     for table in _TABLES[: _TABLES.index(mark.table)]:
         tell.skip(table)
     for table in _TABLES[_TABLES.index(mark.table) :]:
@@ -168,7 +168,7 @@ def _copy_page(source: Database, target: Database, mark: CopyMark, limit: int) -
 class _Told:
     """Counts rows and tells of them."""
 
-    def __init__(self, db: Database, step: CopyStep, on_progress: ProgressListener, readings: int) -> None:
+    def __init__(self, db: Database, step: RowStep, on_progress: ProgressListener, readings: int) -> None:
         self._rows = {table: db.rows.count(table) for table in _TABLES}
         self._total = readings * sum(self._rows.values())
         self._step = step
@@ -186,7 +186,7 @@ class _Told:
 
     def add(self, rows: int) -> None:
         self._done += rows
-        self._on_progress(CopyProgress(self._step, self._table, self._done, max(self._total, self._done)))
+        self._on_progress(RowProgress(self._step, self._table, self._done, max(self._total, self._done)))
 
 
 # -- is it the same -------------------------------------------------------------------------------------------------
@@ -196,7 +196,7 @@ async def _verified(
     source: Database, target: Database, mark: CopyMark, on_progress: ProgressListener
 ) -> tuple[TableDigest, ...]:
     """Both are read anew: what was written is not what counts, but what is there."""
-    tell = await _in_thread(partial(_Told, source, CopyStep.VERIFYING, on_progress, 2))
+    tell = await _in_thread(partial(_Told, source, RowStep.VERIFYING, on_progress, 2))
     found = []
     for table in _TABLES:
         tell.begin(table)

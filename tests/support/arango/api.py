@@ -16,7 +16,7 @@ from support.arango.requests import Answer, Request
 from support.arango.store import Collection, Database, Document, Index, Store
 from support.arango.syntax import Json
 
-VERSION = "3.12.4"
+VERSION = "3.12.5"
 Handler = Callable[[Request], Answer]
 
 
@@ -34,6 +34,16 @@ class Api:
         self.cursors = Cursors()
         self.password = password
         self.clock = clock
+        self.mode = "default"
+        self.disk_usage: dict[str, Json] = {
+            "bytesUsed": 127316844,
+            "bytesLimit": 107374182400,
+            "limitReached": False,
+            "secondsUntilReadOnly": 315569520,
+            "secondsUntilShutDown": 315569520,
+            "status": "good",
+        }
+        """What `/_admin/license` tells since 3.12.5."""
         self._username = username
         self._handlers: dict[str, Handler] = {
             "version": self._version,
@@ -48,7 +58,7 @@ class Api:
             "server": self._server,
             "time": lambda request: Answer.done(200, time=self.clock()),
             "status": self._status,
-            "license": lambda request: Answer(200, {"license": "community", "diskUsage": {"status": "good"}}),
+            "license": lambda request: Answer(200, {"upgrading": False, "diskUsage": self.disk_usage}),
         }
 
     def answer(self, request: Request) -> Answer:
@@ -74,7 +84,7 @@ class Api:
         return Answer(200, {"server": "arango", "license": "community", "version": VERSION, "details": {}})
 
     def _server(self, request: Request) -> Answer:
-        bodies = {"role": {"role": "SINGLE"}, "availability": {"mode": "default"}, "mode": {"mode": "default"}}
+        bodies = {"role": {"role": "SINGLE"}, "availability": {"mode": "default"}, "mode": {"mode": self.mode}}
         return Answer.done(200, **bodies[request.parts[1]])
 
     def _status(self, request: Request) -> Answer:
