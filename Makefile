@@ -61,9 +61,22 @@ bench-enrichment: $(DEV_READY) ## Measure enrichment against fpcalc, its memory,
 	$(BIN)/python benchmarks/enrichment.py $(ARGS)
 	$(BIN)/python benchmarks/missing_rows.py
 
+.PHONY: bench-service
+bench-service: $(DEV_READY) ## Measure how the service answers while a large library is scanned
+	$(BIN)/python benchmarks/service.py $(ARGS)
+
+.PHONY: image
+image: ## Build the image of the service with Docker
+	docker build --file dockerfile.base --tag nomarr-base .
+	docker build --file dockerfile --tag nomarr .
+
 .PHONY: chaos
 chaos: $(DEV_READY) ## Run the tests that kill, pause and race processes
 	$(BIN)/python -m pytest -m chaos --timeout 3600 $(ARGS)
+
+.PHONY: fuzz
+fuzz: $(DEV_READY) ## Ask the service thousands of generated questions
+	$(BIN)/python -m pytest -m fuzz --timeout 3600 $(ARGS)
 
 .PHONY: coverage
 coverage: $(DEV_READY) ## Show which lines no test reaches
@@ -78,7 +91,7 @@ format: $(DEV_READY) ## Format the code and mend what can be mended
 
 .PHONY: lock
 lock: $(DEV_READY) ## Write requirements.txt anew from pyproject.toml
-	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade --extra dev --strip-extras \
+	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade --extra dev --extra server --strip-extras \
 	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements.txt pyproject.toml
 
 .PHONY: clean
@@ -105,5 +118,5 @@ $(READY): pyproject.toml requirements.txt $(BIN)/python | tools
 	@touch $@
 
 $(DEV_READY): pyproject.toml requirements.txt $(BIN)/python | dev-tools
-	$(BIN)/pip install --quiet --constraint requirements.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --constraint requirements.txt --editable '.[dev,server]'
 	@touch $(READY) $@

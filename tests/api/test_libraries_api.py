@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from api_kit import Api
-from support.music import tone
+from api_kit import Api, running_api, until
+from support.music import build, tone, tones
 
 from nomarr import Library, Nomarr, ScanTarget
+from nomarr.interfaces.api.options_if import ServiceOptions
 from nomarr.interfaces.contract import library_object
 
 LIBRARIES = "/api/v1/libraries"
@@ -57,6 +59,22 @@ async def test_a_library_is_forgotten(api: Api, library: Library) -> None:
     assert (await api.problem("GET", url))["error"] == "LibraryNotFound"
     assert (await api.problem("DELETE", url))["status"] == 404
     assert os.listdir(library.root_path)
+
+
+async def test_a_watched_library_is_forgotten_while_its_watcher_scans(
+    nomarr: Nomarr, options: ServiceOptions, tmp_path: Path
+) -> None:
+    build(tmp_path, {f"{number:03}": tones(20) for number in range(50)})
+    async with running_api(nomarr, replace(options, watch=True)) as api:
+        library = await api.ask("POST", LIBRARIES, {"name": "Music", "path": str(tmp_path)})
+        url = f"{LIBRARIES}/{library['library_id']}"
+
+        async def is_scanned() -> bool:
+            return bool((await api.get(f"{url}/scan"))["running"])
+
+        await until(is_scanned)
+        await api.ask("DELETE", url)
+        assert await api.get(LIBRARIES) == []
 
 
 async def test_a_taken_name_is_a_conflict(api: Api, library: Library, tmp_path: Path) -> None:

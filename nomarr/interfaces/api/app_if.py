@@ -31,6 +31,7 @@ from nomarr.interfaces.api.event_hub_if import EventHub
 from nomarr.interfaces.api.guard_if import Guard
 from nomarr.interfaces.api.log_ring_if import LogRing
 from nomarr.interfaces.api.metrics_if import Metrics
+from nomarr.interfaces.api.openapi_if import DescribedApi
 from nomarr.interfaces.api.options_if import ServiceOptions
 from nomarr.interfaces.api.page_if import install_page
 from nomarr.interfaces.api.problems_if import install_problems
@@ -75,7 +76,7 @@ def create_app(source: Nomarr | Config | str | None = None, options: ServiceOpti
                 app.state.tokens = Tokens(await nomarr.settings.get_or_put(TOKEN_KEY, new_key()))
             yield
 
-    app = FastAPI(
+    app = DescribedApi(
         title="Nomarr",
         summary="Keeps a music library database true to the disk",
         version=version("nomarr"),

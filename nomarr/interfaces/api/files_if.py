@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
@@ -16,13 +16,17 @@ from nomarr.interfaces.api.context_if import OpenNomarr, Running, query_path
 from nomarr.interfaces.api.cursors_if import cursor_of, place_of
 from nomarr.interfaces.api.events_if import event_page
 from nomarr.interfaces.api.models_if import DuplicatesShape, EventShape, ExplanationShape, FileShape, Page
-from nomarr.interfaces.api.problems_if import PROBLEMS, Refused
+from nomarr.interfaces.api.problems_if import PROBLEMS, Refused, problems
 from nomarr.interfaces.contract import JsonObject, duplicate_object, explanation_object, file_object
 
 __all__ = ["router"]
 
 router = APIRouter(prefix="/api/v1", tags=["files"], responses=PROBLEMS)
 _BY_TEXT: Final = {FileSort.PATH, FileSort.TITLE, FileSort.ARTIST, FileSort.ALBUM}
+_IMAGES: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {"image/*": {}}},
+    304: {"description": "The client has it already"},
+}
 _IMAGE_AGE: Final = "private, max-age=31536000, immutable"
 
 
@@ -33,6 +37,7 @@ def _path_parameter(name: str, words: str) -> dict[str, object]:
 @router.get(
     "/files",
     response_model=Page[FileShape],
+    responses=problems(404),
     openapi_extra=_path_parameter("folder", "Only what is in this folder or below it, relative to the library's root"),
 )
 async def list_files(
@@ -64,7 +69,7 @@ async def list_files(
     return Answer({"items": items, "next_cursor": cursor_of(page.next_place)})
 
 
-@router.get("/files/{file_id}", response_model=FileShape)
+@router.get("/files/{file_id}", response_model=FileShape, responses=problems(404))
 async def show_file(file_id: str, nomarr: OpenNomarr) -> Response:
     """One file with everything that is known of it, except its fingerprint."""
     return Answer(_file(await nomarr.libraries.get_file(file_id), wide=True))
@@ -95,7 +100,7 @@ async def explain(request: Request, service: Running) -> Response:
     return Answer(explanation_object(await service.nomarr.libraries.explain(path)))
 
 
-@router.get("/libraries/{library_id}/duplicates", response_model=DuplicatesShape)
+@router.get("/libraries/{library_id}/duplicates", response_model=DuplicatesShape, responses=problems(404))
 async def list_duplicates(
     library_id: str, nomarr: OpenNomarr, limit: Annotated[int, Query(ge=1, le=1000)] = 100
 ) -> Response:
@@ -108,7 +113,11 @@ async def list_duplicates(
     return Answer({"groups": groups, "complete": True})
 
 
-@router.get("/covers/{cover_id}", response_class=Response, responses={200: {"content": {"image/*": {}}}, 304: {}})
+@router.get(
+    "/covers/{cover_id}",
+    response_class=Response,
+    responses=_IMAGES | problems(404),
+)
 async def show_cover(cover_id: str, request: Request, nomarr: OpenNomarr, size: int | None = None) -> Response:
     """A cover as it was found, or a WebP of this many pixels."""
     # An id is the hash of the image, so the same id is the same image for ever.

@@ -18,7 +18,7 @@ from nomarr.interfaces.api.models_if import (
     NewWatchMode,
     PlaylistShape,
 )
-from nomarr.interfaces.api.problems_if import PROBLEMS
+from nomarr.interfaces.api.problems_if import NO_BODY, PROBLEMS, problems
 from nomarr.interfaces.contract import library_object, playlist_object
 
 __all__ = ["router"]
@@ -35,7 +35,7 @@ async def list_libraries(nomarr: OpenNomarr) -> Response:
     return Answer([library_object(library) for library in await nomarr.libraries.list_libraries()])
 
 
-@router.post("/libraries", response_model=LibraryShape, status_code=201)
+@router.post("/libraries", response_model=LibraryShape, status_code=201, responses=problems(*NO_BODY, 409))
 async def add_library(new: NewLibrary, service: Running) -> Response:
     """Make a folder a library. It is watched, and so scanned, at once unless its watch mode is off."""
     nomarr = service.nomarr
@@ -52,13 +52,13 @@ async def add_library(new: NewLibrary, service: Running) -> Response:
     return Answer(library_object(library), status_code=201, headers=where)
 
 
-@router.get("/libraries/{library_id}", response_model=LibraryShape)
+@router.get("/libraries/{library_id}", response_model=LibraryShape, responses=problems(404))
 async def show_library(library_id: str, nomarr: OpenNomarr) -> Response:
     """One library."""
     return Answer(library_object(await nomarr.libraries.get_library(library_id)))
 
 
-@router.patch("/libraries/{library_id}", response_model=LibraryShape)
+@router.patch("/libraries/{library_id}", response_model=LibraryShape, responses=problems(*NO_BODY, 404, 409))
 async def edit_library(library_id: str, changes: LibraryChanges, service: Running) -> Response:
     """Change what is given."""
     library = await service.nomarr.libraries.update_library(
@@ -73,14 +73,14 @@ async def edit_library(library_id: str, changes: LibraryChanges, service: Runnin
     return Answer(library_object(library))
 
 
-@router.put("/libraries/{library_id}/watch-mode", response_model=LibraryShape)
+@router.put("/libraries/{library_id}/watch-mode", response_model=LibraryShape, responses=problems(*NO_BODY, 404))
 async def switch_watch_mode(library_id: str, wish: NewWatchMode, nomarr: OpenNomarr) -> Response:
     """Watch a library in another way from now on, or not at all."""
     await nomarr.watcher.switch_watch_mode(library_id, wish.watch_mode)
     return Answer(library_object(await nomarr.libraries.get_library(library_id)))
 
 
-@router.post("/libraries/{library_id}/relocate", response_model=LibraryShape)
+@router.post("/libraries/{library_id}/relocate", response_model=LibraryShape, responses=problems(*NO_BODY, 404, 409))
 async def relocate_library(library_id: str, place: NewPlace, service: Running) -> Response:
     """Tell that a library's folder is somewhere else now; the ids of its files stay."""
     path = await require_inside(place.path, service.options.browse_roots)
@@ -89,7 +89,7 @@ async def relocate_library(library_id: str, place: NewPlace, service: Running) -
     return Answer(library_object(library))
 
 
-@router.delete("/libraries/{library_id}", status_code=204)
+@router.delete("/libraries/{library_id}", status_code=204, responses=problems(404, 409))
 async def remove_library(library_id: str, service: Running) -> Response:
     """Forget a library and everything known about its files; the music itself is not touched."""
     watcher = service.nomarr.watcher
@@ -105,13 +105,13 @@ async def remove_library(library_id: str, service: Running) -> Response:
     return Response(status_code=204)
 
 
-@router.get("/libraries/{library_id}/playlists", response_model=list[PlaylistShape])
+@router.get("/libraries/{library_id}/playlists", response_model=list[PlaylistShape], responses=problems(404))
 async def list_playlists(library_id: str, nomarr: OpenNomarr) -> Response:
     """The library's playlists with their entries."""
     return Answer([playlist_object(playlist) for playlist in await nomarr.libraries.list_playlists(library_id)])
 
 
-@router.get("/folders", response_model=FoldersShape, openapi_extra=_FOLDER_PARAMETER)
+@router.get("/folders", response_model=FoldersShape, responses=problems(404), openapi_extra=_FOLDER_PARAMETER)
 async def list_folders(request: Request, service: Running) -> Response:
     """Folders that may become a library; only those inside the allowed roots."""
     return Answer(await folders_in(query_path(request, "path"), service.options.browse_roots))

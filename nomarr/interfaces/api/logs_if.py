@@ -24,7 +24,9 @@ __all__ = ["router"]
 router = APIRouter(prefix="/api/v1", tags=["operations"], responses=PROBLEMS)
 
 
-class _Level(StrEnum):
+class LogLevel(StrEnum):
+    """How grave a line is."""
+
     DEBUG = "debug"
     INFO = "info"
     WARNING = "warning"
@@ -37,7 +39,7 @@ _Text = Annotated[str, Query(max_length=200, description="A text in the message 
 @router.get("/logs", response_model=list[LogLineShape])
 async def list_log_lines(
     service: Running,
-    level: _Level = _Level.INFO,
+    level: LogLevel = LogLevel.INFO,
     query: _Text = "",
     after: Annotated[int, Query(ge=0)] = 0,
     limit: Annotated[int, Query(ge=1, le=2000)] = 200,
@@ -58,7 +60,7 @@ async def list_log_lines(
 async def stream_log_lines(
     request: Request,
     service: Running,
-    level: _Level = _Level.INFO,
+    level: LogLevel = LogLevel.INFO,
     query: _Text = "",
     after: Annotated[int | None, Query(ge=0)] = None,
 ) -> Response:
@@ -76,5 +78,5 @@ async def stream_log_lines(
     return EventStream(service.streams, begin)
 
 
-def _filter(level: _Level, text: str) -> LogFilter:
+def _filter(level: LogLevel, text: str) -> LogFilter:
     return LogFilter(logging.getLevelName(level.upper()), text)

@@ -33,27 +33,6 @@ class Page(Shape, Generic[Item]):
 class LibraryShape(Shape):
     """A library."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "example": {
-                "library_id": "3b6c0f0f6a5e4bd5a1c5f8f2a7f7c0de",
-                "name": "Music",
-                "root_path": "/srv/music",
-                "watch_mode": "auto",
-                "state": "ready",
-                "files": 18230,
-                "missing": 3,
-                "last_scan_at": "2026-01-31T12:00:04.250Z",
-                "last_scan_started_at": "2026-01-31T12:00:00.000Z",
-                "enabled": True,
-                "ignore_patterns": ["*.tmp"],
-                "transcode_policy": "keep_id",
-                "offline_reason": None,
-            }
-        },
-    )
-
     library_id: str
     name: str
     root_path: str
@@ -72,10 +51,6 @@ class LibraryShape(Shape):
 class NewLibrary(Shape):
     """A folder that becomes a library."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"example": {"name": "Music", "path": "/srv/music", "watch_mode": "auto"}}
-    )
-
     name: str = Field(min_length=1, max_length=200)
     path: PathText
     watch_mode: WatchMode = WatchMode.AUTO
@@ -85,8 +60,6 @@ class NewLibrary(Shape):
 
 class LibraryChanges(Shape):
     """What is to be changed; what is left out stays."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"ignore_patterns": ["*.tmp"]}})
 
     name: str | None = Field(default=None, min_length=1, max_length=200)
     watch_mode: WatchMode | None = None
@@ -98,15 +71,11 @@ class LibraryChanges(Shape):
 class NewPlace(Shape):
     """Where a library is now."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"path": "/mnt/new/music"}})
-
     path: PathText
 
 
 class NewWatchMode(Shape):
     """How a library is watched from now on."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"watch_mode": "poll"}})
 
     watch_mode: WatchMode
 
@@ -128,10 +97,6 @@ class TargetShape(Shape):
 
 class NewScan(Shape):
     """What is to be scanned, and how."""
-
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"example": {"folders": [{"folder_path": "Rock/Beatles"}], "full": False}}
-    )
 
     folders: list[TargetShape] = Field(default_factory=list, max_length=1000)
     """None: the whole library."""

@@ -33,7 +33,17 @@ from nomarr.helpers.exceptions import (
 from nomarr.helpers.paths_helper import strip_control
 from nomarr.interfaces.api.answers_if import Answer
 
-__all__ = ["PROBLEMS", "Problem", "Refused", "install_problems", "problem_answer", "refusal_answer", "status_of"]
+__all__ = [
+    "NO_BODY",
+    "PROBLEMS",
+    "Problem",
+    "Refused",
+    "install_problems",
+    "problem_answer",
+    "problems",
+    "refusal_answer",
+    "status_of",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -76,18 +86,7 @@ _TITLES: Final = {
 class Problem(BaseModel):
     """What went wrong and what to do about it (RFC 9457)."""
 
-    model_config = ConfigDict(
-        extra="allow",
-        json_schema_extra={
-            "example": {
-                "type": "about:blank",
-                "title": "Not found",
-                "status": 404,
-                "detail": "no library is called 'x'; 'nomarr library list' shows them",
-                "error": "LibraryNotFound",
-            }
-        },
-    )
+    model_config = ConfigDict(extra="allow")
 
     type: str = "about:blank"
     title: str
@@ -97,10 +96,16 @@ class Problem(BaseModel):
     """The name of the error, for programs."""
 
 
-PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
-    "default": {"description": "A problem", "content": {_MEDIA_TYPE: {"schema": Problem.model_json_schema()}}}
-}
-"""For the OpenAPI document: every endpoint may answer so."""
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For the OpenAPI document: an endpoint may answer with these problems."""
+    content = {_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": _TITLES[status], "content": content} for status in statuses}
+
+
+PROBLEMS: Final = problems(401, 403, 421, 422, 429, 503)
+"""Those with which every endpoint may answer."""
+NO_BODY: Final = (400, 413)
+"""Those of endpoints that read a body, if it is none or too large."""
 
 
 class Refused(HTTPException):

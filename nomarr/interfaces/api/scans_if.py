@@ -12,7 +12,7 @@ from nomarr.helpers.dto.library import ScanTarget
 from nomarr.interfaces.api.answers_if import Answer
 from nomarr.interfaces.api.context_if import OpenNomarr, Running
 from nomarr.interfaces.api.models_if import HeldBackShape, NewScan, RunningScanShape, RunShape, ScanRequestShape
-from nomarr.interfaces.api.problems_if import PROBLEMS, Refused
+from nomarr.interfaces.api.problems_if import NO_BODY, PROBLEMS, Refused, problems
 from nomarr.interfaces.api.scan_requests_if import ScanRequest
 from nomarr.interfaces.contract import held_back_object, run_object, target_object
 
@@ -21,14 +21,16 @@ __all__ = ["router"]
 router = APIRouter(prefix="/api/v1", tags=["scans"], responses=PROBLEMS)
 
 
-@router.post("/libraries/{library_id}/scans", response_model=ScanRequestShape, status_code=202)
+@router.post(
+    "/libraries/{library_id}/scans", response_model=ScanRequestShape, status_code=202, responses=problems(*NO_BODY, 404)
+)
 async def start_scan(library_id: str, wish: NewScan, service: Running) -> Response:
     """Scan a library, or folders of it, in the background. What is asked for while a scan runs is done right after."""
     targets = [ScanTarget(library_id, folder.folder_path, folder.recursive) for folder in wish.folders]
     return await _start(service, library_id, targets, wish)
 
 
-@router.get("/libraries/{library_id}/scan", response_model=RunningScanShape)
+@router.get("/libraries/{library_id}/scan", response_model=RunningScanShape, responses=problems(404))
 async def show_running_scan(library_id: str, nomarr: OpenNomarr) -> Response:
     """The scan that runs in this service now, whoever began it."""
     await nomarr.libraries.get_library(library_id)
@@ -45,7 +47,7 @@ async def show_running_scan(library_id: str, nomarr: OpenNomarr) -> Response:
     )
 
 
-@router.post("/libraries/{library_id}/scan/cancel", status_code=204)
+@router.post("/libraries/{library_id}/scan/cancel", status_code=204, responses=problems(404))
 async def cancel_running_scan(library_id: str, nomarr: OpenNomarr) -> Response:
     """End the scan that runs now, within a second; what it has written stays. Fine if none runs."""
     await nomarr.libraries.get_library(library_id)
@@ -61,13 +63,13 @@ async def list_scan_requests(service: Running, library_id: str | None = None) ->
     return Answer([service.requests.as_object(request) for request in service.requests.list(library_id)])
 
 
-@router.get("/scan-requests/{request_id}", response_model=ScanRequestShape)
+@router.get("/scan-requests/{request_id}", response_model=ScanRequestShape, responses=problems(404))
 async def show_scan_request(request_id: str, service: Running) -> Response:
     """How a scan stands that a client asked for: its progress, and then its report."""
     return Answer(service.requests.as_object(_request(service, request_id)))
 
 
-@router.post("/scan-requests/{request_id}/cancel", status_code=204)
+@router.post("/scan-requests/{request_id}/cancel", status_code=204, responses=problems(404))
 async def cancel_scan_request(request_id: str, service: Running) -> Response:
     """End this scan, or do not begin it. Fine if it has ended."""
     _request(service, request_id).handle.cancel()
@@ -82,19 +84,24 @@ async def list_scans(
     return Answer([run_object(run) for run in await nomarr.libraries.list_scans(library_id, limit=limit)])
 
 
-@router.get("/libraries/{library_id}/held-back-losses", response_model=HeldBackShape)
+@router.get("/libraries/{library_id}/held-back-losses", response_model=HeldBackShape, responses=problems(404))
 async def show_held_back_losses(library_id: str, nomarr: OpenNomarr) -> Response:
     """Files that can't be found, of which nobody has said yet that they are really gone."""
     return Answer(held_back_object(library_id, await nomarr.libraries.held_back_losses(library_id)))
 
 
-@router.post("/libraries/{library_id}/held-back-losses/accept", response_model=ScanRequestShape, status_code=202)
+@router.post(
+    "/libraries/{library_id}/held-back-losses/accept",
+    response_model=ScanRequestShape,
+    status_code=202,
+    responses=problems(404),
+)
 async def accept_held_back_losses(library_id: str, service: Running) -> Response:
     """The files are really gone: scan the library once more, and believe it."""
     return await _start(service, library_id, [], NewScan(accept_losses=True))
 
 
-@router.post("/libraries/{library_id}/held-back-losses/discard", status_code=204)
+@router.post("/libraries/{library_id}/held-back-losses/discard", status_code=204, responses=problems(404, 409))
 async def discard_held_back_losses(library_id: str, nomarr: OpenNomarr) -> Response:
     """The files will come back: time must not confirm the losses that were seen until now."""
     await nomarr.libraries.discard_held_back_losses(library_id)

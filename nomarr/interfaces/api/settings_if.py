@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Body
 from fastapi.responses import Response
 
 from nomarr.app import CHANGEABLE_SETTINGS, Nomarr
@@ -16,7 +16,7 @@ from nomarr.helpers.secrets_helper import without_secrets
 from nomarr.interfaces.api.answers_if import Answer
 from nomarr.interfaces.api.context_if import OpenNomarr
 from nomarr.interfaces.api.models_if import SettingsShape
-from nomarr.interfaces.api.problems_if import PROBLEMS
+from nomarr.interfaces.api.problems_if import NO_BODY, PROBLEMS, problems
 from nomarr.interfaces.contract import JsonObject
 
 __all__ = ["restore_settings", "router"]
@@ -24,6 +24,11 @@ __all__ = ["restore_settings", "router"]
 logger = logging.getLogger(__name__)
 
 router = APIRouter(prefix="/api/v1/settings", tags=["settings"], responses=PROBLEMS)
+_SCHEMA_EXAMPLE: Final = {
+    "type": "object",
+    "properties": {"scan_batch_size": {"default": 200, "maximum": 1000, "minimum": 50, "type": "integer"}},
+}
+Changes = Annotated[dict[str, Any], Body(examples=[{"watcher_debounce_seconds": 5}])]
 _STORED: Final = "service_settings"
 """The setting of the database that holds what was changed over HTTP, as JSON."""
 
@@ -34,14 +39,18 @@ async def show_settings(nomarr: OpenNomarr) -> Response:
     return Answer(_settings_object(nomarr))
 
 
-@router.get("/schema", response_model=dict[str, Any])
+@router.get(
+    "/schema",
+    response_model=dict[str, Any],
+    responses={200: {"content": {"application/json": {"example": _SCHEMA_EXAMPLE}}}},
+)
 async def show_schema() -> Response:
     """The JSON schema of the settings, with defaults and limits."""
     return Answer(Config.model_json_schema())
 
 
-@router.patch("", response_model=SettingsShape)
-async def change_settings(changes: dict[str, Any], nomarr: OpenNomarr) -> Response:
+@router.patch("", response_model=SettingsShape, responses=problems(*NO_BODY))
+async def change_settings(changes: Changes, nomarr: OpenNomarr) -> Response:
     """Change settings now, without a restart. The service keeps them: they win over its configuration at each start."""
     nomarr.change_settings(changes)
     kept = await _kept(nomarr) | changes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from nomarr.helpers.dto.library import (
     Library,
@@ -318,6 +319,28 @@ def _already_exists(name: str, root_path: str, error: sqlite3.IntegrityError) ->
 
 
 def _library(row: sqlite3.Row, now: float) -> Library:
+    """One library; of one whose settings can't be read at least what it is called, and why it stands still."""
+    try:
+        return replace(
+            _without_settings(row, now),
+            watch_mode=WatchMode(row["watch_mode"]),
+            enabled=bool(row["enabled"]),
+            ignore_patterns=_patterns(row["ignore_patterns"]),
+            transcode_policy=TranscodePolicy(row["transcode_policy"]),
+        )
+    except ValueError as error:
+        reason = f"its settings can't be read ({error}); set them anew with 'nomarr library edit'"
+        return replace(_without_settings(row, now), state=LibraryState.FAILED, enabled=False, offline_reason=reason)
+
+
+def _patterns(stored: str) -> tuple[str, ...]:
+    patterns = json.loads(stored)
+    if not isinstance(patterns, list) or not all(isinstance(pattern, str) for pattern in patterns):
+        raise ValueError("the ignore patterns are no list of texts")
+    return tuple(patterns)
+
+
+def _without_settings(row: sqlite3.Row, now: float) -> Library:
     identity = None
     if row["root_inode"] is not None:
         identity = RootIdentity(row["root_device"], row["root_inode"])
@@ -325,10 +348,6 @@ def _library(row: sqlite3.Row, now: float) -> Library:
         library_id=row["library_id"],
         name=unescaped(row["name"]),
         root_path=unescaped(row["root_path"]),
-        watch_mode=WatchMode(row["watch_mode"]),
-        enabled=bool(row["enabled"]),
-        ignore_patterns=tuple(json.loads(row["ignore_patterns"])),
-        transcode_policy=TranscodePolicy(row["transcode_policy"]),
         root_identity=identity,
         state=_library_state(row, now),
         offline_reason=unescaped_or_none(row["offline_reason"]),

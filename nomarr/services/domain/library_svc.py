@@ -215,8 +215,9 @@ class LibraryService:
 
         Raises:
             LibraryNotFound: if there is no such library.
-            LibraryAlreadyScanning: while a scan of it runs.
+            LibraryAlreadyScanning: while a scan of it runs that nobody has cancelled.
         """
+        await self._queue.wait_for_cancelled(library_id)
         library = await self.get_library(library_id)
         if library.state is LibraryState.SCANNING or self._queue.is_busy(library_id):
             raise LibraryAlreadyScanning(library.name, "a running scan", self._clock())

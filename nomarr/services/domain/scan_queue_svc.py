@@ -165,7 +165,7 @@ class ScanQueue:
             await self._keep(library_id)
         else:
             self._running[library_id] = None
-            self._tasks.start(f"scan {library_id}", lambda: self._work_off(library_id))
+            self._tasks.start(_task_name(library_id), lambda: self._work_off(library_id))
         return handle
 
     def use(self, *, parallel_libraries: int) -> None:
@@ -184,6 +184,12 @@ class ScanQueue:
     def is_busy(self, library_id: str) -> bool:
         """True while a scan of this library runs or waits in this process."""
         return library_id in self._running
+
+    async def wait_for_cancelled(self, library_id: str) -> None:
+        """Until scans of this library that were cancelled have ended; not while somebody still wants one."""
+        asked = (self._running.get(library_id), *self._waiting.get(library_id, ()))
+        if self.is_busy(library_id) and all(handle is None or handle.is_cancelled for handle in asked):
+            await self._tasks.wait(_task_name(library_id))
 
     async def _work_off(self, library_id: str) -> None:
         waiting = self._waiting[library_id]
@@ -216,3 +222,7 @@ class ScanQueue:
             else:
                 self._kept.discard(library_id)
             await self._keep_queued(library_id, without_covered(targets))
+
+
+def _task_name(library_id: str) -> str:
+    return f"scan {library_id}"
