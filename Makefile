@@ -18,8 +18,8 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: run
-run: music $(READY) ## Scan a music folder, then watch it until Ctrl-C: make run MUSIC=/path/to/music
-	$(BIN)/nomarr watch "$$MUSIC"
+run: music $(READY) ## Serve a music folder until Ctrl-C, with a page that shows it: make run MUSIC=/path/to/music
+	$(BIN)/nomarr serve "$$MUSIC"
 
 .PHONY: test
 test: $(DEV_READY) ## Run the whole test suite, in a process for each processor
@@ -114,7 +114,7 @@ $(BIN)/python: | tools
 	$(PYTHON) -m venv $(VENV)
 
 $(READY): pyproject.toml requirements.txt $(BIN)/python | tools
-	$(BIN)/pip install --quiet --constraint requirements.txt --editable .
+	$(BIN)/pip install --quiet --constraint requirements.txt --editable '.[server]'
 	@touch $@
 
 $(DEV_READY): pyproject.toml requirements.txt $(BIN)/python | dev-tools

@@ -19,6 +19,10 @@ has_python() {
     "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 }
 
+is_ubuntu() {
+    grep -qs '^ID=ubuntu' /etc/os-release
+}
+
 has_venv() {
     # Debian ships venv without ensurepip, so that it is there and still cannot make an environment.
     "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null
@@ -30,6 +34,8 @@ missing_packages() {
     has ffmpeg && has ffprobe || echo ffmpeg
     has fpcalc || echo libchromaprint-tools
     [ "$dev" = no ] && return
+    # Ubuntu has it as a snap only; the tests of the page are skipped there.
+    has chromium || is_ubuntu || echo chromium
     has git || echo git
     has make || echo make
     has mpc || echo mpc

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from api.api_kit import running_server
 from page_kit import CHROMIUM, Opened, expect, opened
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Page, async_playwright
 from support.music import tone
 
 from nomarr import Library, Nomarr
@@ -17,21 +17,22 @@ from nomarr.interfaces.api.options_if import ServiceOptions
 
 
 @pytest.fixture(scope="package")
-async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
+async def tab(anyio_backend: str) -> AsyncIterator[Page]:
+    """One tab of a browser for all tests, as a new one takes longer than most of them."""
     if not CHROMIUM.exists():
         pytest.skip(f"{CHROMIUM} is missing: it shows the page to these tests")
     # Chromium's own sandbox can't be set up by root.
     rights = ["--no-sandbox"] if os.geteuid() == 0 else []
     async with async_playwright() as playwright:
         chromium = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=rights)
-        yield chromium
+        yield await chromium.new_page()
         await chromium.close()
 
 
 @pytest.fixture
 async def nomarr(database: Path) -> AsyncIterator[Nomarr]:
-    """Changes are noticed at once, and every file is taken as settled."""
-    quick = {"settle_seconds": 0, "tag_workers": 1, "watcher_debounce_seconds": 0.1}
+    """Changes are noticed at once, every file is taken as settled, and nothing goes on in the background."""
+    quick = {"settle_seconds": 0, "tag_workers": 1, "watcher_debounce_seconds": 0.1, "enable_enrichment": False}
     async with Nomarr.open(f"sqlite:///{database}", **quick) as open_nomarr:
         yield open_nomarr
 
@@ -42,16 +43,16 @@ def options(tmp_path: Path) -> ServiceOptions:
 
 
 @pytest.fixture
-async def shown(browser: Browser, nomarr: Nomarr, options: ServiceOptions) -> AsyncIterator[Opened]:
+async def shown(tab: Page, nomarr: Nomarr, options: ServiceOptions) -> AsyncIterator[Opened]:
     """The page of a service that watches."""
-    async with running_server(nomarr, options) as address, opened(browser, nomarr, address) as page:
+    async with running_server(nomarr, options) as address, opened(tab, nomarr, address) as page:
         yield page
 
 
 @pytest.fixture
-async def music(library: Library, browser: Browser, nomarr: Nomarr, options: ServiceOptions) -> AsyncIterator[Opened]:
+async def music(library: Library, tab: Page, nomarr: Nomarr, options: ServiceOptions) -> AsyncIterator[Opened]:
     """The page with a library that is scanned and watched."""
-    async with running_server(nomarr, options) as address, opened(browser, nomarr, address) as page:
+    async with running_server(nomarr, options) as address, opened(tab, nomarr, address) as page:
         await expect(page.card("Music")).to_contain_text("3 files")
         yield page
 

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, Locator, Page, Request, expect
+from playwright.async_api import ConsoleMessage, Error, Locator, Page, Request, expect
 
 from nomarr import Nomarr
 
-__all__ = ["BROWSER", "CHROMIUM", "Opened", "expect", "focused", "opened"]
+__all__ = ["BROWSER", "CHROMIUM", "Opened", "Scheme", "expect", "focused", "opened"]
 
 BROWSER: Final = [pytest.mark.browser]
 CHROMIUM: Final = Path("/usr/bin/chromium")
 WAIT_MILLISECONDS: Final = 15_000
+Scheme: TypeAlias = Literal["light", "dark"]
 
 expect.set_options(timeout=WAIT_MILLISECONDS)
 
@@ -59,34 +60,45 @@ class Opened:
     async def titles(self) -> list[str]:
         return await self.page.locator("#file-rows .title").all_inner_texts()
 
-    def watch_for_faults(self) -> None:
-        self.page.on("pageerror", lambda error: self.faults.append(f"exception: {error}"))
-        self.page.on("console", lambda message: self._read(message.text))
-        self.page.on("request", self._note)
+    @contextmanager
+    def watched_for_faults(self) -> Iterator[None]:
+        hearers = {"pageerror": self._fail, "console": self._read, "request": self._note}
+        for event, hear in hearers.items():
+            self.page.on(event, hear)
+        try:
+            yield
+        finally:
+            for event, hear in hearers.items():
+                self.page.remove_listener(event, hear)
 
-    def _read(self, text: str) -> None:
+    def _fail(self, error: Error) -> None:
+        self.faults.append(f"exception: {error}")
+
+    def _read(self, message: ConsoleMessage) -> None:
         # What the service refuses is written there as well, and is no fault of the page.
-        if re.search("Content.Security.Policy|violates", text):
-            self.faults.append(text)
+        if re.search("Content.Security.Policy|violates", message.text):
+            self.faults.append(message.text)
 
     def _note(self, request: Request) -> None:
         place = urlsplit(request.url)
-        if place.scheme != "data" and f"{place.scheme}://{place.netloc}" != self.address:
+        if f"{place.scheme}://{place.netloc}" != self.address:
             self.faults.append(f"request to {request.url}")
 
 
 @asynccontextmanager
-async def opened(browser: Browser, nomarr: Nomarr, address: str, **look: Any) -> AsyncIterator[Opened]:
-    """The page in a fresh browser profile; `look` is what Playwright takes, such as `color_scheme="dark"`."""
-    context = await browser.new_context(**{"reduced_motion": "reduce"} | look)
-    try:
-        shown = Opened(await context.new_page(), nomarr, address)
-        shown.watch_for_faults()
-        await shown.go("")
-        yield shown
-        assert shown.faults == []
-    finally:
-        await context.close()
+async def opened(tab: Page, nomarr: Nomarr, address: str, scheme: Scheme = "light") -> AsyncIterator[Opened]:
+    """The page of the service at this address, as a browser shows it that was never there."""
+    shown = Opened(tab, nomarr, address)
+    await tab.context.clear_cookies()
+    await tab.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    with shown.watched_for_faults():
+        try:
+            await shown.go("")
+            yield shown
+        finally:
+            # Ends its stream of events, so that the service can end.
+            await tab.goto("about:blank")
+    assert shown.faults == []
 
 
 async def focused(page: Page) -> str:

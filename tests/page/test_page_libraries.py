@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from api.api_kit import running_server
 from page_kit import BROWSER, Opened, expect, focused, opened
-from playwright.async_api import Browser, Locator
+from playwright.async_api import Locator, Page
 from support.music import Tree, tone, tones
 
 from nomarr import Library, Nomarr, ScanTarget
@@ -74,7 +74,7 @@ async def test_a_full_scan_shows_how_far_it_is(
     await expect(card).to_contain_text("nothing changed (400 files looked at in")
     await expect(card.get_by_role("progressbar")).to_be_hidden()
     steps: list[str] = await shown.page.evaluate("window.steps")
-    assert any(step.startswith("Reading tags · ") and "of 400 files" in step for step in steps), steps
+    assert any("of 400 files" in step for step in steps), steps
     (run, _) = await nomarr.libraries.list_scans(library.library_id)
     assert run.full
 
@@ -98,12 +98,12 @@ async def test_progress_is_told_as_on_the_command_line(shown: Opened) -> None:
 
 @pytest.fixture
 async def endless(
-    browser: Browser, database: Path, options: ServiceOptions, music_tree: Callable[..., Path]
+    tab: Page, database: Path, options: ServiceOptions, music_tree: Callable[..., Path]
 ) -> AsyncIterator[Opened]:
     """A library whose scans wait a minute for new files to settle."""
     async with Nomarr.open(f"sqlite:///{database}", settle_seconds=60) as nomarr:
         await nomarr.libraries.add_library("Music", music_tree({"a.wav": tone(200)}), watch_mode="off")
-        async with running_server(nomarr, options) as address, opened(browser, nomarr, address) as page:
+        async with running_server(nomarr, options) as address, opened(tab, nomarr, address) as page:
             yield page
 
 
@@ -158,10 +158,10 @@ async def test_losses_are_taken_back(losses: Opened) -> None:
 
 async def test_a_library_is_watched_in_another_way(music: Opened, library: Library, nomarr: Nomarr) -> None:
     card = music.card("Music")
-    await expect(card).to_contain_text("watching")
+    await expect(card.locator(".state")).to_have_text("watching")
     mode = card.get_by_label("Watch")
     await mode.select_option("by looking regularly")
-    await expect(card).to_contain_text("looking regularly")
+    await expect(card.locator(".state")).to_have_text("looking regularly")
     await mode.select_option("not at all")
     await expect(card.locator(".state")).to_have_text("not watched")
     assert (await nomarr.libraries.get_library(library.library_id)).watch_mode == "off"

@@ -139,6 +139,7 @@ SHAPES: Final[dict[str, JsonObject]] = {
     "NewLibrary": {"name": "Music", "path": "/srv/music", "watch_mode": "auto"},
     "NewPlace": {"path": "/mnt/new/music"},
     "NewScan": {"folders": [_TARGET], "full": False},
+    "NewSession": {"token": "eyJhbGciOiJIUzI1NiJ9.e30.x"},
     "NewWatchMode": {"watch_mode": "poll"},
     "PlaylistShape": {
         "library_id": _LIBRARY_ID,

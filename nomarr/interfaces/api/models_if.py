@@ -83,8 +83,6 @@ class NewWatchMode(Shape):
 class NewSession(Shape):
     """With which token a browser may use the service."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"token": "eyJhbGciOiJIUzI1NiJ9.e30.x"}})
-
     token: str = Field(min_length=1, max_length=4000, pattern="^[A-Za-z0-9._-]+$")
 
 

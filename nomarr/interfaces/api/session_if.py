@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from nomarr.interfaces.api.context_if import Running
 from nomarr.interfaces.api.models_if import NewSession
-from nomarr.interfaces.api.problems_if import PROBLEMS
+from nomarr.interfaces.api.problems_if import NO_BODY, PROBLEMS, problems
 from nomarr.interfaces.api.tokens_if import Tokens, TokenScope
 
 __all__ = ["SESSION_COOKIE", "SESSION_PATH", "router"]
@@ -22,7 +22,7 @@ _YEAR_SECONDS: Final = 31_536_000
 router = APIRouter(tags=["tokens"], responses=PROBLEMS)
 
 
-@router.put(SESSION_PATH, status_code=204)
+@router.put(SESSION_PATH, status_code=204, responses=problems(*NO_BODY))
 async def begin_session(wish: NewSession, request: Request, service: Running) -> Response:
     """Let this browser use a token from now on, until the token ends."""
     answer = Response(status_code=204)

@@ -11,6 +11,7 @@ import { ago, changes, counted, lookedAt, moment, number, progressWords, stateWo
 
 const RELOAD_MILLISECONDS = 1000;
 const TELLING_TIME_MILLISECONDS = 15_000;
+const SILENCE_MILLISECONDS = 3000; // A scan of which nothing was heard for so long may have ended unheard.
 const QUICK_MILLISECONDS = 400; // A scan that is over before is not worth a bar that only flashes up.
 const WATCH_MODES = { auto: "automatically", events: "by events only", poll: "by looking regularly", off: "not at all" };
 
@@ -39,10 +40,15 @@ class KnownLibrary {
     return this.scan !== null;
   }
 
+  get isSilent() {
+    return this.scan !== null && Date.now() - this.scan.heardAt >= SILENCE_MILLISECONDS;
+  }
+
   scanning(progress, { wasAsked = false } = {}) {
     this.newsHeard += 1;
     this.scan ??= { since: Date.now(), wasAsked };
     this.scan.progress = progress;
+    this.scan.heardAt = Date.now();
     this.card.show();
     if (!wasAsked) setTimeout(() => this.card.show(), QUICK_MILLISECONDS);
   }
@@ -71,6 +77,7 @@ export class Libraries {
     news.on("scan", (message) => this.#known.get(message.library_id)?.scanning(message, { wasAsked: true }));
     news.on("scan_request", (request) => this.#requestEnded(request));
     setInterval(() => this.#known.forEach((known) => known.card.showTimes()), TELLING_TIME_MILLISECONDS);
+    setInterval(() => this.#askTheSilent().catch(report), SILENCE_MILLISECONDS);
   }
 
   /** Ask for everything anew. */
@@ -117,6 +124,11 @@ export class Libraries {
     } catch (problem) {
       if (problem.status !== 404) throw problem; // It was forgotten meanwhile.
     }
+  }
+
+  async #askTheSilent() {
+    const silent = [...this.#known.values()].filter((known) => known.isSilent);
+    await Promise.all(silent.map((known) => this.#learn(known)));
   }
 
   async #lookForLosses(known) {

@@ -1,0 +1,134 @@
+"""Files on the page: searched, sorted, page by page, and one with everything that is known of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from api.api_kit import running_server
+from mutagen.id3 import TALB, TIT2, TPE1
+from mutagen.wave import WAVE
+from page_kit import BROWSER, Opened, expect, opened
+from playwright.async_api import Page
+from support.music import png, tone, tones
+
+from nomarr import Nomarr, ScanTarget
+from nomarr.interfaces.api.options_if import ServiceOptions
+
+pytestmark = BROWSER
+
+ATTACK = "<img src=x onerror=alert(1)>"
+
+
+def tagged(path: Path, frequency: int, title: str, artist: str, album: str) -> None:
+    path.write_bytes(tone(frequency))
+    audio = WAVE(path)
+    audio.add_tags()
+    for frame in (TIT2(3, [title]), TPE1(3, [artist]), TALB(3, [album])):
+        audio.tags.add(frame)
+    audio.save()
+
+
+@pytest.fixture
+async def records(
+    tab: Page, nomarr: Nomarr, options: ServiceOptions, music_tree: Callable[..., Path]
+) -> AsyncIterator[Opened]:
+    """The page with three tagged songs with covers, a broken file and one whose name is no UTF-8."""
+    root = music_tree({"Blue": {"cover.png": png()}, "broken.mp3": "no sound", os.fsdecode(b"\xff.wav"): tone(300)})
+    tagged(root / "Blue" / "1.wav", 200, "Amber", "Castillo", "Blue")
+    tagged(root / "Blue" / "2.wav", 210, "Winter", "Ada", "Blue")
+    tagged(root / "3.wav", 220, ATTACK, "Brandt", "Red")
+    library = await nomarr.libraries.add_library("Music", root)
+    await nomarr.libraries.scan_targets([ScanTarget(library.library_id)])
+    await nomarr.enrichment.run()
+    async with running_server(nomarr, options) as address, opened(tab, nomarr, address) as page:
+        await expect(page.card("Music")).to_contain_text("5 files")
+        await page.link("Files").click()
+        await expect(page.rows).to_have_count(5)
+        yield page
+
+
+async def test_files_are_searched_while_one_types(records: Opened) -> None:
+    search = records.page.get_by_label("Search")
+    await search.press_sequentially("blue")
+    await expect(records.rows).to_have_count(2)
+    await expect(records.page).to_have_url(f"{records.address}/#/files?q=blue")
+    await expect(records.page.locator("#announcer")).to_have_text("2 files")
+    await search.fill("nowhere")
+    await expect(records.page.locator("#file-count")).to_have_text("Nothing found for “nowhere”")
+    await records.page.reload()
+    await expect(search).to_have_value("nowhere")
+
+
+async def test_files_are_sorted_by_their_columns(records: Opened) -> None:
+    await records.button("Artist").click()
+    heading = records.page.get_by_role("columnheader", name="Artist")
+    await expect(heading).to_have_attribute("aria-sort", "ascending")
+    await expect(records.rows.nth(2)).to_contain_text("Ada")
+    await expect(records.rows.nth(4)).to_contain_text("Castillo")
+    await records.button("Artist").click()
+    await expect(heading).to_have_attribute("aria-sort", "descending")
+    await expect(records.rows.first).to_contain_text("Castillo")
+
+
+async def test_unreadable_files_are_found(records: Opened) -> None:
+    await records.page.get_by_label("Show", exact=True).select_option("unreadable")
+    await expect(records.rows).to_have_count(1)
+    await expect(records.rows).to_contain_text("broken.mp3")
+    await records.link("broken.mp3").click()
+    await expect(records.dialog.locator(".reason")).not_to_be_empty()
+
+
+async def test_tags_are_texts_and_nothing_else(records: Opened) -> None:
+    await records.link(ATTACK).click()
+    await expect(records.dialog.get_by_role("heading", name=ATTACK)).to_be_visible()
+    assert await records.page.locator("img[src=x]").count() == 0
+
+
+async def test_one_file_is_shown_with_what_happened_to_it(records: Opened) -> None:
+    root = Path((await records.nomarr.libraries.list_libraries())[0].root_path)
+    os.rename(root / "Blue" / "1.wav", root / "Blue" / "one.wav")
+    await expect(records.page.get_by_title("Blue/one.wav", exact=True)).to_be_visible()
+    await records.link("Amber").click()
+    await expect(records.dialog).to_contain_text("Castillo · Blue")
+    await expect(records.dialog.locator(".history li")).to_have_count(2)
+    await expect(records.dialog).to_contain_text("Blue/1.wav → Blue/one.wav")
+    await expect(records.dialog.get_by_role("img", name="Cover")).to_have_js_property("naturalWidth", 64)
+    await records.page.keyboard.press("Escape")
+    await expect(records.dialog).to_have_count(0)
+    await expect(records.link("Amber")).to_be_focused()
+    await expect(records.page).to_have_url(f"{records.address}/#/files")
+
+
+async def test_a_file_has_an_address_of_its_own(records: Opened) -> None:
+    place = await records.link("Winter").get_attribute("href")
+    await records.go(f"{place}")
+    await records.page.reload()
+    await expect(records.dialog).to_contain_text("Winter")
+    await records.go("#/file/unknown")
+    await expect(records.page.locator("#notices")).to_contain_text("unknown")
+
+
+async def test_a_long_list_comes_page_by_page(
+    tab: Page, nomarr: Nomarr, options: ServiceOptions, music_tree: Callable[..., Path]
+) -> None:
+    await nomarr.libraries.add_library("Music", music_tree(tones(250)))
+    async with running_server(nomarr, options) as address, opened(tab, nomarr, address) as page:
+        await expect(page.card("Music")).to_contain_text("250 files")
+        await page.link("Files").click()
+        await expect(page.rows).to_have_count(100)
+        await expect(page.page.locator("#file-count")).to_have_text("The first 100 files")
+        await page.button("Show more").press("Enter")
+        await expect(page.rows).to_have_count(200)
+        await page.rows.last.scroll_into_view_if_needed()
+        await expect(page.rows).to_have_count(250)
+        await expect(page.button("Show more")).to_be_hidden()
+        assert await page.titles() == sorted(f"{number:04}.wav" for number in range(250))
+
+
+async def test_covers_are_on_the_shelf(records: Opened) -> None:
+    await records.link("Library").click()
+    await records.page.get_by_role("link", name="Blue").first.click()
+    await expect(records.rows).to_have_count(2)

@@ -1,0 +1,92 @@
+"""What the page does by itself: it follows the disk, comes back after the service was away, and asks for a token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from api.api_kit import running_server
+from page_kit import BROWSER, Opened, expect, opened
+from playwright.async_api import Page
+from support.music import tone
+
+from nomarr import Library, Nomarr
+from nomarr.interfaces.api.options_if import ServiceOptions
+from nomarr.interfaces.api.tokens_if import TOKEN_KEY, Tokens, TokenScope, new_key
+
+pytestmark = BROWSER
+
+
+async def test_a_file_that_is_copied_in_appears(music: Opened, library: Library) -> None:
+    await music.link("Files").click()
+    await expect(music.rows).to_have_count(3)
+    (Path(library.root_path) / "Jazz" / "new.wav").write_bytes(tone(500))
+    await expect(music.rows).to_have_count(4)
+    await expect(music.link("new.wav")).to_be_visible()
+    await music.link("Library").click()
+    await expect(music.card("Music")).to_contain_text("4 files")
+    await expect(music.page.locator("#feed li").first).to_contain_text("Jazz/new.wav")
+
+
+async def test_focus_stays_where_it_is_while_the_list_changes(music: Opened, library: Library) -> None:
+    await music.link("Files").click()
+    await music.link("a.wav").focus()
+    (Path(library.root_path) / "0.wav").write_bytes(tone(500))
+    await expect(music.rows).to_have_count(4)
+    await expect(music.link("a.wav")).to_be_focused()
+
+
+async def test_many_changes_in_one_folder_are_one_line(music: Opened, library: Library) -> None:
+    folder = Path(library.root_path) / "Album"
+    folder.mkdir()
+    for track in range(10):
+        (folder / f"{track}.wav").write_bytes(tone(600 + track))
+    await expect(music.page.locator("#feed li").first).to_contain_text("files in Album")
+    await expect(music.card("Music")).to_contain_text("13 files")
+
+
+async def test_what_happened_while_the_service_was_away_is_shown(
+    tab: Page, library: Library, nomarr: Nomarr, options: ServiceOptions
+) -> None:
+    async with AsyncExitStack() as stack:
+        async with running_server(nomarr, options) as address:
+            page = await stack.enter_async_context(opened(tab, nomarr, address))
+            await expect(page.card("Music")).to_contain_text("3 files")
+            await expect(page.page.locator("#connection")).to_have_text("live")
+        await expect(page.page.locator("#connection")).to_have_text("reconnecting…")
+        await expect(page.page.locator("#away")).to_contain_text("does not answer")
+        await page.button("Scan Music").click()
+        await expect(page.page.get_by_role("alert")).to_contain_text("does not answer")
+        (Path(library.root_path) / "new.wav").write_bytes(tone(500))
+        async with running_server(nomarr, options, urlsplit(address).port or 0):
+            await expect(page.page.locator("#connection")).to_have_text("live")
+            await expect(page.page.locator("#away")).to_be_hidden()
+            await expect(page.card("Music")).to_contain_text("4 files")
+            await expect(page.page.locator("#feed li").first).to_contain_text("new.wav")
+
+
+async def test_wrong_tokens_are_told_and_the_right_one_opens(
+    tab: Page, nomarr: Nomarr, options: ServiceOptions, music_tree: Callable[..., Path]
+) -> None:
+    await nomarr.libraries.add_library("Music", music_tree({"a.wav": tone(200)}))
+    key = await nomarr.settings.get_or_put(TOKEN_KEY, new_key())
+    closed = replace(options, tokens_required=True)
+    async with running_server(nomarr, closed) as address, opened(tab, nomarr, address) as page:
+        await expect(page.dialog).to_contain_text("nomarr token create")
+        await page.dialog.get_by_label("Token").fill("wrong")
+        await page.button("Use this token").click()
+        await expect(page.dialog.get_by_role("alert")).to_contain_text("no token of this service")
+        await page.dialog.get_by_label("Token").fill(Tokens(key).create(TokenScope.READ, 1))
+        await page.button("Use this token").click()
+        await expect(page.card("Music")).to_contain_text("1 file")
+        await expect(page.page.locator("#connection")).to_have_text("live")
+        await page.button("Scan Music").click()
+        notice = page.page.get_by_role("alert").filter(has_text="good for reading only")
+        await expect(notice).to_be_visible()
+        await page.button("Dismiss").click()
+        await expect(notice).to_have_count(0)
+        await page.page.reload()
+        await expect(page.card("Music")).to_contain_text("1 file")
