@@ -36,22 +36,28 @@ class GlobalOptions:
     log_level: str | None = None
 
 
-def run_command(context: typer.Context, work: Work, *, gentle: bool = False, farewell: str = _FAREWELL) -> None:
+def run_command(
+    context: typer.Context,
+    work: Work,
+    *,
+    gentle: bool = False,
+    farewell: str = _FAREWELL,
+    wait_for_server: bool = False,
+) -> None:
     """Open the database, do `work` and leave with its exit code.
 
     Args:
         gentle: a first Ctrl-C or SIGTERM cancels the work and lets it clean up, instead of ending the process.
         farewell: what is said when the work was cancelled so.
+        wait_for_server: while the database's server is away, go on trying instead of ending with an error.
     """
     # Imported here: nobody waits for all of this to see a help text.
     import anyio
 
     config = stored_config(context.find_object(GlobalOptions) or GlobalOptions())
+    open_and_work = partial(_open_and_work, config, work, wait_for_server=wait_for_server)
     try:
-        if gentle:
-            code = anyio.run(partial(_cancellable, config, work, farewell))
-        else:
-            code = anyio.run(partial(_open_and_work, config, work))
+        code = anyio.run(partial(_cancellable, open_and_work, farewell) if gentle else open_and_work)
     except BrokenPipeError as error:
         # Without the number of the error, at which typer would end the process as if it had failed.
         raise BrokenPipeError("whoever read the output has gone") from error
@@ -68,7 +74,7 @@ def stored_config(options: GlobalOptions) -> Config:
     return config
 
 
-async def _cancellable(config: Config, work: Work, farewell: str) -> int:
+async def _cancellable(open_and_work: Callable[[], Awaitable[int]], farewell: str) -> int:
     import asyncio
 
     import anyio
@@ -80,18 +86,18 @@ async def _cancellable(config: Config, work: Work, farewell: str) -> int:
         anyio.CancelScope() as scope,
         on_first_signal(partial(loop.call_soon_threadsafe, scope.cancel)) as interruption,
     ):
-        code = await _open_and_work(config, work)
+        code = await open_and_work()
     if scope.cancelled_caught:
         say(farewell)
         return interruption.exit_code
     return code
 
 
-async def _open_and_work(config: Config, work: Work) -> int:
+async def _open_and_work(config: Config, work: Work, *, wait_for_server: bool) -> int:
     from nomarr.app import Nomarr
 
     # Now that everything is imported; `__main__` turned it off.
     gc.freeze()
     gc.enable()
-    async with Nomarr.open(config) as nomarr:
+    async with Nomarr.open(config, wait_for_server=wait_for_server) as nomarr:
         return await work(nomarr) or ExitCode.DONE
