@@ -69,7 +69,7 @@ def serve_command(
             await found_or_added(nomarr, path, quiet=False)
         await serve(nomarr, host, port, options, lambda address: say(f"serving {address} (Ctrl-C ends it)"))
 
-    run_command(context, serve_libraries, gentle=True, farewell="stopped serving")
+    run_command(context, serve_libraries, gentle=True, farewell="stopped serving", wait_for_server=True)
 
 
 token_app = typer.Typer(
