@@ -13,8 +13,11 @@ from starlette.exceptions import HTTPException
 
 from nomarr.helpers.exceptions import (
     ConfigurationError,
+    CopyDiffers,
+    CopyTargetNotEmpty,
     CoverFolderUnusable,
     DatabaseError,
+    DatabaseInUse,
     EnrichmentBusy,
     FileNotKnown,
     FingerprintLibraryMissing,
@@ -61,6 +64,9 @@ _STATUSES: Final[tuple[tuple[type[NomarrError], int], ...]] = (
     (ScanCancelled, 409),
     (EnrichmentBusy, 409),
     (TaskAlreadyRunning, 409),
+    (DatabaseInUse, 409),
+    (CopyTargetNotEmpty, 409),
+    (CopyDiffers, 409),
     (LibraryOffline, 503),
     (DatabaseError, 503),
     (CoverFolderUnusable, 503),
