@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import chain, repeat
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import anyio
 import anyio.to_thread
@@ -16,7 +18,7 @@ from nomarr.helpers.dto.enrichment import EnrichmentOptions
 from nomarr.helpers.dto.scan import ScanOptions
 from nomarr.helpers.dto.stored import CopyReport, RowProgress
 from nomarr.helpers.dto.watching import WatchSettings
-from nomarr.helpers.exceptions import ConfigurationError
+from nomarr.helpers.exceptions import ConfigurationError, DatabaseNotReachable
 from nomarr.persistence.db import Database
 from nomarr.services.domain.library_svc import LibraryService, LibrarySettings
 from nomarr.services.infrastructure.background_task_svc import BackgroundTaskService
@@ -28,6 +30,11 @@ from nomarr.services.infrastructure.file_watcher_svc import FileWatcherService
 from nomarr.services.infrastructure.integrity_svc import IntegrityService
 
 __all__ = ["Nomarr"]
+
+logger = logging.getLogger(__name__)
+
+_SERVER_AWAY_SECONDS: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""How long to wait for a server before asking it again; the last one again and again."""
 
 
 class Nomarr:
@@ -47,11 +54,15 @@ class Nomarr:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, config: Config | str | None = None, **settings: Any) -> AsyncIterator[Nomarr]:
+    async def open(
+        cls, config: Config | str | None = None, *, wait_for_server: bool = False, **settings: Any
+    ) -> AsyncIterator[Nomarr]:
         """Open a library database: `async with Nomarr.open("sqlite:///music.db") as nomarr:`.
 
         Args:
             config: a database URL, a `Config`, or None for the user's configuration.
+            wait_for_server: while the database's server is away, say so in the log and go on trying, instead of
+                giving up after a few seconds; for whoever is to run for days.
             settings: single settings, such as `scan_batch_size=100`; not together with a `Config`.
 
         Raises:
@@ -59,7 +70,8 @@ class Nomarr:
             DatabaseError: if the database can't be used.
         """
         ready = config if isinstance(config, Config) else load_config(database_url=config, **settings)
-        db = await anyio.to_thread.run_sync(Database.open, ready.database_url)
+        open_database = _opened_when_it_is_there if wait_for_server else _opened
+        db = await open_database(ready.database_url)
         try:
             async with BackgroundTaskService() as tasks:
                 nomarr = cls(ready, db, tasks)
@@ -102,6 +114,22 @@ class Nomarr:
     def events(self, after: int = 0) -> EventFeed:
         """The change feed: `async with nomarr.events(after=0) as feed:` and then `async for event in feed:`."""
         return self.event_feed.follow(after)
+
+
+async def _opened(url: str) -> Database:
+    return await anyio.to_thread.run_sync(Database.open, url)
+
+
+async def _opened_when_it_is_there(url: str) -> Database:
+    for pause in chain(_SERVER_AWAY_SECONDS, repeat(_SERVER_AWAY_SECONDS[-1])):
+        try:
+            return await _opened(url)
+        except DatabaseNotReachable as error:
+            if not Database.is_on_server(url):
+                raise
+            logger.warning("waiting for the database, to try again in %g s: %s", pause, error)
+            await anyio.sleep(pause)
+    raise AssertionError("it is tried for ever")
 
 
 def _enrichment_options(config: Config, db: Database) -> EnrichmentOptions:

@@ -72,6 +72,11 @@ class Database:
             raise
         return opened
 
+    @staticmethod
+    def is_on_server(url: str) -> bool:
+        """True if the database is one that may be away for a while and come back."""
+        return url.partition("://")[0].lower() in _SERVER_SCHEMES
+
     def schema_version(self) -> int:
         """The version of the stored schema."""
         return self._backend.schema_version()
@@ -100,7 +105,7 @@ def _open_backend(url: str, *, create: bool) -> Backend:
     # Nothing of the rest is ever told: it may hold a password.
     if not separator or not _SCHEME.fullmatch(scheme):
         raise ConfigurationError(f"it is not a URL; use {_EXAMPLE}", source=_SOURCE)
-    if scheme.lower() in _SERVER_SCHEMES:
+    if Database.is_on_server(url):
         return _open_server(url, create=create)
     if scheme.lower() != "sqlite":
         raise ConfigurationError(f"'{scheme}://' is not supported; use {_EXAMPLE}", source=_SOURCE)

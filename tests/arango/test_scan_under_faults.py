@@ -38,7 +38,7 @@ PASSING: tuple[Fault, ...] = (
     *(Away(0.01), ResetBefore(), LostAnswer(), Stall(10), TruncatedJson()),
 )
 """The stall is far longer than the client waits: what it asked for is done when nobody expects it any more."""
-OPTIONS = "?read_seconds=0.5&patience_seconds=20&opening_seconds=20"
+OPTIONS = "?patience_seconds=20&opening_seconds=20&read_seconds="
 BATCH = 50
 A_FOLDER = 100
 
@@ -108,13 +108,20 @@ def failing_server() -> Iterator[ArangoDouble]:
 
 
 async def scan_under_faults(
-    server: ArangoDouble, folder: Path, *, files: int, faults: tuple[Fault, ...], number: int, share: float
+    server: ArangoDouble,
+    folder: Path,
+    *,
+    files: int,
+    faults: tuple[Fault, ...],
+    number: int,
+    share: float,
+    read_seconds: float = 0.5,
 ) -> Story:
     """Scan a new library of so many files, then change it and scan it again, until so many faults were given."""
     root = folder / "music"
     root.mkdir()
     settings = {"settle_seconds": 0, "tag_workers": 1, "scan_batch_size": BATCH, "data_folder": str(folder / "data")}
-    async with Nomarr.open(server.database_url() + OPTIONS, **settings, lease_seconds=30) as nomarr:
+    async with Nomarr.open(f"{server.database_url()}{OPTIONS}{read_seconds}", **settings, lease_seconds=30) as nomarr:
         library = await nomarr.libraries.add_library("music", root)
         story = Story(nomarr, library, server, random.Random(7))
         plan = AtRandom(7, faults, share=share, limit=number)
@@ -158,4 +165,7 @@ async def test_a_scan_that_is_shut_out_stops_and_goes_on_later(failing_server: A
 async def test_ten_thousand_files_and_a_thousand_faults(
     failing_server: ArangoDouble, tmp_path: Path, faults: tuple[Fault, ...]
 ) -> None:
-    await scan_under_faults(failing_server, tmp_path, files=10_000, faults=faults, number=1000, share=0.5)
+    # The stand-in for a server takes a second to list so many files.
+    await scan_under_faults(
+        failing_server, tmp_path, files=10_000, faults=faults, number=1000, share=0.5, read_seconds=3
+    )

@@ -36,15 +36,24 @@ class GlobalOptions:
     log_level: str | None = None
 
 
-def run_command(context: typer.Context, work: Work, *, gentle: bool = False, farewell: str = _FAREWELL) -> None:
+def run_command(
+    context: typer.Context,
+    work: Work,
+    *,
+    gentle: bool = False,
+    farewell: str = _FAREWELL,
+    wait_for_server: bool = False,
+) -> None:
     """Open the database, do `work` and leave with its exit code.
 
     Args:
         gentle: a first Ctrl-C or SIGTERM cancels the work and lets it clean up, instead of ending the process.
         farewell: what is said when the work was cancelled so.
+        wait_for_server: while the database's server is away, go on trying instead of ending with an error.
     """
     config = stored_config(context.find_object(GlobalOptions) or GlobalOptions())
-    _run(partial(_open_and_work, config, work), farewell if gentle else None)
+    open_and_work = partial(_open_and_work, config, work, wait_for_server=wait_for_server)
+    _run(open_and_work, farewell if gentle else None)
 
 
 def run_without_database(context: typer.Context, work: Callable[[], Awaitable[None]], *, farewell: str) -> None:
@@ -104,11 +113,11 @@ async def _cancellable(work: Callable[[], Awaitable[int]], farewell: str) -> int
     return code
 
 
-async def _open_and_work(config: Config, work: Work) -> int:
+async def _open_and_work(config: Config, work: Work, *, wait_for_server: bool) -> int:
     from nomarr.app import Nomarr
 
     _collect_garbage_again()
-    async with Nomarr.open(config) as nomarr:
+    async with Nomarr.open(config, wait_for_server=wait_for_server) as nomarr:
         return await work(nomarr) or ExitCode.DONE
 
 

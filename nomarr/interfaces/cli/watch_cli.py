@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shlex
 import sys
@@ -13,7 +14,7 @@ import typer
 
 from nomarr.helpers.dto.library import Library, WatchMode
 from nomarr.helpers.dto.watching import WatchMessage, WatchMessageType
-from nomarr.helpers.exceptions import LibraryNotFound
+from nomarr.helpers.exceptions import DatabaseNotReachable, LibraryNotFound
 from nomarr.helpers.time_helper import system_clock
 from nomarr.interfaces.cli.enrichment_news_cli import EnrichmentNews
 from nomarr.interfaces.cli.errors_cli import WrongUsage
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from nomarr.services.infrastructure.file_watcher_svc import FileWatcherService
 
 __all__ = ["watch_command"]
+
+logger = logging.getLogger(__name__)
 
 _POLL_SECONDS: Final = 0.5
 """How often the change feed is asked when no watcher says anything: other processes write into it, too."""
@@ -66,7 +69,7 @@ def watch_command(
     async def watch(nomarr: Nomarr) -> None:
         await _watch(nomarr, libraries or (), as_json=as_json)
 
-    run_command(context, watch, gentle=True, farewell="stopped watching")
+    run_command(context, watch, gentle=True, farewell="stopped watching", wait_for_server=True)
 
 
 async def _watch(nomarr: Nomarr, wanted: Sequence[str], *, as_json: bool) -> None:
@@ -188,7 +191,13 @@ class _News:
         self._audience.hear(message)
 
     async def tell_changes(self) -> None:
-        """Every change until now."""
+        """Every change until now; as long as the database is away, none, and later all of them."""
+        try:
+            await self._tell_changes()
+        except DatabaseNotReachable as error:
+            logger.warning("changes are told later: %s", error)
+
+    async def _tell_changes(self) -> None:
         while True:
             page = await self._nomarr.event_feed.list_events(self._last_seq, limit=_PAGE)
             watched = {status.library_id for status in self._watcher.status()}
@@ -203,8 +212,8 @@ class _News:
     async def _tell_files(self, library_id: str) -> None:
         try:
             self._audience.know(await self._nomarr.libraries.get_library(library_id))
-        except LibraryNotFound:
-            # Somebody has just removed it; the watcher will say so.
+        except (LibraryNotFound, DatabaseNotReachable):
+            # Somebody has just removed it, or the database is away; the watcher will say so.
             return
         self._known.add(library_id)
 

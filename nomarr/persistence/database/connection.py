@@ -123,7 +123,7 @@ class ArangoConnection:
         until = time.monotonic() + patience
         for pause in pauses(patience, self._randomness):
             if self._closed.is_set():
-                raise DatabaseNotReachable(f"{self.location} was closed")
+                raise DatabaseError(f"{self.location} was closed")
             try:
                 return ask()
             except ArangoServerError as error:

@@ -167,7 +167,7 @@ class SqliteConnections:
     def _reader(self) -> Iterator[sqlite3.Connection]:
         with self._readers_lock:
             if self._closed:
-                raise DatabaseNotReachable(f"{self.path} was closed")
+                raise DatabaseError(f"{self.path} was closed")
             connection = self._idle_readers.pop() if self._idle_readers else None
         connection = connection or self._connect()
         try:

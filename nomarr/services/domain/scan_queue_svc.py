@@ -12,6 +12,7 @@ import anyio
 from nomarr.helpers.dto.library import ScanTarget, without_covered
 from nomarr.helpers.dto.scan import ScanOptions, ScanProgress, ScanReport
 from nomarr.helpers.dto.watching import PathChange
+from nomarr.helpers.exceptions import DatabaseError
 from nomarr.helpers.protocols import TaskRunner
 
 __all__ = ["ScanHandle", "ScanQueue"]
@@ -184,7 +185,7 @@ class ScanQueue:
                     self._running[library_id] = handle = waiting.pop(0)
                     await handle.run(self._scan)
                 if library_id in self._kept:
-                    await self._keep(library_id)
+                    await self._keep_if_possible(library_id)
         finally:
             # Whoever still waits when everything ends must not wait for ever.
             for left in self._waiting.pop(library_id, []):
@@ -192,6 +193,13 @@ class ScanQueue:
                 with anyio.CancelScope(shield=True):
                     await left.run(self._scan)
             self._running.pop(library_id, None)
+
+    async def _keep_if_possible(self, library_id: str) -> None:
+        try:
+            await self._keep(library_id)
+        except DatabaseError as error:
+            # Only a crash would need it; whoever waits is scanned, or told the same error.
+            logger.warning("could not store what is to be scanned next: %s", error)
 
     async def _keep(self, library_id: str) -> None:
         # One after the other: an older list must not be stored over a newer one.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Final, Self
@@ -10,16 +11,21 @@ import anyio
 import anyio.to_thread
 
 from nomarr.helpers.dto.events import ChangeEvent
+from nomarr.helpers.exceptions import DatabaseNotReachable
 from nomarr.persistence.db import Database
 
 __all__ = ["EventFeed", "EventFeedService"]
+
+logger = logging.getLogger(__name__)
 
 _POLL_SECONDS: Final = 0.5
 _PAGE: Final = 1000
 
 
 class EventFeed:
-    """The events after a sequence number, then every new one as it comes. An async context manager and iterator."""
+    """The events after a sequence number, then every new one as it comes. An async context manager and iterator.
+
+    While the database is away, it waits."""
 
     def __init__(self, db: Database, after: int, poll_seconds: float) -> None:
         self._db = db
@@ -36,12 +42,20 @@ class EventFeed:
     async def __aiter__(self) -> AsyncIterator[ChangeEvent]:
         # Polled from the database: other processes write into it too, and a reader that sleeps costs one small query.
         while True:
-            page = await anyio.to_thread.run_sync(partial(self._db.events.after, self.last_seq, limit=_PAGE))
+            page = await self._page()
             for event in page:
                 self.last_seq = event.seq
                 yield event
             if len(page) < _PAGE:
                 await anyio.sleep(self._poll_seconds)
+
+    async def _page(self) -> list[ChangeEvent]:
+        try:
+            return await anyio.to_thread.run_sync(partial(self._db.events.after, self.last_seq, limit=_PAGE))
+        except DatabaseNotReachable as error:
+            # It was asked for a minute; what is missed now comes when it is back.
+            logger.warning("the change feed waits: %s", error)
+            return []
 
 
 class EventFeedService:

@@ -175,6 +175,7 @@ class LibraryWatch:
         self._is_scanning = False
         self._held_back_files = 0
         self._is_ready = False
+        self._last_failure: str | None = None
         self._has_ended = False
         self._was_audited = False
         self._counters = _Counters()
@@ -239,7 +240,7 @@ class LibraryWatch:
         if self._offline is not None:
             return WatcherState.OFFLINE, self._offline.reason
         if not self._is_ready:
-            return WatcherState.STARTING, None
+            return WatcherState.STARTING, self._last_failure
         if self._watching.problem is not None:
             has_tree = self._watching.tree is not None
             return WatcherState.DEGRADED if has_tree else WatcherState.POLLING, self._watching.problem
@@ -250,6 +251,8 @@ class LibraryWatch:
                 f"{self._held_back_files:,} files are gone at once and held back; if they were really removed: "
                 "nomarr scan --accept-losses"
             )
+        if self._last_failure is not None:
+            return WatcherState.WATCHING, self._last_failure
         held = self._plan.held_target
         if held is not None:
             return WatcherState.WATCHING, (
@@ -545,6 +548,7 @@ class LibraryWatch:
                 error,
                 exc_info=not isinstance(error, NomarrError),
             )
+            self._last_failure = f"the last scan failed, it is tried again: {error}"
             self._say(WatchMessageType.SCAN_FAILED, error=str(error))
         else:
             self._scanned(changes, report)
@@ -555,6 +559,7 @@ class LibraryWatch:
 
     def _scanned(self, changes: ChangesToScan, report: ScanReport) -> None:
         now = self._clock()
+        self._last_failure = None
         self._counters.last_scan_at = now
         self._plan.completed(changes, changed=report.changes_detected, now=now, held_back=report.files_held_back > 0)
         self._say(WatchMessageType.SCAN_COMPLETED, report=report)

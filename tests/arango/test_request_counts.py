@@ -1,0 +1,72 @@
+"""What a scan costs at the server, by the server's own log."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.arango import ArangoDouble
+from support.music import tone, wait_for_another_timestamp
+from support.scans import scan
+
+from nomarr import Nomarr
+from nomarr.persistence.database import queries
+
+CONSTANT = 30
+"""Requests of a scan that do not depend on the library: the lease, the root, the folders' digests, the end."""
+
+
+def asked(server: ArangoDouble) -> Counter[str]:
+    """Requests by the names of their queries, then forgotten."""
+    names = {getattr(queries, name): name for name in queries.__all__}
+    found = Counter(names.get(seen.query, seen.path) for seen in server.log)
+    server.forget_requests()
+    return found
+
+
+async def scans_of(
+    server: ArangoDouble, root: Path, folder: Path, batch_size: int
+) -> tuple[Counter[str], Counter[str]]:
+    """The requests of a first scan and of one that finds nothing new."""
+    settings = {"settle_seconds": 0, "tag_workers": 1, "scan_batch_size": batch_size}
+    async with Nomarr.open(server.database_url(), **settings, data_folder=str(folder / "data")) as nomarr:
+        library = await nomarr.libraries.add_library("music", root)
+        wait_for_another_timestamp(root.parent, 0.03)
+        server.forget_requests()
+        await scan(nomarr, library)
+        first = asked(server)
+        report = await scan(nomarr, library)
+        assert not report.changes_detected
+        return first, asked(server)
+
+
+@pytest.mark.parametrize(("files", "batch_size"), [(400, 50), (401, 200)])
+async def test_a_first_scan_asks_once_for_each_batch(
+    server: ArangoDouble, tmp_path: Path, music_tree: Callable[..., Path], files: int, batch_size: int
+) -> None:
+    content = tone(300)
+    tree = {f"{n:03}": {f"{n}-{i}.wav": content for i in range(10)} for n in range(files // 10)}
+    root = music_tree({**tree, **{f"{i}.wav": content for i in range(files % 10)}})
+    first, again = await scans_of(server, root, tmp_path, batch_size)
+    batches = math.ceil(files / batch_size)
+    assert batches <= first["COMMIT"] <= batches + 1
+    assert first.total() <= batches + CONSTANT, first
+    assert again["COMMIT"] == 0
+    assert again.total() <= CONSTANT, again
+
+
+async def test_an_unchanged_scan_asks_once_for_a_page_of_folders(
+    server: ArangoDouble, tmp_path: Path, music_tree: Callable[..., Path]
+) -> None:
+    content = tone(200)
+    root = music_tree({f"{n:04}": {"a.wav": content} for n in range(2100)})
+    _, again = await scans_of(server, root, tmp_path, 1000)
+    pages = math.ceil(2101 / 2000)
+    # The further pages of an answer are fetched from its cursor, which is closed then.
+    fetched = sum(count for name, count in again.items() if name.startswith("/_api/cursor/"))
+    assert again["FOLDERS_BELOW"] == 1
+    assert fetched <= pages
+    assert again.total() <= pages + CONSTANT, again
