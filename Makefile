@@ -10,12 +10,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEV_READY := $(VENV)/.dev-ready
 
-export MUSIC PYTHON
+export MUSIC NOMARR_TEST_ARANGO_URL PYTHON
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: run
 run: music $(READY) ## Serve a music folder until Ctrl-C, with a page that shows it: make run MUSIC=/path/to/music
@@ -78,6 +78,10 @@ chaos: $(DEV_READY) ## Run the tests that kill, pause and race processes
 fuzz: $(DEV_READY) ## Ask the service thousands of generated questions
 	$(BIN)/python -m pytest -m fuzz --timeout 3600 $(ARGS)
 
+.PHONY: test-arango
+test-arango: arango-url $(DEV_READY) ## Run the tests of storage, scans and leases on a real ArangoDB server
+	$(BIN)/python -m pytest tests/storage tests/scan -m 'not chaos' -k arangodb $(ARGS)
+
 .PHONY: coverage
 coverage: $(DEV_READY) ## Show which lines no test reaches
 	$(BIN)/coverage run -m pytest $(ARGS)
@@ -103,6 +107,11 @@ clean: ## Remove the virtual environment and everything generated
 music:
 	@test -n "$$MUSIC" || { echo 'Say where the music is: make run MUSIC=/path/to/music' >&2; exit 2; }
 	@test -d "$$MUSIC" || { echo "There is no folder $$MUSIC" >&2; exit 2; }
+
+.PHONY: arango-url
+arango-url:
+	@test -n "$$NOMARR_TEST_ARANGO_URL" || { echo 'Say where a server is on which databases may be created and dropped:' >&2; \
+	    echo '  make test-arango NOMARR_TEST_ARANGO_URL=arangodb://root:password@127.0.0.1:8529/nomarr_test' >&2; exit 2; }
 
 .PHONY: tools dev-tools
 tools:

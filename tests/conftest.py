@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from media.audio_factory import AudioFactory, tool_is_there
-from support.arango import ArangoDouble
-from support.backends import prepared_server, sqlite_url
+from support.backends import Server, prepared_server, sqlite_url
 from support.music import Tree, build
 from support.system import Disk
 
@@ -70,7 +69,7 @@ def database_url(database: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def arango_server() -> Iterator[ArangoDouble]:
+def arango_server() -> Iterator[Server]:
     """One server for all tests; each has a database of its own."""
     with prepared_server() as server:
         yield server

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.arango import ArangoDouble
-from support.backends import BACKENDS, create, fresh_name, sqlite_url
+from support.backends import BACKENDS, Server, create, fresh_name, sqlite_url
 from support.music import wait_for_another_timestamp
 from support.scanned import Music, Scanned
 from support.scans import ids, last_seq, scan
@@ -33,7 +32,7 @@ def database_url(
 ) -> str:
     if request.param == "sqlite":
         return sqlite_url(database)
-    server: ArangoDouble = request.getfixturevalue("arango_server")
+    server: Server = request.getfixturevalue("arango_server")
     url = server.database_url(fresh_name())
     create(server, url)
     monkeypatch.setenv("NOMARR_DATA_FOLDER", str(tmp_path / "data"))

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 from storage_kit import Scan, start_scan
-from support.arango import ArangoDouble
-from support.backends import BACKENDS, create, fresh_name, sqlite_url
+from support.backends import BACKENDS, Server, create, fresh_name, sqlite_url
 
 from nomarr.persistence.db import Database
 
@@ -17,7 +16,7 @@ def fresh_url(request: pytest.FixtureRequest, folder: Path) -> str:
     """A database of the parameter's backend that does not exist yet."""
     if request.param == "sqlite":
         return sqlite_url(folder / "nomarr.db")
-    server: ArangoDouble = request.getfixturevalue("arango_server")
+    server: Server = request.getfixturevalue("arango_server")
     return server.database_url(fresh_name())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -34,6 +34,13 @@ def covers(tmp_path: Path) -> CoverStore:
 @pytest.fixture
 def integrity(db: Database, covers: CoverStore) -> IntegrityService:
     return IntegrityService(db, covers, clock=lambda: NOW)
+
+
+@pytest.fixture
+def double() -> Iterator[ArangoDouble]:
+    """A server whose documents can be damaged."""
+    with ArangoDouble() as running:
+        yield running
 
 
 @pytest.fixture
@@ -142,10 +149,10 @@ async def test_events_are_counted_on_from_the_highest(tidy: Database, integrity:
     assert await found(integrity) == {}
 
 
-async def test_rows_of_a_removed_library_are_found_and_removed(arango_server: ArangoDouble, covers: CoverStore) -> None:
-    with Database.open(arango_server.database_url("orphans")) as db:
+async def test_rows_of_a_removed_library_are_found_and_removed(double: ArangoDouble, covers: CoverStore) -> None:
+    with Database.open(double.database_url("orphans")) as db:
         fill(db)
-        arango_server.api.store.database("orphans").collection("libraries").truncate()
+        double.api.store.database("orphans").collection("libraries").truncate()
         integrity = IntegrityService(db, covers, clock=lambda: NOW)
         counts = await found(integrity)
         # The backend itself has noticed, too.
@@ -155,26 +162,32 @@ async def test_rows_of_a_removed_library_are_found_and_removed(arango_server: Ar
         assert await found(integrity) == {}
 
 
-async def test_an_id_that_two_files_have_is_found(arango_server: ArangoDouble, covers: CoverStore) -> None:
-    with Database.open(arango_server.database_url("twice")) as db:
+async def test_an_id_that_two_files_have_is_found(double: ArangoDouble, covers: CoverStore) -> None:
+    with Database.open(double.database_url("twice")) as db:
         scan = start_scan(db)
         scan.add("a", "b")
-        one, other = arango_server.api.store.database("twice").collection("library_files").documents.values()
+        one, other = double.api.store.database("twice").collection("library_files").documents.values()
         other["file_id"] = one["file_id"]
         counts = await found(IntegrityService(db, covers, clock=lambda: scan.now))
         assert counts[FindingKind.FILE_ID_TWICE] == 1
 
 
-async def test_rows_under_wrong_keys_are_found(
-    tidy: Database, integrity: IntegrityService, database_url: str, arango_server: ArangoDouble
-) -> None:
-    if database_url.startswith("sqlite"):
-        with closing(sqlite3.connect(database_url.removeprefix("sqlite:///"))) as damaged, damaged:
-            damaged.execute("UPDATE library_files SET folder = 'x' WHERE path = 'Rock/a'")
-    else:
-        store = arango_server.api.store.database(database_url.rpartition("/")[2])
-        next(iter(store.collection("library_files").documents.values()))["folder_key"] = "x"
-    assert await found(integrity) == {FindingKind.MISFILED_ROW: 1}
+async def test_rows_under_wrong_keys_are_found(tmp_path: Path, double: ArangoDouble, covers: CoverStore) -> None:
+    file = tmp_path / "damaged.db"
+    for url in (f"sqlite:///{file}", double.database_url("misfiled")):
+        with Database.open(url) as db:
+            scan = start_scan(db)
+            scan.write(folders=[folder("")])
+            scan.add("Rock/a", "Rock/b")
+            db.library.mark_scan_completed(scan.lease, ScanRunState.COMPLETED, now=scan.now, report=None)
+            if url.startswith("sqlite"):
+                with closing(sqlite3.connect(file)) as damaged, damaged:
+                    damaged.execute("UPDATE library_files SET folder = 'x' WHERE path = 'Rock/a'")
+            else:
+                documents = double.api.store.database("misfiled").collection("library_files").documents
+                next(iter(documents.values()))["folder_key"] = "x"
+            integrity = IntegrityService(db, covers, clock=lambda: NOW)
+            assert await found(integrity) == {FindingKind.MISFILED_ROW: 1}
 
 
 async def test_lost_covers_are_made_again_and_unused_ones_removed(

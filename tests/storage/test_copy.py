@@ -10,8 +10,7 @@ import anyio
 import pytest
 from copy_kit import ODD, digests, everything, fill
 from storage_kit import START, owner, start_scan, take_lease, upsert
-from support.arango import ArangoDouble
-from support.backends import BACKENDS, create, fresh_name, sqlite_url
+from support.backends import BACKENDS, Server, create, fresh_name, sqlite_url
 
 from nomarr.helpers.dto.library import Library
 from nomarr.helpers.dto.scan import ScanRunState
@@ -32,7 +31,7 @@ NewUrl = Callable[[str], str]
 
 
 @pytest.fixture
-def new_url(arango_server: ArangoDouble, tmp_path: Path) -> NewUrl:
+def new_url(arango_server: Server, tmp_path: Path) -> NewUrl:
     """`new_url("sqlite")` is a database that is not there yet."""
 
     def make(backend: str) -> str:

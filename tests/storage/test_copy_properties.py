@@ -11,7 +11,7 @@ from copy_kit import digests
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from storage_kit import INT64_MAX, INT64_MIN, ODD_NAMES
-from support.arango import ArangoDouble
+from support.backends import Server
 
 from nomarr.helpers.dto.events import EventType
 from nomarr.helpers.dto.library import TranscodePolicy, WatchMode
@@ -129,7 +129,7 @@ def contents(draw: st.DrawFn) -> dict[StoredTable, list[str]]:
 
 @pytest.fixture(scope="module")
 def databases(
-    arango_server: ArangoDouble, tmp_path_factory: pytest.TempPathFactory
+    arango_server: Server, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Database, Database, Database]]:
     """One of each kind for all examples, and one more to come back to."""
     folder = tmp_path_factory.mktemp("copies")
