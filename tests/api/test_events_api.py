@@ -149,6 +149,37 @@ async def test_one_client_too_many_is_told_so(nomarr: Nomarr, options: ServiceOp
     assert (answer.status_code, answer.json()["error"]) == (503, "TooManyStreams")
 
 
+async def test_clients_that_come_and_go_get_every_change_of_a_scan_once(
+    server: httpx.AsyncClient, nomarr: Nomarr, library: Library
+) -> None:
+    add_files_only(library, folders=20, files=30)
+    got: dict[int, list[int]] = {}
+
+    async def listen(client: int) -> None:
+        numbers = got[client] = []
+        # Each reads on for another number of changes before it goes and comes back.
+        while len(numbers) < 603:
+            last = numbers[-1] if numbers else 0
+            numbers += await changes(
+                server, min(17 + 40 * client, 603 - len(numbers)), headers={"Last-Event-ID": str(last)}
+            )
+
+    async def look() -> None:
+        while len(got) < 10 or any(len(numbers) < 603 for numbers in got.values()):
+            assert len((await server.get("/api/v1/libraries")).json()) == 1
+
+    async with anyio.create_task_group() as tasks:
+        for client in range(10):
+            tasks.start_soon(listen, client)
+        tasks.start_soon(look)
+        await scan(nomarr, library)
+    assert list(got.values()) == [list(range(1, 604))] * 10
+
+
+def add_files_only(library: Library, *, folders: int, files: int) -> None:
+    build(Path(library.root_path), {f"{folder:02}": tones(files, first=300 + 40 * folder) for folder in range(folders)})
+
+
 def numbers_in(sent: bytes) -> list[int]:
     return [int(number) for number in re.findall(rb"^id: (\d+)$", sent, re.MULTILINE)]
 
