@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from api.api_kit import running_server
+import httpx
+from api.api_kit import running_server, until
 from page_kit import BROWSER, Opened, expect, opened
 from playwright.async_api import Page
 from support.music import tone
@@ -36,6 +37,9 @@ async def test_focus_stays_where_it_is_while_the_list_changes(music: Opened, lib
     await music.link("a.wav").focus()
     (Path(library.root_path) / "0.wav").write_bytes(tone(500))
     await expect(music.rows).to_have_count(4)
+    await expect(music.link("a.wav")).to_be_focused()
+    (Path(library.root_path) / "0.wav").unlink()
+    await expect(music.rows).to_have_count(3)
     await expect(music.link("a.wav")).to_be_focused()
 
 
@@ -66,6 +70,33 @@ async def test_what_happened_while_the_service_was_away_is_shown(
             await expect(page.page.locator("#away")).to_be_hidden()
             await expect(page.card("Music")).to_contain_text("4 files")
             await expect(page.page.locator("#feed li").first).to_contain_text("new.wav")
+
+
+async def test_a_tab_that_nobody_sees_keeps_no_connection(music: Opened, library: Library) -> None:
+    await expect(music.page.locator("#connection")).to_have_text("live")
+    await look(music.page, away=True)
+    async with httpx.AsyncClient(base_url=music.address) as client:
+        await until(lambda: has_streams(client, 0))
+        (Path(library.root_path) / "new.wav").write_bytes(tone(500))
+        await look(music.page, away=False)
+        await until(lambda: has_streams(client, 1))
+    await expect(music.page.locator("#feed li").first).to_contain_text("new.wav")
+    await expect(music.card("Music")).to_contain_text("4 files")
+
+
+async def look(tab: Page, *, away: bool) -> None:
+    """As if somebody looked at another tab, or at this one again."""
+    await tab.evaluate(
+        """(away) => {
+            Object.defineProperty(document, "hidden", { value: away, configurable: true });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        away,
+    )
+
+
+async def has_streams(client: httpx.AsyncClient, count: int) -> bool:
+    return f"nomarr_streams {float(count)}\n" in (await client.get("/metrics")).text
 
 
 async def test_wrong_tokens_are_told_and_the_right_one_opens(

@@ -37,11 +37,14 @@ export function show(node, isShown) {
  */
 export function fill(list, items, keyOf, make, update = () => {}) {
   const known = new Map([...list.children].map((child) => [child.dataset.key, child]));
+  const keys = items.map((item) => String(keyOf(item)));
+  // Before anything else: what stays would be moved around what goes, and a moved element loses the focus.
+  const wanted = new Set(keys);
+  for (const [key, child] of known) if (!wanted.has(key)) child.remove();
   let place = list.firstElementChild;
-  for (const item of items) {
-    const key = String(keyOf(item));
+  for (const [at, item] of items.entries()) {
+    const key = keys[at];
     let child = known.get(key);
-    known.delete(key);
     if (!child) {
       child = make(item);
       child.dataset.key = key;
@@ -50,7 +53,6 @@ export function fill(list, items, keyOf, make, update = () => {}) {
     if (child === place) place = place.nextElementSibling;
     else list.insertBefore(child, place);
   }
-  for (const gone of known.values()) gone.remove();
 }
 
 /** Take a control away; if it was the one in use, another one takes its place. */

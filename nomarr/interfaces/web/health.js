@@ -29,6 +29,7 @@ export class Health {
 
   async #checkNow() {
     const button = byId("check-again");
+    if (button.getAttribute("aria-disabled") === "true") return;
     button.setAttribute("aria-disabled", "true");
     if (await attempt(() => this.check())) announce(byId("health-summary").textContent);
     button.setAttribute("aria-disabled", "false");

@@ -186,6 +186,7 @@ export class Libraries {
     switch (wish) {
       case "scan":
       case "full":
+        if (known.isScanning) return; // The button stands there only to keep the focus.
         return attempt(async () => {
           await post(`${known.url}/scans`, { full: wish === "full" });
           known.scanning(null, { wasAsked: true });

@@ -25,12 +25,12 @@ export class News {
     this.#lastSeq = after;
     this.#onState("connecting");
     this.#open();
-    window.addEventListener("pagehide", () => this.#source.close());
-    // A page that comes back out of the browser's memory has no connection any more.
-    window.addEventListener("pageshow", (event) => event.persisted && this.#open());
+    // Browsers allow six connections to a service: tabs that nobody sees must not keep them.
+    document.addEventListener("visibilitychange", () => (document.hidden ? this.#source.close() : this.#open()));
   }
 
   #open() {
+    this.#source?.close();
     const source = new EventSource(address("events/stream", { after: String(this.#lastSeq) }));
     this.#source = source;
     source.onopen = () => this.#onState("live");
