@@ -8,6 +8,7 @@ the query wrote it. Texts are compared by their hashes (`*_key`), as the server 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from nomarr.helpers.dto.file_pages import FileSort
@@ -30,6 +31,7 @@ __all__ = [
     "FILES_AT",
     "FILES_BELOW",
     "FILES_IN_FOLDERS",
+    "FILES_OF_LIBRARY",
     "FILE_PAGES",
     "FIND_FILE",
     "FINGERPRINTS",
@@ -65,6 +67,7 @@ __all__ = [
     "PRUNE_RUNS",
     "PURGE",
     "PUT_ROWS",
+    "READS_WHOLE",
     "RECORDS_OF_KEYS",
     "RECORD_OF_ID",
     "REMOVE_FILES",
@@ -412,6 +415,14 @@ FOR folder IN @folders
     FOR f IN library_files
         FILTER f.library_key == @library AND f.folder_key == folder
         RETURN {_KNOWN_FILE}
+"""
+# Without `within`: its index would give the files of a page in no order.
+FILES_OF_LIBRARY: Final = f"""
+FOR f IN library_files
+    FILTER f.library_key == @library AND f.path_key > @after
+    SORT f.path_key
+    LIMIT @limit
+    RETURN {_KNOWN_FILE}
 """
 FILES_BELOW: Final = f"""
 FOR f IN library_files
@@ -787,3 +798,20 @@ SET_COPY_MARK: Final = """
 UPSERT { _key: "copy" } INSERT { _key: "copy", mark: @mark } UPDATE { mark: @mark } IN meta
     OPTIONS { keepNull: true }
 """
+
+READS_WHOLE: Final[Mapping[str, frozenset[str]]] = {
+    # Libraries are a handful.
+    "COUNT_WAITING": frozenset({"libraries"}),
+    "FAILED_FILES": frozenset({"libraries"}),
+    "IS_SCAN_RUNNING": frozenset({"libraries"}),
+    "NEXT_JOBS": frozenset({"libraries"}),
+    "PRUNE_RUNS": frozenset({"libraries"}),
+    # Covers whose last file may have gone: a queue that is worked off all the time.
+    "FORGET_USED_COVERS": frozenset({"loose_covers"}),
+    "LOOSE_COVERS": frozenset({"loose_covers"}),
+    # Ends with the first document.
+    "ANY_FILE": frozenset({"library_files"}),
+    # Looks for what no index can tell, when somebody asks for a check.
+    "ORPHANS": frozenset({"libraries", "library_files", "library_folders", "library_sidecars", "scan_runs"}),
+}
+"""Names of queries and the collections that they read without an index, on purpose; all others use indexes only."""

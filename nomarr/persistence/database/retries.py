@@ -36,7 +36,8 @@ _LONGEST_SECONDS: Final = 1.0
 
 def is_passing(error_code: int | None, http_code: int | None) -> bool:
     """True if the same request may succeed a moment later."""
-    return error_code in _PASSING or (error_code is None and http_code in _PASSING_STATUS)
+    # The driver takes the status for the code where an answer has none.
+    return error_code in _PASSING or (error_code in (None, http_code) and http_code in _PASSING_STATUS)
 
 
 def explained(error_code: int | None, http_code: int | None, message: str) -> str:
