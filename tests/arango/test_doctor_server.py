@@ -59,7 +59,9 @@ def test_a_new_server_is_in_order(db: Database) -> None:
 def test_every_query_is_explained_and_reads_by_an_index(db: Database) -> None:
     found = db.examine_server()
     assert found is not None
-    assert [plan.name for plan in found.plans] == [name for name, _ in named_queries()] == list(queries.__all__)
+    assert [plan.name for plan in found.plans] == [name for name, _ in named_queries()]
+    # Those that differ by what is sorted by are several of one name.
+    assert {plan.name.partition(" ")[0] for plan in found.plans} == set(queries.__all__)
     assert [plan for plan in found.plans if not plan.is_good] == []
 
 

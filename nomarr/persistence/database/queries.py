@@ -8,7 +8,6 @@ the query wrote it. Texts are compared by their hashes (`*_key`), as the server 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from nomarr.helpers.dto.file_pages import FileSort
@@ -67,7 +66,6 @@ __all__ = [
     "PRUNE_RUNS",
     "PURGE",
     "PUT_ROWS",
-    "READS_WHOLE",
     "RECORDS_OF_KEYS",
     "RECORD_OF_ID",
     "REMOVE_FILES",
@@ -798,20 +796,3 @@ SET_COPY_MARK: Final = """
 UPSERT { _key: "copy" } INSERT { _key: "copy", mark: @mark } UPDATE { mark: @mark } IN meta
     OPTIONS { keepNull: true }
 """
-
-READS_WHOLE: Final[Mapping[str, frozenset[str]]] = {
-    # Libraries are a handful.
-    "COUNT_WAITING": frozenset({"libraries"}),
-    "FAILED_FILES": frozenset({"libraries"}),
-    "IS_SCAN_RUNNING": frozenset({"libraries"}),
-    "NEXT_JOBS": frozenset({"libraries"}),
-    "PRUNE_RUNS": frozenset({"libraries"}),
-    # Covers whose last file may have gone: a queue that is worked off all the time.
-    "FORGET_USED_COVERS": frozenset({"loose_covers"}),
-    "LOOSE_COVERS": frozenset({"loose_covers"}),
-    # Ends with the first document.
-    "ANY_FILE": frozenset({"library_files"}),
-    # Looks for what no index can tell, when somebody asks for a check.
-    "ORPHANS": frozenset({"libraries", "library_files", "library_folders", "library_sidecars", "scan_runs"}),
-}
-"""Names of queries and the collections that they read without an index, on purpose; all others use indexes only."""

@@ -65,6 +65,7 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
     "size": 0,
     "skew": 0.0,
     "spared": [_ID],
+    "status": "complete",
     "step": "art",
     "time": 0.0,
     "token": _ID,
@@ -74,6 +75,7 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
     "version": 1,
 }
 _OTHERS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "FILE_PAGES": {"after": ["", _ID]},
     "ADD_LIBRARY": {"library": {"_key": _HASH, "added_by": _ID}},
     "COMMIT": {"folders": [_WRITE]},
     "PURGE": {"folders": [_WRITE]},
@@ -96,12 +98,18 @@ _BIND: Final = re.compile(r"@(@?[a-z_]+)")
 
 def named_queries() -> Iterator[tuple[str, str]]:
     """Every query with its name."""
-    return ((name, getattr(queries, name)) for name in queries.__all__)
+    for name in queries.__all__:
+        text = getattr(queries, name)
+        if isinstance(text, str):
+            yield name, text
+        else:
+            for (sort, descending), one in text.items():
+                yield f"{name} by {sort}, {'last' if descending else 'first'} ones first", one
 
 
 def example_binds(name: str, text: str) -> dict[str, Any]:
     """Values of the right form; no document has them."""
-    known = {**_EXAMPLES, **_OTHERS.get(name, {})}
+    known = {**_EXAMPLES, **_OTHERS.get(name.partition(" ")[0], {})}
     return {bind: known[bind] for bind in _BIND.findall(text)}
 
 
