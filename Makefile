@@ -95,7 +95,7 @@ format: $(DEV_READY) ## Format the code and mend what can be mended
 
 .PHONY: lock
 lock: $(DEV_READY) ## Write requirements.txt anew from pyproject.toml
-	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade --extra dev --extra server --strip-extras \
+	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade --extra arangodb --extra dev --extra server --strip-extras \
 	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements.txt pyproject.toml
 
 .PHONY: clean
@@ -127,5 +127,5 @@ $(READY): pyproject.toml requirements.txt $(BIN)/python | tools
 	@touch $@
 
 $(DEV_READY): pyproject.toml requirements.txt $(BIN)/python | dev-tools
-	$(BIN)/pip install --quiet --constraint requirements.txt --editable '.[dev,server]'
+	$(BIN)/pip install --quiet --constraint requirements.txt --editable '.[arangodb,dev,server]'
 	@touch $(READY) $@
