@@ -8,7 +8,6 @@ the query wrote it. Texts are compared by their hashes (`*_key`), as the server 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 __all__ = [
@@ -57,7 +56,6 @@ __all__ = [
     "PRUNE_EVENTS",
     "PRUNE_RUNS",
     "PURGE",
-    "READS_WHOLE",
     "RECORDS_OF_KEYS",
     "REMOVE_FILES",
     "REMOVE_LIBRARY",
@@ -688,20 +686,3 @@ FOR c IN loose_covers
     REMOVE c IN loose_covers
 """
 FORGET_LOOSE_COVERS: Final = "FOR c IN loose_covers FILTER c._key IN @values REMOVE c IN loose_covers"
-
-READS_WHOLE: Final[Mapping[str, frozenset[str]]] = {
-    # Libraries are a handful.
-    "COUNT_WAITING": frozenset({"libraries"}),
-    "FAILED_FILES": frozenset({"libraries"}),
-    "IS_SCAN_RUNNING": frozenset({"libraries"}),
-    "NEXT_JOBS": frozenset({"libraries"}),
-    "PRUNE_RUNS": frozenset({"libraries"}),
-    # Covers whose last file may have gone: a queue that is worked off all the time.
-    "FORGET_USED_COVERS": frozenset({"loose_covers"}),
-    "LOOSE_COVERS": frozenset({"loose_covers"}),
-    # Ends with the first document.
-    "ANY_FILE": frozenset({"library_files"}),
-    # Looks for what no index can tell, when somebody asks for a check.
-    "ORPHANS": frozenset({"libraries", "library_files", "library_folders", "library_sidecars", "scan_runs"}),
-}
-"""Names of queries and the collections that they read without an index, on purpose; all others use indexes only."""
