@@ -127,6 +127,8 @@ def test_pauses_grow_are_never_regular_and_end() -> None:
 @pytest.mark.parametrize("code", [11, 32, 1004, 1203, 1228])
 def test_what_helps_is_said(code: int) -> None:
     assert "HTTP" not in explained(code, 400, "message")
+    assert "password" in explained(11, 401, "message")
+    assert "right to read and write" in explained(11, 403, "message")
     assert "message (error 9, HTTP 500)" in explained(9, 500, "message")
 
 
