@@ -30,6 +30,7 @@ class Job:
     """What the program is to do."""
 
     database: str
+    """A file for SQLite, or the URL of a database on a server."""
     roots: list[str]
     full: bool = False
     wait: bool = False
@@ -48,6 +49,10 @@ class Job:
     """By the scans' handles, or by the scope of the task that waits for them."""
     wait_for_go: bool = False
     """Open the database, then wait for a line on the standard input."""
+
+    @property
+    def is_on_server(self) -> bool:
+        return "://" in self.database
 
     def as_json(self) -> str:
         return json.dumps(asdict(self))
@@ -126,9 +131,11 @@ class Stages:
 async def scan(job: Job) -> None:
     stages = Stages(job)
     stages.watch_folders()
-    config = Config(database_url=f"sqlite:///{job.database}", **job.settings)
+    url = job.database if job.is_on_server else f"sqlite:///{job.database}"
+    config = Config(database_url=url, **job.settings)
     async with Nomarr.open(config) as nomarr:
-        stages.watch_statements(nomarr)
+        if not job.is_on_server:
+            stages.watch_statements(nomarr)
         libraries = [await nomarr.libraries.find_or_add_library(root) for root in job.roots]
         tell(stage="open")
         if job.wait_for_go:

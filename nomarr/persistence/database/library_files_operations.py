@@ -20,6 +20,7 @@ from nomarr.persistence.database.queries import (
     COUNT_PRESENT,
     FILES_BELOW,
     FILES_IN_FOLDERS,
+    FILES_OF_LIBRARY,
     FIND_FILE,
     LONG_MISSING,
     PATHS_BELOW,
@@ -71,9 +72,10 @@ class ArangoFiles:
         return found
 
     def below(self, library_id: str, folder: str) -> Iterator[list[KnownFile]]:
-        binds = {"library": key_of(library_id), "folder": path_key(folder), "limit": _PAGE}
+        query, where = (FILES_BELOW, {"folder": path_key(folder)}) if folder else (FILES_OF_LIBRARY, {})
+        binds = {"library": key_of(library_id), "limit": _PAGE, **where}
         last = ""
-        while rows := self._connection.query(FILES_BELOW, {**binds, "after": last}):
+        while rows := self._connection.query(query, {**binds, "after": last}):
             last = rows[-1]["path_key"]
             yield [known_file(row) for row in rows]
 

@@ -28,6 +28,7 @@ __all__ = [
     "FILES_AT",
     "FILES_BELOW",
     "FILES_IN_FOLDERS",
+    "FILES_OF_LIBRARY",
     "FIND_FILE",
     "FINGERPRINTS",
     "FOLDERS_BELOW",
@@ -380,6 +381,14 @@ FOR folder IN @folders
     FOR f IN library_files
         FILTER f.library_key == @library AND f.folder_key == folder
         RETURN {_KNOWN_FILE}
+"""
+# Without `within`: its index would give the files of a page in no order.
+FILES_OF_LIBRARY: Final = f"""
+FOR f IN library_files
+    FILTER f.library_key == @library AND f.path_key > @after
+    SORT f.path_key
+    LIMIT @limit
+    RETURN {_KNOWN_FILE}
 """
 FILES_BELOW: Final = f"""
 FOR f IN library_files

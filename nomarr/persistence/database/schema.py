@@ -58,7 +58,7 @@ INDEXES: Final = (
     Index("library_files", "by_path_1", ("library_key", "path_key"), unique=True),
     Index("library_files", "by_file_id_1", ("file_id",)),
     Index("library_files", "by_folder_1", ("library_key", "folder_key")),
-    Index("library_files", "within_1", ("library_key", "within[*]")),
+    Index("library_files", "within_1", ("library_key", "within[*]", "path_key")),
     Index("library_files", "by_inode_1", ("inode",)),
     Index("library_files", "absent_1", ("library_key", "missing_since", "ignored_by")),
     Index("library_files", "waiting_1", ("waits_for", "first_seen_at")),

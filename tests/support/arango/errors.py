@@ -28,6 +28,7 @@ class Problem(Enum):
     DOCUMENT_TYPE_INVALID = (1227, 400, "invalid document type")
     DATABASE_NOT_FOUND = (1228, 404, "database not found")
     ONLY_IN_SYSTEM = (1230, 403, "operation only allowed in system database")
+    DISK_FULL = (1104, 500, "no space left on device")
     STARTING = (503, 503, "service unavailable")
     LEADERSHIP_CHANGE = (1495, 503, "a leadership challenge is ongoing")
     QUEUE_TIME = (21003, 503, "the server is too busy: the required queue time cannot be kept")

@@ -111,7 +111,8 @@ def _merge_recursive(*objects: Json) -> Json:
 
 
 def _unset(document: dict[str, Json], *names: Json) -> Json:
-    return {name: value for name, value in document.items() if name not in _names(names)}
+    unwanted = _names(names)
+    return {name: value for name, value in document.items() if name not in unwanted}
 
 
 def _keep(document: dict[str, Json], *names: Json) -> Json:

@@ -48,6 +48,7 @@ from support.arango.syntax import (
 from support.arango.values import are_equal, is_true, normalized, sort_key, to_number, to_string
 
 Row = dict[str, Json]
+_MANY = 20  # to look through so many values one by one takes longer than to hash them for all rows
 _ORDERINGS: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -494,8 +495,13 @@ class Interpreter:
         if name in _ORDERINGS:
             return _ORDERINGS[name](sort_key(left), sort_key(right))
         if name == "IN":
-            return isinstance(right, list) and sort_key(left, exact=exact) in self._members_of(right, exact=exact)
+            return isinstance(right, list) and self._is_in(left, right, exact=exact)
         return like(left, right) if name == "LIKE" else self._calculate(name, to_number(left), to_number(right))
+
+    def _is_in(self, value: Json, values: list[Json], *, exact: bool) -> bool:
+        if len(values) < _MANY:
+            return any(are_equal(value, item, exact=exact) for item in values)
+        return sort_key(value, exact=exact) in self._members_of(values, exact=exact)
 
     def _members_of(self, values: list[Json], *, exact: bool) -> frozenset[Any]:
         """What a value is looked for in; once for all rows of the query, as lists never change."""

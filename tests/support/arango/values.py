@@ -30,12 +30,14 @@ def is_number(value: Json) -> bool:
     return rank(value) == 2
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=1_000_000)
 def collation_key(text: str) -> tuple[str, str, str, str]:
     """Stands for ICU's root collation as the server sets it up: identical strength, capitals first.
 
     Letters first, then accents, then case, then the NFD form; so NFC and NFD are equal. It is near to ICU where names
     of music are concerned and claims no more: nothing may hang on the exact order."""
+    if text.isascii() and text.isalnum() and text == text.lower():
+        return text, "", "1" * len(text), text
     decomposed = text if text.isascii() else unicodedata.normalize("NFD", text)
     bases = [letter for letter in decomposed if not unicodedata.combining(letter)]
     letters = "".join(_weight(letter) for letter in bases)
