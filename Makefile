@@ -80,7 +80,8 @@ fuzz: $(DEV_READY) ## Ask the service thousands of generated questions
 
 .PHONY: test-arango
 test-arango: arango-url $(DEV_READY) ## Run the tests of storage, scans and leases on a real ArangoDB server
-	$(BIN)/python -m pytest tests/storage tests/scan -m 'not chaos' -k arangodb $(ARGS)
+	$(BIN)/python -m pytest tests/storage tests/scan tests/processes -m 'not chaos' \
+	    -k 'arangodb or test_server_leases' $(ARGS)
 
 .PHONY: coverage
 coverage: $(DEV_READY) ## Show which lines no test reaches

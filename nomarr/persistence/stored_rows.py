@@ -119,11 +119,13 @@ COLUMNS: Final[Mapping[StoredTable, Mapping[str, type]]] = {
 Texts are as `paths_helper.escaped` writes them, which every backend can store.
 """
 
+_compact_json: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
 
 def stored_content(table: StoredTable, row: Row) -> str:
     """The row as one text: equal rows of two backends have equal texts."""
     values = {name: _as_told(row[name], kind) for name, kind in COLUMNS[table].items()}
-    return json.dumps(values, separators=(",", ":"), allow_nan=False)
+    return _compact_json(values)
 
 
 def _as_told(value: Any, kind: type) -> Any:

@@ -27,9 +27,9 @@ from support.arango.faults import (
     Stall,
     TruncatedJson,
 )
-from support.disk import assert_equal
+from support.disk import assert_equal, disk_files
 from support.music import tone, wait_for_another_timestamp
-from support.scans import events, ids, scan
+from support.scans import events, scan
 
 from nomarr import DatabaseError, LeaseLost, Library, LibraryAlreadyScanning, Nomarr, ScanReport
 
@@ -67,8 +67,9 @@ class Story:
             self.made += 1
         return Counter(created=count)
 
-    def change(self, paths: list[str], share: float) -> Counter[str]:
+    def change(self, share: float) -> Counter[str]:
         """Rename, lose, rewrite and add a share of the files each; the events that tell of it."""
+        paths = sorted(disk_files(self.root))
         count = int(len(paths) * share)
         some = self.randomness.sample(paths, 3 * count)
         for path in some[:count]:
@@ -131,8 +132,7 @@ async def scan_under_faults(
         if not story.stopped:
             assert (report.files_added, report.files_scanned, report.files_failed) == (files, files, 0)
         while plan.given < number:
-            paths = sorted(await ids(nomarr, library))
-            expected = story.change(paths, 0.02)
+            expected = story.change(0.02)
             stops = story.stopped.total()
             report = await story.look(expected)
             if story.stopped.total() == stops:

@@ -141,7 +141,7 @@ def folder(path: str, digest: str = "digest", *, on_other_device: bool = False) 
 
 def examples(url: str, many: int) -> int:
     """How many examples of a story are enough: to ask a server takes some ten times as long as to ask a file."""
-    return many if url.startswith("sqlite:") else many // 12
+    return many if url.startswith("sqlite:") else many // 15
 
 
 @dataclass

@@ -17,13 +17,15 @@ from nomarr.components.media.cover_store_comp import CoverStore
 from nomarr.helpers.dto.enrichment import Enrichment, EnrichmentUpdate, ProcessingStatus
 from nomarr.helpers.dto.scan import ScanRunState
 from nomarr.helpers.dto.stored import FindingKind, RowProgress, StoredTable
-from nomarr.helpers.exceptions import EnrichmentBusy
+from nomarr.helpers.exceptions import DatabaseError, EnrichmentBusy
 from nomarr.persistence.db import Database
 from nomarr.persistence.stored_rows import stored_values
 from nomarr.services.infrastructure.integrity_svc import IntegrityService
+from nomarr.workflows.library.copy_database_wf import copy_database_workflow
 
 NOW = START + 1e6
 COVER = "0123456789abcdef" * 2
+NO_COVER = "../../etc/passwd"
 
 
 @pytest.fixture
@@ -162,6 +164,22 @@ async def test_rows_of_a_removed_library_are_found_and_removed(double: ArangoDou
         assert await found(integrity) == {}
 
 
+async def test_documents_of_another_form_are_found_and_not_copied(
+    double: ArangoDouble, covers: CoverStore, tmp_path: Path
+) -> None:
+    with Database.open(double.database_url("damaged")) as db, Database.open(f"sqlite:///{tmp_path}/copy.db") as copy:
+        scan = start_scan(db)
+        scan.write(folders=[folder("")])
+        scan.add("a", "b", "c")
+        db.library.mark_scan_completed(scan.lease, ScanRunState.COMPLETED, now=scan.now, report=None)
+        documents = [*double.api.store.database("damaged").collection("library_files").documents.values()]
+        documents[0]["path"], documents[1]["size"] = None, "large"
+        del documents[2]["file_id"]
+        assert await found(IntegrityService(db, covers, clock=lambda: NOW)) == {FindingKind.UNREADABLE_ROW: 3}
+        with pytest.raises(DatabaseError, match="3 rows of library_files"):
+            await copy_database_workflow(db, copy, clock=lambda: NOW)
+
+
 async def test_an_id_that_two_files_have_is_found(double: ArangoDouble, covers: CoverStore) -> None:
     with Database.open(double.database_url("twice")) as db:
         scan = start_scan(db)
@@ -195,7 +213,6 @@ async def test_lost_covers_are_made_again_and_unused_ones_removed(
 ) -> None:
     record = tidy.library_files.find("music", "Rock/a")
     assert record is not None
-    stat = tidy.library_files.in_folders("music", ["Rock"])[0].stat
     known = {file.file_id: file for file in tidy.library_files.in_folders("music", ["Rock"])}
     stat = known[record.file_id].stat
     done = EnrichmentUpdate(
@@ -212,6 +229,14 @@ async def test_lost_covers_are_made_again_and_unused_ones_removed(
     job = jobs[record.file_id]
     assert job.known is not None
     assert job.known.hashed_stat != job.stat
+
+
+async def test_a_cover_id_that_is_none_is_a_missing_cover(tidy: Database, integrity: IntegrityService) -> None:
+    (file, _) = tidy.library_files.in_folders("music", ["Rock"])
+    found_out = Enrichment(file.stat, cover_id=NO_COVER)
+    update = EnrichmentUpdate(file.file_id, file.stat, ProcessingStatus.COMPLETE, due_at=None, found=found_out)
+    assert tidy.enrichment.store(update)
+    assert await found(integrity) == {FindingKind.COVER_MISSING: 1}
 
 
 async def test_while_a_scan_runs_nothing_is_repaired(tidy: Database, integrity: IntegrityService) -> None:

@@ -10,6 +10,8 @@ import anyio
 import pytest
 from copy_kit import ODD, digests, everything, fill
 from storage_kit import START, owner, start_scan, take_lease, upsert
+from support.arango import ArangoDouble
+from support.arango.faults import CONFLICT, UNAVAILABLE, AtRandom, LostAnswer, ResetBefore, TruncatedJson, no_faults
 from support.backends import BACKENDS, Server, create, fresh_name, sqlite_url
 
 from nomarr.helpers.dto.library import Library
@@ -221,3 +223,19 @@ async def test_an_empty_database_can_be_copied(new_url: NewUrl) -> None:
     assert (await copy_database(source, target)).rows == 1
     with Database.open(target) as copy:
         assert copy.events.last_seq() == 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_a_server_that_fails_now_and_then_gets_an_equal_copy(tmp_path: Path, seed: int) -> None:
+    source = sqlite_url(tmp_path / "source.db")
+    with Database.open(source) as db:
+        fill(db)
+    with ArangoDouble() as server:
+        target, back = server.database_url(), sqlite_url(tmp_path / "back.db")
+        Database.open(target).close()
+        server.faults = AtRandom(seed, [LostAnswer(), ResetBefore(), TruncatedJson(), CONFLICT, UNAVAILABLE], share=0.2)
+        await copy_by_few(source, target)
+        await copy_by_few(target, back)
+        server.faults = no_faults
+    with Database.open(source) as db, Database.open(back) as copy:
+        assert digests(copy) == digests(db)

@@ -92,7 +92,7 @@ def test_processes_open_a_new_database_at_once(database_url: str) -> None:
 
 
 def test_processes_write_side_by_side(database_url: str) -> None:
-    batches, rows = 60, 40
+    batches, rows = examples(database_url, 60), 40
     with Database.open(database_url) as db:
         scans = [start_scan(db, name) for name in ("one", "two", "three")]
         commands = [

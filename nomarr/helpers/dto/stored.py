@@ -47,6 +47,11 @@ class StoredRow:
     misfiled: tuple[str, ...] = ()
     """What its backend derives from the content and has stored otherwise: questions may miss the row."""
 
+    @property
+    def is_readable(self) -> bool:
+        """False if the row is damaged; then there is no content."""
+        return self.content != ""
+
 
 @dataclass(frozen=True, slots=True)
 class TableDigest:
@@ -117,6 +122,7 @@ class FindingKind(StrEnum):
     FOLDER_WITHOUT_PARENT = "folder_without_parent"
     FILE_WITHOUT_FOLDER = "file_without_folder"
     FILE_ID_TWICE = "file_id_twice"
+    UNREADABLE_ROW = "unreadable_row"
     MISFILED_ROW = "misfiled_row"
     EVENT_BEYOND_COUNTER = "event_beyond_counter"
     PLAYLIST_LINK_TO_NOTHING = "playlist_link_to_nothing"

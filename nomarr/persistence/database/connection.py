@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
 _CONNECT_SECONDS: Final = 5.0
-_CONNECTIONS: Final = 32
+_CONNECTIONS: Final = 64
 _ROWS_AN_ANSWER: Final = 2000
 _RACES: Final = 2
 """An UPSERT that another one outran finds the document when it is sent again; what is taken then is taken."""

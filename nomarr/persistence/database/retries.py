@@ -13,6 +13,9 @@ TABLE_MISSING: Final = 1203
 DATABASE_MISSING: Final = 1228
 DISK_FULL: Final = 1104
 
+_FORBIDDEN: Final = 11
+_NO_RIGHTS: Final = "its user may not do that; give it the right to read and write this database"
+
 _PASSING: Final = frozenset(
     (18, 28, 29, 30, 38, 503, 1200, 1302, 1303, 1429, 1457, 1464, 1465, 1478, 1491, 1495, 1496, 1600, 21003)
 )
@@ -23,7 +26,7 @@ _PASSING_STATUS: Final = frozenset((408, 409, 412, 429, 500, 502, 503, 504))
 """Of answers without an error code: one that broke off, or that somebody between us and the server has given."""
 
 _TEXTS: Final = {
-    11: "it refused the user or the password; check both in the database URL",
+    _FORBIDDEN: "it refused the user or the password; check both in the database URL",
     32: "the query needs more memory than the server allows; raise --query.memory-limit or lower scan_batch_size",
     DATABASE_MISSING: "there is no such database, and this user may not create it; let an administrator do that",
     TABLE_MISSING: "its collections are missing; open it once with a user that may create them",
@@ -43,7 +46,9 @@ def is_passing(error_code: int | None, http_code: int | None) -> bool:
 def explained(error_code: int | None, http_code: int | None, message: str) -> str:
     """What went wrong and what helps, for people."""
     if http_code == 401:
-        error_code = 11
+        error_code = _FORBIDDEN
+    elif error_code == _FORBIDDEN:
+        return _NO_RIGHTS
     return _TEXTS.get(error_code or 0, f"{message} (error {error_code}, HTTP {http_code})")
 
 

@@ -106,6 +106,14 @@ class ArangoRows:
 
 
 def _stored(table: StoredTable, doc: Doc) -> StoredRow:
+    try:
+        return _readable(table, doc)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        # Somebody else has written it: a collection takes documents of any form.
+        return StoredRow(doc["_key"], "")
+
+
+def _readable(table: StoredTable, doc: Doc) -> StoredRow:
     values = dict.fromkeys(COLUMNS[table]) | doc | _TOLD.get(table, _as_it_is)(doc)
     expected = _document(table, values)
     misfiled = tuple(name for name, value in expected.items() if not _is_as_expected(table, name, value, doc))

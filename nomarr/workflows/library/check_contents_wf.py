@@ -59,6 +59,10 @@ _ADVICE: Final[Mapping[FindingKind, tuple[str, str]]] = {
         "two files have one id: what belongs to one of them may be shown at the other",
         "restore a backup, or remove the library and add it again",
     ),
+    FindingKind.UNREADABLE_ROW: (
+        "rows are not of the form that Nomarr writes: another program has changed them",
+        "restore a backup, or delete these documents and scan the library again",
+    ),
     FindingKind.MISFILED_ROW: (
         "rows stand under keys that do not fit what they say: questions miss them",
         "copy everything into a new database with 'nomarr db copy', which makes all keys anew",
@@ -183,6 +187,9 @@ class ContentChecker:
     # -- single rows -----------------------------------------------------------------------------------------------
 
     def _look_at(self, table: StoredTable, row: StoredRow) -> None:
+        if not row.is_readable:
+            self._cases.add(FindingKind.UNREADABLE_ROW, f"{table}: {row.key}")
+            return
         values = stored_values(row.content)
         if row.misfiled:
             self._cases.add(FindingKind.MISFILED_ROW, f"{table}: {_called(values)} ({', '.join(row.misfiled)})")
@@ -270,7 +277,7 @@ class ContentChecker:
 
     def _look_at_covers(self, in_use: bool) -> None:
         for cover_id, example in self._cover_files.items():
-            if self._covers.original(cover_id) is None:
+            if not self._is_stored(cover_id):
                 self.missing_covers.append(cover_id)
                 self._cases.add(FindingKind.COVER_MISSING, example)
         if in_use:
@@ -279,6 +286,13 @@ class ContentChecker:
         for cover_id in self._covers.ids():
             if cover_id not in self._cover_files and cover_id not in self._loose:
                 self._cases.add(FindingKind.COVER_WITHOUT_FILE, os.path.join(cover_id[:2], cover_id))
+
+    def _is_stored(self, cover_id: str) -> bool:
+        try:
+            return self._covers.original(cover_id) is not None
+        except ValueError:
+            # A damaged row may name anything as its cover.
+            return False
 
 
 def _called(row: dict[str, Any]) -> str:

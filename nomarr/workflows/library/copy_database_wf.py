@@ -22,7 +22,7 @@ from nomarr.helpers.dto.stored import (
     StoredTable,
     TableDigest,
 )
-from nomarr.helpers.exceptions import CopyDiffers, CopyTargetNotEmpty, DatabaseInUse, EnrichmentBusy
+from nomarr.helpers.exceptions import CopyDiffers, CopyTargetNotEmpty, DatabaseError, DatabaseInUse, EnrichmentBusy
 from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.db import Database
 from nomarr.workflows.library.enrichment_lease_wf import no_enrichment
@@ -158,6 +158,11 @@ async def _copy_all(
 
 def _copy_page(source: Database, target: Database, mark: CopyMark, limit: int) -> list[StoredRow]:
     page = source.rows.page(mark.table, mark.after, limit=limit)
+    if damaged := [row.key for row in page if not row.is_readable]:
+        raise DatabaseError(
+            f"{len(damaged)} rows of {mark.table} in {source.location} can't be read, the first is {damaged[0]}: "
+            "'nomarr db check' says more"
+        )
     if page:
         target.rows.put(mark.table, [row.content for row in page])
         # After the rows: what is written twice stays as it is.
