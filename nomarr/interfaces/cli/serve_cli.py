@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from enum import StrEnum
 from importlib.util import find_spec
@@ -68,9 +69,16 @@ def serve_command(
         options = options_for(host, tokens_exist=await nomarr.settings.get(TOKEN_KEY) is not None)
         for path in paths or ():
             await found_or_added(nomarr, path, quiet=False)
-        await serve(nomarr, host, port, options, lambda address: say(f"serving {address} (Ctrl-C ends it)"))
+        await serve(nomarr, host, port, options, _begin)
 
     run_command(context, serve_libraries, gentle=True, farewell="stopped serving")
+
+
+def _begin(address: str) -> None:
+    # What is there now stays until the end. To look through it for cycles stops every answer for a tenth of a second.
+    gc.collect()
+    gc.freeze()
+    say(f"serving {address} (Ctrl-C ends it)")
 
 
 token_app = typer.Typer(
