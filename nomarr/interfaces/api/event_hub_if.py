@@ -28,7 +28,7 @@ _PAGE: Final = 1000
 _TOGETHER: Final = 1000
 """So many changes are sent in one piece: a write for each would keep the event loop from everything else."""
 _WOKEN_TOGETHER: Final = 5
-"""Clients."""
+"""So many clients are told of a page before others have a turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class EventHub:
                 listener.gone.set()
             listener.arrival.set()
             if number % _WOKEN_TOGETHER == 0:
-                # Not all of them send at once: whoever else waits for an answer has a turn in between.
+                # All of them at once would send for so long that whoever waits for an answer notices.
                 await anyio.lowlevel.checkpoint()
 
     def scan_progress(self, request_id: str, library_id: str, progress: ScanProgress) -> None:
