@@ -326,7 +326,9 @@ class Card {
 
   #showReason() {
     const { library, status, failure } = this.known;
-    const reason = failure ?? library.offline_reason ?? status?.reason ?? "";
+    // While everything is watched the only reason is losses that are held back, and these have a place of their own.
+    const watching = status?.state === "watching" ? null : status?.reason;
+    const reason = failure ?? library.offline_reason ?? watching ?? "";
     say(this.reason, reason);
     show(this.reason, reason !== "");
   }
@@ -359,9 +361,9 @@ class Card {
     const { heldBack, library } = this.known;
     const files = heldBack?.files ?? 0;
     if (!files) return hideControl(this.losses, this.scan);
-    const since = ago(heldBack.first_seen_at);
+    const noticed = ago(heldBack.first_seen_at);
     say(this.lossWords,
-      `${counted(files, "file")} of ${library.name} can't be found since ${since}. That is so many at once that ` +
+      `${counted(files, "file")} of ${library.name} can't be found (noticed ${noticed}). That is so many at once that ` +
       "nothing is believed yet. Is a disk away? Then do nothing. Are they really gone?");
     this.losses.hidden = false;
   }
