@@ -15,8 +15,8 @@ from nomarr.interfaces.api.options_if import ServiceOptions
 
 @pytest.fixture
 def options(tmp_path: Path) -> ServiceOptions:
-    """Without watching, so that only what a test asks for is scanned."""
-    return ServiceOptions(browse_roots=(str(tmp_path),), watch=False)
+    """Without watching, so that only what a test asks for is scanned; clients may ask as often as they like."""
+    return ServiceOptions(browse_roots=(str(tmp_path),), watch=False, requests_per_second=1e6, burst=1_000_000)
 
 
 @pytest.fixture

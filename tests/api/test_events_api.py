@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,7 +14,7 @@ import anyio
 import httpx
 import pytest
 from api_kit import Api, running_server, sent_events, until
-from support.music import tone, tones
+from support.music import build, tone, tones
 from support.scans import scan
 
 from nomarr import Library, Nomarr
@@ -148,57 +149,100 @@ async def test_one_client_too_many_is_told_so(nomarr: Nomarr, options: ServiceOp
     assert (answer.status_code, answer.json()["error"]) == (503, "TooManyStreams")
 
 
+async def test_clients_that_come_and_go_get_every_change_of_a_scan_once(
+    server: httpx.AsyncClient, nomarr: Nomarr, library: Library
+) -> None:
+    add_files_only(library, folders=20, files=30)
+    got: dict[int, list[int]] = {}
+
+    async def listen(client: int) -> None:
+        numbers = got[client] = []
+        # Each reads on for another number of changes before it goes and comes back.
+        while len(numbers) < 603:
+            last = numbers[-1] if numbers else 0
+            numbers += await changes(
+                server, min(17 + 40 * client, 603 - len(numbers)), headers={"Last-Event-ID": str(last)}
+            )
+
+    async def look() -> None:
+        while len(got) < 10 or any(len(numbers) < 603 for numbers in got.values()):
+            assert len((await server.get("/api/v1/libraries")).json()) == 1
+
+    async with anyio.create_task_group() as tasks:
+        for client in range(10):
+            tasks.start_soon(listen, client)
+        tasks.start_soon(look)
+        await scan(nomarr, library)
+    assert list(got.values()) == [list(range(1, 604))] * 10
+
+
+def add_files_only(library: Library, *, folders: int, files: int) -> None:
+    build(Path(library.root_path), {f"{folder:02}": tones(files, first=300 + 40 * folder) for folder in range(folders)})
+
+
 def numbers_in(sent: bytes) -> list[int]:
     return [int(number) for number in re.findall(rb"^id: (\d+)$", sent, re.MULTILINE)]
 
 
-async def test_a_client_that_catches_up_is_not_let_go_for_what_comes_meanwhile(
-    nomarr: Nomarr, library: Library
-) -> None:
-    hub = EventHub(nomarr, backlog=2)
+@asynccontextmanager
+async def running_hub(nomarr: Nomarr, backlog: int) -> AsyncIterator[EventHub]:
+    hub = EventHub(nomarr, backlog=backlog)
     await hub.prepare()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(hub.run)
+        yield hub
+        tasks.cancel_scope.cancel()
+
+
+async def has_passed_on(hub: EventHub, seq: int) -> None:
+    async def it_has() -> bool:
+        return hub.last_seq == seq
+
+    await until(it_has)
+
+
+async def add_files(nomarr: Nomarr, library: Library, count: int, prefix: str) -> None:
+    build(Path(library.root_path), tones(count, prefix=prefix))
     await scan(nomarr, library)
+
+
+async def test_a_client_that_reads_old_changes_is_not_let_go_for_new_ones(nomarr: Nomarr, library: Library) -> None:
     gone = anyio.Event()
-    with hub.stream(0, None, gone) as blocks:
-        assert await anext(blocks)
-        numbers = numbers_in(await anext(blocks))
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(hub.run)
-
-            async def hub_has_all() -> bool:
-                return hub.last_seq == 3
-
-            await until(hub_has_all)
-            tasks.cancel_scope.cancel()
-        for name, content in tones(5, prefix="new").items():
-            (Path(library.root_path) / name).write_bytes(content)
+    async with running_hub(nomarr, backlog=2) as hub:
         await scan(nomarr, library)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(hub.run)
+        await has_passed_on(hub, 3)
+        with hub.stream(0, None, gone) as blocks:
+            assert await anext(blocks)
+            numbers = numbers_in(await anext(blocks))
+            await add_files(nomarr, library, 5, "new")
+            await has_passed_on(hub, 8)
             with anyio.fail_after(20):
                 while len(numbers) < 8:
                     numbers += numbers_in(await anext(blocks))
-            tasks.cancel_scope.cancel()
     assert (numbers, gone.is_set()) == (list(range(1, 9)), False)
 
 
-async def test_what_is_written_while_a_client_catches_up_comes_once(nomarr: Nomarr, library: Library) -> None:
-    hub = EventHub(nomarr, backlog=1000)
-    await hub.prepare()
-    await scan(nomarr, library)
-    with hub.stream(0, None, anyio.Event()) as blocks:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(hub.run)
-
-            async def hub_has_all() -> bool:
-                return hub.last_seq == 3
-
-            await until(hub_has_all)
-            (Path(library.root_path) / "new.wav").write_bytes(tone(500))
+async def test_a_client_that_does_not_keep_up_is_let_go(nomarr: Nomarr, library: Library) -> None:
+    gone = anyio.Event()
+    async with running_hub(nomarr, backlog=4) as hub:
+        with hub.stream(None, None, gone) as blocks:
+            assert await anext(blocks)
             await scan(nomarr, library)
-            numbers: list[int] = []
+            await has_passed_on(hub, 3)
+            assert not gone.is_set()
+            await add_files(nomarr, library, 5, "new")
+            await has_passed_on(hub, 8)
+            assert gone.is_set()
+
+
+async def test_what_is_written_while_a_client_catches_up_comes_once(nomarr: Nomarr, library: Library) -> None:
+    await scan(nomarr, library)
+    async with running_hub(nomarr, backlog=1000) as hub:
+        with hub.stream(0, None, anyio.Event()) as blocks:
+            assert await anext(blocks)
+            numbers = numbers_in(await anext(blocks))
+            await add_files(nomarr, library, 1, "new")
             with anyio.fail_after(20):
                 while 4 not in numbers:
                     numbers += numbers_in(await anext(blocks))
-            tasks.cancel_scope.cancel()
     assert numbers == [1, 2, 3, 4]

@@ -113,7 +113,7 @@ def served(folder: Path, client: str) -> Iterator[Served]:
 
 def ask_generated(service: Served, operation: Any, cases: int) -> int:
     """Ask so many generated questions, right and wrong ones, half of them about something that there is."""
-    known = service.known()
+    known = service.known() if "{" in operation.path else {}
     asked = 0
 
     @settings(
@@ -161,9 +161,8 @@ def ask_once(service: Served, operation: Any, case: Case) -> None:
         assert status in (403, 413)
 
 
-@pytest.mark.parametrize("client", ["admin", "without a token"])
-def test_generated_questions_are_answered_as_documented(tmp_path: Path, client: str) -> None:
-    with served(tmp_path, client) as service:
+def test_generated_questions_are_answered_as_documented(tmp_path: Path) -> None:
+    with served(tmp_path, "admin") as service:
         for operation in service.operations():
             ask_generated(service, operation, cases=1)
 

@@ -50,6 +50,16 @@ async def test_nothing_is_told_without_a_token(closed: Api, path: str) -> None:
         assert (await closed.problem("GET", path, headers={"Authorization": wrong}))["status"] == 401
 
 
+async def test_no_operation_is_done_without_a_token(closed: Api, tokens: Tokens) -> None:
+    reader = bearer(tokens.create(TokenScope.READ, 1))
+    for path, methods in (await closed.get("/openapi.json", headers=reader))["paths"].items():
+        for method in methods:
+            if path not in ("/healthz", "/readyz"):
+                assert (await closed.problem(method.upper(), path))["status"] == 401
+            if method != "get":
+                assert (await closed.problem(method.upper(), path, headers=reader))["status"] == 403
+
+
 async def test_whoever_looks_after_the_machine_needs_no_token(closed: Api) -> None:
     assert (await closed.get("/healthz"), await closed.get("/readyz")) == ({"status": "ok"}, {"ready": True})
 

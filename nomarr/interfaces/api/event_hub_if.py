@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import takewhile
 from typing import Final
 
 import anyio
-import anyio.lowlevel
+import anyio.to_thread
 
 from nomarr.app import Nomarr
 from nomarr.helpers.dto.enrichment import EnrichmentProgress
@@ -23,7 +24,7 @@ from nomarr.interfaces.contract import JsonObject, enrichment_object, event_obje
 __all__ = ["EventHub"]
 
 _PAGE: Final = 1000
-_TOGETHER: Final = 100
+_TOGETHER: Final = 1000
 """So many changes are sent at once: a write for each would keep the event loop from everything else."""
 
 
@@ -35,40 +36,40 @@ class _Change:
     block: bytes
 
 
+class _Recent:
+    """The newest changes, as they are sent: encoded once for all clients, and for those that come back soon."""
+
+    def __init__(self, most: int) -> None:
+        self._changes: deque[_Change] = deque(maxlen=most)
+        self.complete_after = 0
+        """Every change after this one is here."""
+
+    def add(self, changes: Iterable[_Change]) -> None:
+        """Keep these instead of the oldest ones."""
+        for change in changes:
+            if len(self._changes) == self._changes.maxlen:
+                self.complete_after = self._changes[0].seq
+            self._changes.append(change)
+
+    def after(self, seq: int) -> list[_Change] | None:
+        """What came after this change; None if some of it is not kept any more."""
+        if seq < self.complete_after:
+            return None
+        return list(reversed(list(takewhile(lambda change: change.seq > seq, reversed(self._changes)))))
+
+
 class _Listener:
-    """One client: changes that wait to be sent, all of them, and of news of one kind only the newest."""
+    """One client: which changes it has got, and of news of one kind the newest."""
 
-    def __init__(self, gone: anyio.Event, backlog: int) -> None:
-        self._gone = gone
-        self._backlog = backlog
-        self._changes: deque[_Change] = deque()
-        self._reads_old_ones = False
-        self._has_to_read_on = False
-        self._news: dict[str, bytes] = {}
+    def __init__(self, last: int, gone: anyio.Event) -> None:
+        self.last = last
+        """The last change that it was given."""
+        self.reads_old_ones = False
+        """True while it is given what is not kept any more, out of the database."""
+        self.gone = gone
         self.arrival = anyio.Event()
-        """Set once something waits."""
-
-    def change(self, change: _Change) -> None:
-        """To be sent. If too much waits, the client is let go, unless it reads old changes: then it reads this, too."""
-        if len(self._changes) >= self._backlog:
-            self._changes.clear()
-            if self._reads_old_ones:
-                self._has_to_read_on = True
-            else:
-                self._gone.set()
-        self._changes.append(change)
-        self.arrival.set()
-
-    def begin_page(self) -> None:
-        """Old changes are read now, and with them all that waits."""
-        self._reads_old_ones = True
-        self._has_to_read_on = False
-        self._changes.clear()
-
-    def end_page(self, *, is_last: bool) -> bool:
-        """True if every change that is not read waits here."""
-        self._reads_old_ones = self._has_to_read_on or not is_last
-        return not self._reads_old_ones
+        """Set once there is something for it."""
+        self._news: dict[str, bytes] = {}
 
     def tell(self, key: str, block: bytes) -> None:
         """To be sent instead of what waits under this key."""
@@ -76,21 +77,23 @@ class _Listener:
         self._news[key] = block
         self.arrival.set()
 
-    def take(self) -> tuple[list[_Change], list[bytes]]:
-        """Everything that waits; changes before news, as a scan has ended after what it found."""
-        taken = list(self._changes), list(self._news.values())
-        self._changes.clear()
+    def take_news(self) -> list[bytes]:
+        """The news that wait."""
+        news = list(self._news.values())
         self._news.clear()
-        self.arrival = anyio.Event()
-        return taken
+        return news
 
 
 class EventHub:
-    """Follows the change feed once for all clients, and passes on what watchers, scans and enrichment tell."""
+    """Follows the change feed once for all clients, and passes on what watchers, scans and enrichment tell.
+
+    However many clients there are, only the newest `backlog` changes are in memory. A client that is further behind has
+    not kept up and is let go; when it comes back, it gets what it missed out of the database.
+    """
 
     def __init__(self, nomarr: Nomarr, *, backlog: int) -> None:
         self._nomarr = nomarr
-        self._backlog = backlog
+        self._recent = _Recent(backlog)
         self._listeners: set[_Listener] = set()
         self._subscribers: list[Callable[[ChangeEvent], None]] = []
         self._last_seq = 0
@@ -106,24 +109,26 @@ class EventHub:
 
     async def prepare(self) -> None:
         """Begin with what is new from now on; once, before `run`."""
-        self._last_seq = await self._nomarr.event_feed.last_seq()
+        self._last_seq = self._recent.complete_after = await self._nomarr.event_feed.last_seq()
         self._nomarr.watcher.subscribe(self._hear)
         self._nomarr.enrichment.subscribe(self._enriched)
 
     async def run(self) -> None:
         """Pass changes on until cancelled."""
         async with self._nomarr.events(after=self._last_seq) as feed:
-            async for event in feed:
-                self._last_seq = event.seq
-                for on_change in self._subscribers:
-                    on_change(event)
-                if self._listeners:
-                    change = _change(event)
-                    for listener in self._listeners:
-                        listener.change(change)
-                if event.seq % _TOGETHER == 0:
-                    # A scan makes thousands at once: clients have to get theirs, and others their turn.
-                    await anyio.lowlevel.checkpoint()
+            async for page in feed.pages():
+                self._recent.add(await _encoded(page))
+                self._last_seq = page[-1].seq
+                for listener in self._listeners:
+                    self._let_know(listener)
+                for event in page:
+                    for on_change in self._subscribers:
+                        on_change(event)
+
+    def _let_know(self, listener: _Listener) -> None:
+        if listener.last < self._recent.complete_after and not listener.reads_old_ones:
+            listener.gone.set()
+        listener.arrival.set()
 
     def scan_progress(self, request_id: str, library_id: str, progress: ScanProgress) -> None:
         """Pass on how far a scan is that somebody asked for."""
@@ -148,30 +153,30 @@ class EventHub:
             library_id: only what concerns this library.
             gone: is set if the client does not keep up.
         """
-        listener = _Listener(gone, self._backlog)
+        listener = _Listener(self._last_seq if after is None else after, gone)
         self._listeners.add(listener)
         try:
-            yield self._blocks(listener, after, library_id)
+            yield self._blocks(listener, library_id)
         finally:
             self._listeners.discard(listener)
 
-    async def _blocks(self, listener: _Listener, after: int | None, library_id: str | None) -> AsyncIterator[bytes]:
+    async def _blocks(self, listener: _Listener, library_id: str | None) -> AsyncIterator[bytes]:
         yield HELLO
-        last = after or 0
-        is_live = after is None
-        while not is_live:
-            listener.begin_page()
-            page = await self._nomarr.event_feed.list_events(last, limit=_PAGE)
-            last = page[-1].seq if page else last
-            for blocks in _joined([_change(event) for event in page], library_id):
-                yield blocks
-            is_live = listener.end_page(is_last=len(page) < _PAGE)
         while True:
-            waiting, news = listener.take()
-            # What was read from the database above comes once more through the feed.
-            for blocks in _joined([change for change in waiting if change.seq > last], library_id):
-                yield blocks
-            for told in news:
+            listener.arrival = anyio.Event()
+            changes, kept_after = self._recent.after(listener.last), self._recent.complete_after
+            listener.reads_old_ones = changes is None
+            if changes is None:
+                changes = await _encoded(await self._nomarr.event_feed.list_events(listener.last, limit=_PAGE))
+                # None: what was there has been forgotten with its library.
+                listener.last = kept_after
+            if changes:
+                listener.last = changes[-1].seq
+            for together in _joined(changes, library_id):
+                yield together
+            if listener.reads_old_ones:
+                continue
+            for told in listener.take_news():
                 yield told
             if (alive := await or_keep_alive(listener.arrival)) is not None:
                 yield alive
@@ -193,6 +198,11 @@ def _joined(changes: Sequence[_Change], library_id: str | None) -> Iterator[byte
     wanted = [change.block for change in changes if library_id in change.libraries]
     for start in range(0, len(wanted), _TOGETHER):
         yield b"".join(wanted[start : start + _TOGETHER])
+
+
+async def _encoded(events: Sequence[ChangeEvent]) -> list[_Change]:
+    # In a thread: a thousand of them would keep the event loop from everything else.
+    return await anyio.to_thread.run_sync(lambda: [_change(event) for event in events])
 
 
 def _change(event: ChangeEvent) -> _Change:

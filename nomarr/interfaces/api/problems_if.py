@@ -31,6 +31,7 @@ from nomarr.helpers.exceptions import (
     TaskAlreadyRunning,
 )
 from nomarr.helpers.paths_helper import strip_control
+from nomarr.helpers.secrets_helper import without_secrets
 from nomarr.interfaces.api.answers_if import Answer
 
 __all__ = [
@@ -132,7 +133,7 @@ def problem_answer(
         "type": "about:blank",
         "title": _TITLES.get(status, "Error"),
         "status": status,
-        "detail": strip_control(detail),
+        "detail": strip_control(without_secrets(detail)),
         "error": error,
         **more,
     }

@@ -34,12 +34,19 @@ class EventFeed:
         """Nothing is held between two events."""
 
     async def __aiter__(self) -> AsyncIterator[ChangeEvent]:
-        # Polled from the database: other processes write into it too, and a reader that sleeps costs one small query.
-        while True:
-            page = await anyio.to_thread.run_sync(partial(self._db.events.after, self.last_seq, limit=_PAGE))
+        async for page in self.pages():
             for event in page:
                 self.last_seq = event.seq
                 yield event
+
+    async def pages(self) -> AsyncIterator[list[ChangeEvent]]:
+        """The same, as many at once as there are, for readers to whom that is cheaper."""
+        # Polled from the database: other processes write into it too, and a reader that sleeps costs one small query.
+        while True:
+            page = await anyio.to_thread.run_sync(partial(self._db.events.after, self.last_seq, limit=_PAGE))
+            if page:
+                yield page
+                self.last_seq = page[-1].seq
             if len(page) < _PAGE:
                 await anyio.sleep(self._poll_seconds)
 
