@@ -325,10 +325,10 @@ class Card {
   }
 
   #showReason() {
-    const { library, status, failure } = this.known;
-    // While everything is watched the only reason is losses that are held back, and these have a place of their own.
-    const watching = status?.state === "watching" ? null : status?.reason;
-    const reason = failure ?? library.offline_reason ?? watching ?? "";
+    const { library, status, failure, heldBack } = this.known;
+    // Losses that are held back have a place of their own.
+    const isSaidBelow = heldBack?.files > 0 && status?.state === "watching";
+    const reason = failure ?? library.offline_reason ?? (isSaidBelow ? "" : status?.reason ?? "");
     say(this.reason, reason);
     show(this.reason, reason !== "");
   }
