@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import base64
+import gc
 import io
 import json
 import os
@@ -214,6 +215,8 @@ def _ourselves(task: str, state: str, library: Path, *, sample_memory: bool = Fa
 async def scan_or_enrich(task: str, state: Path, library: Path) -> None:
     """What the processes do that `enrich` starts."""
     config = Config(database_url=f"sqlite:///{state}/nomarr.db", settle_seconds=0)
+    # As the command line does it: what was imported takes no part in collections, of which a full one blocks the loop.
+    gc.freeze()
     async with Nomarr.open(config) as nomarr:
         if task == "scan":
             known = await nomarr.libraries.find_or_add_library(library)

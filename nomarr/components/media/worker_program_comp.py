@@ -19,6 +19,9 @@ ANSWER_HEADER: Final = struct.Struct("<I")
 _COLLECT_AFTER: Final = 50_000
 """New objects until Python looks for cycles among them, instead of 700: a twentieth of the time."""
 
+_NICENESS: Final = 5
+"""Whoever waits for the parent, or for music, comes first (nice(2)); alone on the machine it costs nothing."""
+
 _ANSWER_SECONDS: Final = 0.25
 """A worker says at least this often what it has done, so that a file that stops it is noticed by the silence."""
 
@@ -29,6 +32,7 @@ def answer_requests() -> None:
     In: pickled pairs of a function and a list of items. Out: one empty list as a greeting, then for each request one or
     several lists, each with an `ANSWER_HEADER`, that together hold what the function answers for the items, in order.
     """
+    os.nice(_NICENESS)
     # What was imported lives as long as the process; the readers leave little that needs collecting.
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER)

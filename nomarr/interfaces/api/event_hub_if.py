@@ -10,6 +10,7 @@ from itertools import takewhile
 from typing import Final
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 
 from nomarr.app import Nomarr
@@ -25,7 +26,9 @@ __all__ = ["EventHub"]
 
 _PAGE: Final = 1000
 _TOGETHER: Final = 1000
-"""So many changes are sent at once: a write for each would keep the event loop from everything else."""
+"""So many changes are sent in one piece: a write for each would keep the event loop from everything else."""
+_WOKEN_TOGETHER: Final = 5
+"""So many clients are told of a page before others have a turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +122,19 @@ class EventHub:
             async for page in feed.pages():
                 self._recent.add(await _encoded(page))
                 self._last_seq = page[-1].seq
-                for listener in self._listeners:
-                    self._let_know(listener)
+                await self._let_all_know()
                 for event in page:
                     for on_change in self._subscribers:
                         on_change(event)
 
-    def _let_know(self, listener: _Listener) -> None:
-        if listener.last < self._recent.complete_after and not listener.reads_old_ones:
-            listener.gone.set()
-        listener.arrival.set()
+    async def _let_all_know(self) -> None:
+        for number, listener in enumerate(tuple(self._listeners), 1):
+            if listener.last < self._recent.complete_after and not listener.reads_old_ones:
+                listener.gone.set()
+            listener.arrival.set()
+            if number % _WOKEN_TOGETHER == 0:
+                # All of them at once would send for so long that whoever waits for an answer notices.
+                await anyio.lowlevel.checkpoint()
 
     def scan_progress(self, request_id: str, library_id: str, progress: ScanProgress) -> None:
         """Pass on how far a scan is that somebody asked for."""
