@@ -33,7 +33,6 @@ export class Activity {
     const { items } = await get("events", { newest: true, limit: FIRST });
     this.#lines = [];
     for (const event of items) this.#add(event);
-    this.#draw();
     return items.at(-1)?.seq ?? 0;
   }
 
@@ -48,17 +47,17 @@ export class Activity {
     }
     if (!this.#isDrawing) {
       this.#isDrawing = true;
-      requestAnimationFrame(() => this.#draw());
+      requestAnimationFrame(() => this.show());
     }
   }
 
-  #draw() {
+  show() {
     this.#isDrawing = false;
     show(byId("feed-empty"), this.#lines.length === 0);
-    fill(this.#list, this.#lines, (line) => line.key, makeLine, (child, line) => this.#show(child, line));
+    fill(this.#list, this.#lines, (line) => line.key, makeLine, (child, line) => this.#showLine(child, line));
   }
 
-  #show(child, { event, count }) {
+  #showLine(child, { event, count }) {
     const [time, kind, text] = child.children;
     say(time, clock(event.time));
     time.dateTime = event.time;

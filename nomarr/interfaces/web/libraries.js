@@ -325,8 +325,10 @@ class Card {
   }
 
   #showReason() {
-    const { library, status, failure } = this.known;
-    const reason = failure ?? library.offline_reason ?? status?.reason ?? "";
+    const { library, status, failure, heldBack } = this.known;
+    // Losses that are held back have a place of their own.
+    const isSaidBelow = heldBack?.files > 0 && status?.state === "watching";
+    const reason = failure ?? library.offline_reason ?? (isSaidBelow ? "" : status?.reason ?? "");
     say(this.reason, reason);
     show(this.reason, reason !== "");
   }
@@ -359,9 +361,9 @@ class Card {
     const { heldBack, library } = this.known;
     const files = heldBack?.files ?? 0;
     if (!files) return hideControl(this.losses, this.scan);
-    const since = ago(heldBack.first_seen_at);
+    const noticed = ago(heldBack.first_seen_at);
     say(this.lossWords,
-      `${counted(files, "file")} of ${library.name} can't be found since ${since}. That is so many at once that ` +
+      `${counted(files, "file")} of ${library.name} can't be found (noticed ${noticed}). That is so many at once that ` +
       "nothing is believed yet. Is a disk away? Then do nothing. Are they really gone?");
     this.losses.hidden = false;
   }

@@ -22,7 +22,7 @@ let wasLive = false;
 
 setUpSession();
 const news = new News(showConnection);
-const libraries = new Libraries(news, (all) => files.setLibraries(all));
+const libraries = new Libraries(news, showNames);
 const activity = new Activity(news, (id) => libraries.nameOf(id));
 const shelf = new Shelf(news);
 const files = new Files(news, (wish) => location.replace(filesAddress(wish)));
@@ -39,12 +39,18 @@ window.addEventListener("hashchange", () => follow().catch(report));
 byId("skip").addEventListener("click", () => byId("main").focus());
 start();
 
+function showNames(all) {
+  files.setLibraries(all);
+  activity.show();
+}
+
 /** Asks until the service has answered once. */
 async function start() {
   let after;
   try {
-    await libraries.load();
+    // The number of the last change comes first: whatever is changed after that is told.
     after = await activity.load();
+    await libraries.load();
   } catch (problem) {
     report(problem);
     if (problem.status === 401) return;
@@ -60,9 +66,10 @@ function showConnection(state) {
   say(connection, CONNECTION_WORDS[state]);
   connection.dataset.state = state;
   show(byId("away"), state === "reconnecting");
-  // What news do not repeat is asked for again when they are back.
-  if (state === "live" && wasLive) reload().catch(report);
-  if (state === "live") wasLive = true;
+  if (state !== "live") return;
+  // What was told while nobody listened is not told again.
+  (wasLive ? reload() : libraries.load()).catch(report);
+  wasLive = true;
 }
 
 async function reload() {
