@@ -8,7 +8,7 @@ from dataclasses import MISSING, asdict, fields, replace
 from operator import attrgetter
 from typing import Any, Final, Protocol
 
-from nomarr.helpers.dto.batches import FileUpsert, RowOutcome
+from nomarr.helpers.dto.batches import FileMove, FileUpsert, RowOutcome
 from nomarr.helpers.dto.events import ChangeEvent, EventType
 from nomarr.helpers.dto.files import FileRecord, FileStat
 from nomarr.helpers.dto.library import (
@@ -21,7 +21,7 @@ from nomarr.helpers.dto.library import (
 )
 from nomarr.helpers.dto.scan import HeldBackLosses, InterruptedScan, ScanReport, ScanRun, ScanRunState, ScanState
 from nomarr.helpers.dto.tags import AudioTags
-from nomarr.helpers.paths_helper import escaped, unescaped
+from nomarr.helpers.paths_helper import escaped, folder_of, unescaped
 
 __all__ = [
     "DUE_NOW",
@@ -29,12 +29,14 @@ __all__ = [
     "Row",
     "escaped_or_none",
     "event_of",
+    "event_of_move",
     "file_record",
     "held_back_from_json",
     "held_back_json",
     "interrupted_scan",
     "library_of",
     "matches",
+    "missing_for",
     "read_again",
     "report_from_json",
     "report_json",
@@ -66,6 +68,7 @@ EVENT_OF: Final = {
 }
 """What the feed says of an upsert; UNCHANGED is no event."""
 
+_DAY_SECONDS: Final = 24 * 3600
 _TAG_DEFAULTS: Final = {f.name: () if f.default is MISSING else f.default for f in fields(AudioTags)}
 _tag_values = attrgetter(*_TAG_DEFAULTS)
 _compact_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -201,6 +204,23 @@ def interrupted_scan(state: ScanState, now: float, dead_owner: str | None) -> In
         targets=state.targets,
         full_since=state.full_scan_since,
     )
+
+
+def event_of_move(move: FileMove, library_id: str) -> tuple[EventType, tuple[str, str] | None]:
+    """What the feed of the library says of a file that moved into or inside of it, and where it came from."""
+    came_from = (move.from_library_id, move.from_path)
+    if move.from_library_id != library_id or folder_of(move.from_path) != folder_of(move.to_path):
+        return EventType.MOVED, came_from
+    if move.from_path != move.to_path:
+        return EventType.RENAMED, came_from
+    # It was displaced, and stands at its old place again.
+    return EventType.RESTORED, None
+
+
+def missing_for(seconds: float) -> str:
+    """Why a missing file is forgotten, for the feed."""
+    days = int(seconds // _DAY_SECONDS)
+    return f"missing for {days} {'day' if days == 1 else 'days'}" if days > 0 else "missing for less than a day"
 
 
 def scan_run_of(row: Row) -> ScanRun:

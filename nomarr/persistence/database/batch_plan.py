@@ -35,6 +35,7 @@ from nomarr.persistence.rows import (
     DUE_NOW,
     EVENT_OF,
     escaped_or_none,
+    event_of_move,
     read_again,
     status_after_reading,
     tags_json,
@@ -337,14 +338,7 @@ class BatchPlanner:
     # -- events ------------------------------------------------------------------------------------------------
 
     def _note_move(self, move: FileMove) -> None:
-        came_from: tuple[str, str] | None = (move.from_library_id, move.from_path)
-        if move.from_library_id != self._library_id or folder_of(move.from_path) != folder_of(move.to_path):
-            event = EventType.MOVED
-        elif move.from_path != move.to_path:
-            event = EventType.RENAMED
-        else:
-            # It was displaced, and stands at its old place again.
-            event, came_from = EventType.RESTORED, None
+        event, came_from = event_of_move(move, self._library_id)
         self._note(event, move.file_id, move.to_path, move.evidence, came_from)
 
     def _note(

@@ -18,11 +18,10 @@ from nomarr.persistence.database.connection import ArangoConnection
 from nomarr.persistence.database.events_operations import new_event
 from nomarr.persistence.database.queries import EVENT_AT, LATER_MOVE, LIBRARY_KEYS, LONG_MISSING
 from nomarr.persistence.database.rows_operations import Doc, displaced_key, key_of
-from nomarr.persistence.rows import event_of
+from nomarr.persistence.rows import event_of, missing_for
 
 __all__ = ["purge_missing", "undo_move"]
 
-_DAY_SECONDS: Final = 24 * 3600.0
 _UNDONE: Final = "move undone"
 _NO_NUMBERS: Final = FileStat(0, 0, 0, 0)
 
@@ -60,7 +59,12 @@ def _purge_plan(
     plan.loose_covers = {row["cover_id"] for row in rows if row["cover_id"] is not None}
     plan.events = [
         new_event(
-            now, EventType.REMOVED, library_id, row["file_id"], unescaped(row["path"]), evidence=_missing_for(row, now)
+            now,
+            EventType.REMOVED,
+            library_id,
+            row["file_id"],
+            unescaped(row["path"]),
+            evidence=missing_for(now - row["missing_since"]),
         )
         for row in rows
     ]
@@ -73,11 +77,6 @@ def _purge_plan(
 
 def _is_long_missing(row: Doc, before: float) -> bool:
     return row["missing_since"] is not None and row["missing_since"] <= before
-
-
-def _missing_for(row: Doc, now: float) -> str:
-    days = int((now - row["missing_since"]) // _DAY_SECONDS)
-    return f"missing for {days} {'day' if days == 1 else 'days'}" if days > 0 else "missing for less than a day"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,11 @@ from nomarr.persistence.embedded.rows_operations import (
     placeholders,
     standing_key,
 )
+from nomarr.persistence.rows import missing_for
 
 __all__ = ["LONG_MISSING", "purge_missing", "undo_move"]
 
 LONG_MISSING: Final = "FROM library_files WHERE library_id = ? AND missing_since <= ?"
-_DAY_SECONDS: Final = 24 * 3600.0
 _UNDONE: Final = "move undone"
 
 
@@ -47,16 +47,18 @@ def purge_missing(
     insert_events(
         db,
         (
-            NewEvent(now, EventType.REMOVED, library_id, row["file_id"], row["path"], evidence=_missing_for(row, now))
+            NewEvent(
+                now,
+                EventType.REMOVED,
+                library_id,
+                row["file_id"],
+                row["path"],
+                evidence=missing_for(now - row["missing_since"]),
+            )
             for row in rows
         ),
     )
     return [unescaped(row["path"]) for row in rows]
-
-
-def _missing_for(row: sqlite3.Row, now: float) -> str:
-    days = int((now - row["missing_since"]) // _DAY_SECONDS)
-    return f"missing for {days} {'day' if days == 1 else 'days'}" if days > 0 else "missing for less than a day"
 
 
 @dataclass(frozen=True, slots=True)
