@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 from support.arango import ArangoDouble
-from support.arango.faults import LOGIN_REFUSED, LostAnswer
+from support.arango.errors import Problem
+from support.arango.faults import LOGIN_REFUSED, LostAnswer, Refusal
 
 from nomarr.helpers.dto.server import LicenseUsage, QueryPlan, ServerExamination
 from nomarr.persistence.database import queries
+from nomarr.persistence.database.queries import SET_SETTING
 from nomarr.persistence.database.query_examples import named_queries
 from nomarr.persistence.db import Database
 from nomarr.workflows.library.doctor_server_wf import check_server_workflow, judge_server
@@ -104,6 +106,22 @@ def test_a_clock_that_differs_is_a_warning(server: ArangoDouble, db: Database) -
     before = server.api.clock
     server.api.clock = lambda: before() + 90
     assert wrong(db)["server clock"].startswith("the server's clock differs by 90.")
+
+
+def test_a_database_of_a_cluster_is_on_one_of_its_machines(server: ArangoDouble) -> None:
+    server.api.role = "COORDINATOR"
+    with Database.open(server.database_url("ours")) as ours:
+        assert wrong(ours) == {}
+    server.api.store.create_database("theirs", {})
+    with Database.open(server.database_url("theirs")) as theirs:
+        assert wrong(theirs).keys() == {"server shards"}
+
+
+def test_a_server_that_can_not_write_fails_the_probe(server: ArangoDouble, db: Database) -> None:
+    server.faults = lambda request: (
+        Refusal(Problem.DISK_FULL) if request.path == "/_api/cursor" and request.query == SET_SETTING else None
+    )
+    assert wrong(db).keys() == {"server probe"}
 
 
 def test_a_server_that_refuses_the_user_is_one_error(server: ArangoDouble, db: Database) -> None:

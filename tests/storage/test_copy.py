@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,16 +17,18 @@ from support.backends import BACKENDS, Server, create, fresh_name, sqlite_url
 
 from nomarr.helpers.dto.library import Library
 from nomarr.helpers.dto.scan import ScanRunState
-from nomarr.helpers.dto.stored import CopyReport, RowProgress, RowStep
+from nomarr.helpers.dto.stored import CopyReport, RowProgress, RowStep, StoredTable
 from nomarr.helpers.exceptions import (
     CopyDiffers,
     CopyTargetNotEmpty,
+    DatabaseError,
     DatabaseInUse,
     DatabaseNotReachable,
     UnfinishedCopy,
 )
 from nomarr.helpers.time_helper import system_clock
 from nomarr.persistence.db import Database
+from nomarr.persistence.stored_rows import stored_values
 from nomarr.services.infrastructure.database_copy_svc import copy_database
 from nomarr.workflows.library.copy_database_wf import copy_database_workflow
 
@@ -223,6 +226,29 @@ async def test_an_empty_database_can_be_copied(new_url: NewUrl) -> None:
     assert (await copy_database(source, target)).rows == 1
     with Database.open(target) as copy:
         assert copy.events.last_seq() == 0
+
+
+def test_rows_that_do_not_fit_are_refused_and_none_of_them_is_written(db: Database) -> None:
+    start_scan(db).add("a", "b")
+    one, other = (stored_values(row.content) for row in db.rows.page(StoredTable.FILES, "", limit=2))
+    new = one | {"file_id": "new", "path": "new"}
+    at_a_taken_path = other | {"file_id": "other", "path": one["path"]}
+    with pytest.raises(DatabaseError, match="rows of library_files do not fit"):
+        db.rows.put(StoredTable.FILES, [json.dumps(row) for row in (new, at_a_taken_path)])
+    assert db.rows.count(StoredTable.FILES) == 2
+
+
+def test_rows_that_are_there_stay_as_they_are(db: Database) -> None:
+    start_scan(db).add("a")
+    (row,) = db.rows.page(StoredTable.FILES, "", limit=2)
+    fresh = stored_values(row.content) | {"file_id": "fresh", "path": "fresh"}
+    db.rows.put(StoredTable.FILES, [json.dumps(fresh)])
+    db.rows.put(StoredTable.FILES, [json.dumps(fresh | {"size": 0})])
+    sizes = {stored_values(one.content)["size"] for one in db.rows.page(StoredTable.FILES, "", limit=9)}
+    assert sizes == {fresh["size"]}
+    db.rows.clear()
+    assert [db.rows.count(table) for table in StoredTable if table is not StoredTable.COUNTERS] == [0] * 8
+    assert db.events.last_seq() == 0
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -218,10 +218,10 @@ def _event(values: Doc) -> Doc:
         values["library_id"],
         values["file_id"],
         unescaped(values["path"]),
-        evidence=unescaped_or_none(values["evidence"]),
     )
     # An event of an old version may know the path that a file came from without its library.
     return event | {
+        "evidence": values["evidence"],
         "old_path": values["old_path"],
         "old_library_id": old_library_id,
         "old_library_key": None if old_library_id is None else key_of(old_library_id),

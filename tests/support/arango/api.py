@@ -35,6 +35,7 @@ class Api:
         self.password = password
         self.clock = clock
         self.mode = "default"
+        self.role = "SINGLE"
         self.disk_usage: dict[str, Json] = {
             "bytesUsed": 127316844,
             "bytesLimit": 107374182400,
@@ -84,11 +85,11 @@ class Api:
         return Answer(200, {"server": "arango", "license": "community", "version": VERSION, "details": {}})
 
     def _server(self, request: Request) -> Answer:
-        bodies = {"role": {"role": "SINGLE"}, "availability": {"mode": "default"}, "mode": {"mode": self.mode}}
+        bodies = {"role": {"role": self.role}, "availability": {"mode": "default"}, "mode": {"mode": self.mode}}
         return Answer.done(200, **bodies[request.parts[1]])
 
     def _status(self, request: Request) -> Answer:
-        info = {"maintenance": False, "role": "SINGLE", "writeOpsEnabled": True, "readOnly": False}
+        info = {"maintenance": False, "role": self.role, "writeOpsEnabled": True, "readOnly": False}
         return Answer(200, {"server": "arango", "license": "community", "version": VERSION, "serverInfo": info})
 
     # Databases
