@@ -9,6 +9,8 @@ import { ago, clock, counted, moment, number, watcherState } from "./words.js";
 const RECHECK_MILLISECONDS = 10_000; // A check looks through the whole database.
 const LOG_LINES = 50;
 
+const canCopy = Boolean(navigator.clipboard); // Browsers give it to this computer's own pages and to HTTPS only.
+
 export class Health {
   #recheck = paced(() => this.check().catch(report), RECHECK_MILLISECONDS);
 
@@ -56,7 +58,7 @@ function showList(list, checks) {
 
 function makeCheck(check) {
   const remedy = check.remedy
-    ? element("div", { class: "remedy" }, element("strong", {}, "What to do"), element("pre", { tabindex: "0" }, check.remedy), copyButton(check))
+    ? element("div", { class: "remedy" }, element("strong", {}, "What to do"), element("pre", { tabindex: "0" }, check.remedy), canCopy ? copyButton(check) : null)
     : null;
   const words = { ok: "in order", warn: "warning", error: "error" }[check.status];
   return element("li", { class: "check", "data-status": check.status },

@@ -1,5 +1,6 @@
 // What the page says about itself: problems for everybody, and news for those who listen instead of looking.
 
+import { Problem } from "./api.js";
 import { byId, element, say } from "./dom.js";
 
 const announcer = byId("announcer");
@@ -10,30 +11,33 @@ export function announce(text) {
   say(announcer, text);
 }
 
-/** Show what went wrong until somebody has read it. The same problem is shown once. */
+/** Show what went wrong in the background. That the service is away is not said: the sign of the connection says it. */
 export function report(problem) {
-  if (!(problem instanceof Error)) throw new TypeError("a problem is an error");
-  if (problem.isUnreachable) return; // The connection's own sign says it already.
-  const known = [...notices.children].some((notice) => notice.firstElementChild.textContent === problem.message);
-  if (known) return;
-  const close = element("button", { type: "button", class: "plain" }, "Dismiss");
-  const notice = element("div", { class: "notice" }, element("p", {}, problem.message), close);
-  close.addEventListener("click", () => notice.remove());
-  notices.append(notice);
+  if (!problem.isUnreachable) tell(problem);
 }
 
-/** Do something that a click asked for, and tell if it fails. True if it went well. */
+/** Do something that the reader asked for, and tell if it fails. True if it went well. */
 export async function attempt(work) {
   try {
     await work();
     return true;
   } catch (problem) {
-    if (problem.isUnreachable) reportAway(problem);
-    else report(problem);
+    tell(problem);
     return false;
   }
 }
 
-function reportAway(problem) {
-  report(new Error(problem.message));
+/** Show a problem until somebody has read it; the same one only once. */
+function tell(problem) {
+  const known = [...notices.children].some((notice) => notice.firstElementChild.textContent === problem.message);
+  if (!known) notices.append(notice(problem.message));
+  // Anything else is a mistake of the page, and has to be found.
+  if (!(problem instanceof Problem)) throw problem;
+}
+
+function notice(message) {
+  const close = element("button", { type: "button", class: "plain" }, "Dismiss");
+  const made = element("div", { class: "notice" }, element("p", {}, message), close);
+  close.addEventListener("click", () => made.remove());
+  return made;
 }

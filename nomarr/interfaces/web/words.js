@@ -43,6 +43,13 @@ const LIBRARY_STATES = {
   offline: ["offline", "bad"],
 };
 
+export const WATCH_MODES = {
+  auto: "automatically",
+  events: "by events only",
+  poll: "by looking regularly",
+  off: "not at all",
+};
+
 export const number = (value) => NUMBERS.format(value);
 
 export function counted(count, word) {
