@@ -5,7 +5,7 @@ FROM nomarr-base
 USER root
 COPY pyproject.toml requirements.txt README.md LICENSE /tmp/nomarr/
 COPY nomarr /tmp/nomarr/nomarr
-RUN pip install --constraint /tmp/nomarr/requirements.txt '/tmp/nomarr[server]' \
+RUN pip install --constraint /tmp/nomarr/requirements.txt '/tmp/nomarr[arangodb,server]' \
     && rm -r /tmp/nomarr \
     && install --directory --owner nomarr /data
 
