@@ -13,7 +13,7 @@ from support.music import tone, wait_for_another_timestamp
 from support.scans import scan
 
 from nomarr import Nomarr
-from nomarr.persistence.database import queries
+from nomarr.persistence.database.query_examples import named_queries
 
 CONSTANT = 30
 """Requests of a scan that do not depend on the library: the lease, the root, the folders' digests, the end."""
@@ -21,7 +21,7 @@ CONSTANT = 30
 
 def asked(server: ArangoDouble) -> Counter[str]:
     """Requests by the names of their queries, then forgotten."""
-    names = {getattr(queries, name): name for name in queries.__all__}
+    names = {text: name for name, text in named_queries()}
     found = Counter(names.get(seen.query, seen.path) for seen in server.log)
     server.forget_requests()
     return found

@@ -429,6 +429,7 @@ def test_scans_killed_hundreds_of_times_go_on_and_lose_nothing(tmp_path: Path) -
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)
 def test_a_scan_killed_in_its_last_steps_leaves_nothing_undone(tmp_path: Path) -> None:
     """Everything is written but the end: what follows the last batch has to be done by the next scan."""
     root = tmp_path / "Music"
