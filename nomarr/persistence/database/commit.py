@@ -130,22 +130,23 @@ def commit(
     Raises:
         LeaseLost, LibraryAlreadyScanning: if the guard does not hold; nothing is written then.
     """
-    known = Known()
+    known, batch = Known(), uuid.uuid4().hex
+    plan, result = make_plan(known)
     for _ in range(_PLANS):
-        plan, result = make_plan(known)
-        binds = {**guard.binds(), **plan.binds(), "batch": uuid.uuid4().hex, "revisions": known.revisions}
+        binds = {**guard.binds(), **plan.binds(), "batch": batch, "revisions": known.revisions}
         try:
             answer = connection.row(PURGE if plan.removes_files else COMMIT, binds, now=now)
         except ServerRefused as error:
-            # Somebody else has put a file at the same path between the snapshot and the write.
+            # Somebody else has put a file at the same path between the snapshot and the write. The same plan again
+            # is told of it, or, if an answer was lost before, that it was written.
             if error.error_code != DUPLICATE:
                 raise
-            known = Known()
             continue
         guard.require(answer)
         if answer["is_written"] or not answer["is_allowed"]:
             return result
-        known = Known(_by_key(answer["files"]), _by_key(answer["sidecars"]))
+        known, batch = Known(_by_key(answer["files"]), _by_key(answer["sidecars"])), uuid.uuid4().hex
+        plan, result = make_plan(known)
     raise DatabaseNotReachable(f"others write the same rows of {connection.location} all the time; try again later")
 
 
