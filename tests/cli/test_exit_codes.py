@@ -53,9 +53,16 @@ def test_a_refused_folder_adds_no_library(cli: CommandLine, tmp_path: Path) -> N
 @pytest.mark.parametrize("url", ["mysql://user:secret@host/music", "nonsense"])
 def test_a_wrong_database_url_is_told_without_its_password(cli: CommandLine, url: str) -> None:
     finished = cli("--db", url, "library", "list")
-    assert "use sqlite:///" in finished.error
-    assert "secret" not in finished.error
+    assert "use sqlite:///" in finished.err
+    assert "secret" not in finished.err
     assert finished.code == USAGE
+
+
+def test_a_password_that_others_can_see_is_warned_of(cli: CommandLine) -> None:
+    finished = cli("--db", "arangodb://user:secret@127.0.0.1:9/music?opening_seconds=0.1", "library", "list")
+    assert "put the URL into NOMARR_DATABASE_URL" in finished.err
+    assert "secret" not in finished.err
+    assert finished.code == UNREACHABLE
 
 
 def test_a_wrong_configuration_is_told(cli: CommandLine, tmp_path: Path) -> None:
@@ -187,7 +194,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(scanned: CommandLine, form: l
     finally:
         os.close(writing)
     assert finished.returncode == 0
-    assert b"rror" not in finished.stderr
+    assert b"rror" not in finished.err
 
 
 def test_closed_streams_are_no_error(scanned: CommandLine) -> None:

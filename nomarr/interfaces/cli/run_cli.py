@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import re
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
-from nomarr.interfaces.cli.errors_cli import say
+from nomarr.interfaces.cli.errors_cli import say, warn
 from nomarr.interfaces.cli.exit_codes_cli import ExitCode
 from nomarr.interfaces.cli.logging_cli import set_logging
 from nomarr.interfaces.cli.signals_cli import on_first_signal
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["GlobalOptions", "Work", "run_command", "run_without_database", "stored_config"]
 
 _FAREWELL: Final = "stopped; what was scanned until now is kept"
+
+_PASSWORD: Final = re.compile(r"://[^\s/@:]*:[^\s/]+@")
+"""In a URL."""
 
 Work = Callable[["Nomarr"], Awaitable[int | None]]
 """What a command does with an open database; answers the exit code, None for 0."""
@@ -94,6 +99,11 @@ def stored_config(options: GlobalOptions) -> Config:
         options.config, database_url=options.db, log_level=options.log_level, log_format=options.log_format
     )
     set_logging(config.log_level, config.log_format)
+    if any(_PASSWORD.search(argument) for argument in sys.argv):
+        warn(
+            "whoever lists the processes of this machine sees the password in this command; "
+            "put the URL into NOMARR_DATABASE_URL or the configuration file"
+        )
     return config
 
 
