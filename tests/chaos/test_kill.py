@@ -26,7 +26,7 @@ from nomarr import Config, LibraryState, Nomarr
 from nomarr.persistence.db import Database
 
 SEED = int(os.environ.get("NOMARR_CHAOS_SEED", "20240607"))
-CI_KILLS = 25
+CI_KILLS = 15
 CHAOS_KILLS = int(os.environ.get("NOMARR_CHAOS_KILLS", "220"))
 
 

@@ -83,11 +83,13 @@ def test_variables_are_settings(compose: dict[str, Any], unit: configparser.Sect
 
 
 def test_images_have_what_the_service_needs() -> None:
-    needed = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert "server" in needed["optional-dependencies"]
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     base = (REPOSITORY / "dockerfile.base").read_text(encoding="utf-8")
     service = (REPOSITORY / "dockerfile").read_text(encoding="utf-8")
-    assert '["optional-dependencies"]["server"]' in base
+    for extra in ("arangodb", "server"):
+        assert extra in project["optional-dependencies"]
+        assert f'extras["{extra}"]' in base
+    assert "nomarr[arangodb,server]" in service
     assert re.search(r"^FROM nomarr-base$", service, re.MULTILINE)
     ignored = (REPOSITORY / ".dockerignore").read_text(encoding="utf-8").split()
     for copied in " ".join(re.findall(r"^COPY (.+) \S+$", service, re.MULTILINE)).split():
