@@ -194,7 +194,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(scanned: CommandLine, form: l
     finally:
         os.close(writing)
     assert finished.returncode == 0
-    assert b"rror" not in finished.err
+    assert b"rror" not in finished.stderr
 
 
 def test_closed_streams_are_no_error(scanned: CommandLine) -> None:

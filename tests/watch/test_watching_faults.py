@@ -472,7 +472,8 @@ class TestBrokenWatching:
         call_soon_threadsafe = loop.call_soon_threadsafe
 
         def counted(call: Callable[..., object], *arguments: Any, **options: Any) -> Any:
-            calls.append(call)
+            if call == watch_of(seen)._wake_up:
+                calls.append(call)
             return call_soon_threadsafe(call, *arguments, **options)
 
         loop.call_soon_threadsafe = counted  # type: ignore[method-assign] # only looks, and passes on

@@ -102,7 +102,7 @@ def stored_config(options: GlobalOptions) -> Config:
     if any(_PASSWORD.search(argument) for argument in sys.argv):
         warn(
             "whoever lists the processes of this machine sees the password in this command; "
-            "put the URL into NOMARR_DATABASE_URL or the configuration file"
+            "put the URL into NOMARR_DATABASE_URL, for 'db copy' into NOMARR_COPY_FROM and NOMARR_COPY_TO"
         )
     return config
 
