@@ -71,6 +71,8 @@ def test_a_folder_is_served_watched_and_left_in_order(
         ended, seconds = service.end(number)
         while listening.recv(65536):
             pass
+        assert service.process.stderr is not None
+        assert service.process.stderr.read() == b"stopped serving\n"
     assert (ended, seconds < STOP_SECONDS) == (code, True)
     assert cli("library", "show", "music", "--json").json["files"] == 1
 
