@@ -80,9 +80,9 @@ def test_files_are_found_by_their_status(scan: Scan) -> None:
 
 def test_a_text_is_found_in_any_case_across_pages(scan: Scan) -> None:
     scan.write(
-        upserts=[upsert(f"{n:04}", number=n, tags=read("STRASSE" if n % 400 == 0 else "x")) for n in range(1200)]
+        upserts=[upsert(f"{n:04}", number=n, tags=read("STRASSE" if n % 1200 == 0 else "x")) for n in range(2500)]
     )
-    assert pages(scan.db, FileQuery("music", text="straße"), 2) == [["0000", "0400"], ["0800"]]
+    assert pages(scan.db, FileQuery("music", text="straße"), 2) == [["0000", "1200"], ["2400"]]
 
 
 def test_a_page_of_nothing_is_empty(scan: Scan) -> None:

@@ -39,6 +39,7 @@ from nomarr.persistence.rows import file_record, matches
 __all__ = ["ArangoFiles"]
 
 _PAGE: Final = 2000
+_LARGEST_PIECE: Final = 50_000
 _ANY_NUMBER: Final = 1_000_000_000
 
 
@@ -145,26 +146,41 @@ class ArangoFiles:
     def _in_order(
         self, query: FileQuery, after: FilePlace | None, wanted: int
     ) -> Iterator[tuple[FileRecord, FilePlace]]:
-        binds = {"library": None if query.library_id is None else key_of(query.library_id), "missing": query.missing}
-        places = self._connection.query(
+        # A text is looked for in the rows, so nobody knows how many of them it takes; each piece is sorted anew.
+        piece = wanted if query.text is None else _PAGE
+        while places := self._places(query, after, piece):
+            for chunk in chunks(places):
+                yield from self._matching(query, chunk)
+            if len(places) < piece:
+                return
+            value, file_id, _ = places[-1]
+            after, piece = (value, file_id), min(piece * 4, _LARGEST_PIECE)
+
+    def _places(
+        self, query: FileQuery, after: FilePlace | None, limit: int
+    ) -> list[tuple[str | int | float, str, str]]:
+        """The value that is sorted by, the id and the key of each file that may be meant."""
+        return self._connection.query(
             FILE_PAGES[query.sort, query.descending],
             {
-                **binds,
+                **_scope(query),
                 "folder": path_key(query.folder),
                 "status": query.status,
                 "after": after,
-                # Sorted once: a text is looked for in the rows, so nobody knows how many of them it takes.
-                "limit": wanted if query.text is None else _ANY_NUMBER,
+                "limit": limit,
             },
         )
-        for chunk in chunks(places):
-            keys = [key for _, _, key in chunk]
-            rows = self._connection.query(RECORDS_OF_KEYS, {**binds, "keys": keys, "unwanted": ["fingerprint"]})
-            by_id = {row["file_id"]: file_record(row) for row in rows}
-            for value, file_id, _ in chunk:
-                record = by_id.get(file_id)
-                if record is not None and (query.text is None or matches(record, query.text)):
-                    yield record, (value, file_id)
+
+    def _matching(
+        self, query: FileQuery, places: Sequence[tuple[str | int | float, str, str]]
+    ) -> Iterator[tuple[FileRecord, FilePlace]]:
+        keys = [key for _, _, key in places]
+        rows = self._connection.query(RECORDS_OF_KEYS, {**_scope(query), "keys": keys, "unwanted": ["fingerprint"]})
+        by_id = {row["file_id"]: file_record(row) for row in rows}
+        for value, file_id, _ in places:
+            record = by_id.get(file_id)
+            if record is not None and (query.text is None or matches(record, query.text)):
+                yield record, (value, file_id)
 
     def count_long_missing(self, library_id: str, *, before: float) -> int:
         [count] = self._connection.query(COUNT_LONG_MISSING, {"library": key_of(library_id), "before": before})
@@ -199,3 +215,7 @@ class ArangoFiles:
         self, seq: int, new_file_id: str, *, now: float | Clock, dead_owners: Collection[str] = ()
     ) -> UndoneMove:
         return undo_move(self._connection, seq, new_file_id, now, dead_owners)
+
+
+def _scope(query: FileQuery) -> dict[str, Any]:
+    return {"library": None if query.library_id is None else key_of(query.library_id), "missing": query.missing}
