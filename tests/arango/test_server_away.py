@@ -168,3 +168,32 @@ async def test_a_password_that_was_changed_is_told_and_watching_survives_it(
         await until(lambda: "refused the user or the password" in (nomarr.watcher.status()[0].reason or ""))
         server.faults = no_faults
         await until(lambda: nomarr.watcher.status()[0].reason is None)
+
+
+async def test_the_feed_outlasts_a_refusal_and_loses_nothing(
+    server: ArangoDouble, tmp_path: Path, music_tree: Callable[..., Path]
+) -> None:
+    root = music_tree({"A": tones(3)})
+    async with opened(server, tmp_path, IMPATIENT) as nomarr:
+        library = await nomarr.libraries.add_library("music", root)
+        seen: list[str] = []
+        refused: list[Request] = []
+
+        async def follow() -> None:
+            async with nomarr.events() as feed:
+                async for event in feed:
+                    seen.append(event.path)
+
+        def refuse(request: Request) -> Fault:
+            refused.append(request)
+            return LOGIN_REFUSED
+
+        async with anyio.create_task_group() as tasks:
+            server.faults = refuse
+            tasks.start_soon(follow)
+            await until(lambda: bool(refused))
+            server.faults = no_faults
+            await scan(nomarr, library)
+            await until(lambda: len(seen) == 3)
+            tasks.cancel_scope.cancel()
+    assert len(refused) == 1
