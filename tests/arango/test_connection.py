@@ -32,6 +32,7 @@ from nomarr.helpers.exceptions import (
     DatabaseNotReachable,
     DatabaseSchemaTooNew,
     LibraryAlreadyExists,
+    LibraryAlreadyScanning,
     StorageFull,
 )
 from nomarr.persistence.database.connection import ArangoConnection, ServerRefused
@@ -246,8 +247,8 @@ def test_opening_again_creates_nothing(server: ArangoDouble) -> None:
     server.forget_requests()
     with Database.open(server.database_url()) as db:
         assert db.schema_version() == max(MIGRATIONS)
-    # The version, whether it is an unfinished copy, and the question above.
-    assert len(server.log) == 3
+    # The version, the clock, whether it is an unfinished copy, and the question above.
+    assert len(server.log) == 4
 
 
 # -- the clock ----------------------------------------------------------------------------------------------------
@@ -275,6 +276,18 @@ def test_the_server_s_clock_alone_decides_whether_a_lease_holds(ahead: float) ->
         assert taken(theirs, "two") is None
         passed[0] = 130.0
         assert taken(theirs, "two") is not None
+
+
+def test_whoever_never_took_a_lease_judges_those_of_others_by_the_server_s_clock() -> None:
+    with (
+        ArangoDouble(clock=lambda: time.time() - HOUR) as server,
+        Database.open(server.database_url()) as mine,
+        Database.open(server.database_url()) as theirs,
+    ):
+        mine.library.add_library(Library("music", "Music", "/music"))
+        assert taken(mine, "one") is not None
+        with pytest.raises(LibraryAlreadyScanning):
+            theirs.library.forget_held_back("music", now=time.time)
 
 
 def taken(db: Database, token: str) -> Any:
