@@ -290,6 +290,25 @@ def test_whoever_never_took_a_lease_judges_those_of_others_by_the_server_s_clock
             theirs.library.forget_held_back("music", now=time.time)
 
 
+@pytest.mark.parametrize(
+    ("fault", "options"), [(Stall(2.5), "?read_seconds=10"), (Stall(4.0), "?read_seconds=2.5")], ids=["late", "lost"]
+)
+def test_a_slow_answer_is_no_difference_of_clocks(fault: Fault, options: str) -> None:
+    with ArangoDouble() as server, connected(server, options + "&patience_seconds=30") as connection:
+        server.faults = InTurn([fault])
+        server.forget_requests()
+        connection.measure_clock()
+        assert connection.skew_seconds == 0.0
+        assert server.requests()
+
+
+def test_a_server_that_is_always_slow_has_no_clock_to_rely_on(server: ArangoDouble) -> None:
+    with connected(server, "?patience_seconds=0.1") as connection:
+        server.faults = lambda request: Stall(1.2)
+        with pytest.raises(DatabaseNotReachable, match="TimeoutError"):
+            connection.measure_clock()
+
+
 def taken(db: Database, token: str) -> Any:
     return db.library.mark_scan_started(
         "music",
