@@ -183,24 +183,36 @@ def test_a_full_disk_says_so(server: ArangoDouble) -> None:
             connection.query("RETURN 1")
 
 
-def test_whoever_waits_for_another_attempt_gives_up_when_it_is_closed(server: ArangoDouble) -> None:
+@pytest.mark.parametrize(
+    ("end", "words"), [(ArangoConnection.close, "was closed"), (ArangoConnection.give_up, "does not answer")]
+)
+def test_whoever_waits_for_another_attempt_gives_up_when_told_so(
+    server: ArangoDouble, end: Callable[[ArangoConnection], None], words: str
+) -> None:
     with connected(server, "?patience_seconds=60") as connection:
         is_asked = threading.Event()
 
-        def refuse(_: object) -> Fault:
+        def reset(_: object) -> Fault:
             is_asked.set()
-            return CONFLICT
+            return ResetBefore()
 
-        server.faults = refuse
+        server.faults = reset
         failed: list[Exception] = []
         waiting = threading.Thread(target=lambda: failed.append(_error_of(lambda: connection.query("RETURN 1"))))
         waiting.start()
         assert is_asked.wait(10)
-        connection.close()
+        end(connection)
         waiting.join(10)
         assert not waiting.is_alive()
         assert isinstance(failed[0], DatabaseError)
-        assert "was closed" in str(failed[0])
+        assert words in str(failed[0])
+
+
+def test_whoever_gave_up_still_asks_a_server_that_is_there(server: ArangoDouble) -> None:
+    with connected(server, "?patience_seconds=60") as connection:
+        connection.give_up()
+        server.faults = InTurn([CONFLICT])
+        assert connection.query("RETURN 1") == [1]
 
 
 def _error_of(call: Callable[[], object]) -> Exception:

@@ -18,7 +18,7 @@ from support.disk import assert_equal
 from support.music import tone, tones
 from support.scans import happened, present, scan
 
-from nomarr import DatabaseError, DatabaseNotReachable, Nomarr, WatcherState
+from nomarr import DatabaseError, DatabaseNotReachable, Library, Nomarr, WatcherState
 from nomarr.persistence.db import Database
 
 IMPATIENT = "?read_seconds=5&patience_seconds=0.3&opening_seconds=0.3"
@@ -116,6 +116,32 @@ async def test_a_scan_that_can_not_outlast_it_stops_and_the_next_one_goes_on(
         report = await scan(nomarr, library)
         await assert_equal(nomarr, library)
     assert report.files_scanned == 60
+
+
+async def test_a_cancelled_scan_does_not_wait_for_the_server(
+    server: ArangoDouble, tmp_path: Path, music_tree: Callable[..., Path]
+) -> None:
+    root = music_tree({"A": tones(30)})
+    refused: list[Request] = []
+
+    def refuse(request: Request) -> Fault:
+        refused.append(request)
+        return UNAVAILABLE
+
+    async def scan_in_vain(nomarr: Nomarr, library: Library) -> None:
+        with pytest.raises(DatabaseNotReachable):
+            await scan(nomarr, library)
+
+    with anyio.CancelScope() as scope:
+        async with opened(server, tmp_path, "?patience_seconds=60") as nomarr, anyio.create_task_group() as tasks:
+            library = await nomarr.libraries.add_library("music", root)
+            server.faults = refuse
+            tasks.start_soon(scan_in_vain, nomarr, library)
+            await until(lambda: len(refused) > 2)
+            began = time.monotonic()
+            scope.cancel()
+    assert scope.cancel_called
+    assert time.monotonic() - began < 5
 
 
 # -- during watching ----------------------------------------------------------------------------------------------

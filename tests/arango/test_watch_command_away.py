@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from support.arango import ArangoDouble
-from support.arango.faults import LOGIN_REFUSED, no_faults
+from support.arango.faults import LOGIN_REFUSED, UNAVAILABLE, Fault, no_faults
+from support.arango.requests import Request
 from support.music import build, tone
+
+TERMINATED = 143
 
 
 @contextmanager
@@ -63,3 +68,18 @@ def test_it_outlasts_a_refusal_and_tells_the_changes_later(server: ArangoDouble,
         (music / "A" / "second.wav").write_bytes(tone(300))
         server.faults = no_faults
         told(process, "second.wav")
+
+
+def test_a_signal_ends_it_soon_while_the_server_is_away(server: ArangoDouble, tmp_path: Path, music: Path) -> None:
+    is_asked = threading.Event()
+
+    def refuse(request: Request) -> Fault:
+        is_asked.set()
+        return UNAVAILABLE
+
+    with watching(server, tmp_path, "?patience_seconds=60") as process:
+        told(process, "first.wav")
+        server.faults = refuse
+        assert is_asked.wait(20)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(8) == TERMINATED

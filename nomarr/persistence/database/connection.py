@@ -76,6 +76,7 @@ class ArangoConnection:
         self._database = self._client.db(server.name, username=server.user, password=server.password)
         self._system = self._client.db("_system", username=server.user, password=server.password)
         self._closed = threading.Event()
+        self._given_up = threading.Event()
         self.skew_seconds = 0.0
         """By how much the server's clock is ahead of ours."""
 
@@ -127,8 +128,7 @@ class ArangoConnection:
         races = _RACES
         until = time.monotonic() + patience
         for pause in pauses(patience, self._randomness):
-            if self._closed.is_set():
-                raise DatabaseError(f"{self.location} was closed")
+            self._require_open()
             try:
                 return ask()
             except ArangoServerError as error:
@@ -141,12 +141,16 @@ class ArangoConnection:
                 raise DatabaseError(f"{self.location} answered what its driver does not understand") from error
             except _LOST as error:
                 logger.debug("%s: %s, trying again", self.location, type(error).__name__)
-            if time.monotonic() + pause > until:
+            if time.monotonic() + pause > until or self._given_up.wait(pause):
                 break
-            self._closed.wait(pause)
         return self._last_attempt(ask)
 
+    def _require_open(self) -> None:
+        if self._closed.is_set():
+            raise DatabaseError(f"{self.location} was closed")
+
     def _last_attempt(self, ask: Callable[[], Answer]) -> Answer:
+        self._require_open()
         try:
             return ask()
         except ArangoServerError as error:
@@ -204,9 +208,14 @@ class ArangoConnection:
     def _times(self, now: float, called_at: float) -> dict[str, float]:
         return {"now": self.server_time(now), "called_at": self.server_time(called_at)}
 
+    def give_up(self) -> None:
+        """From now on nobody waits for another attempt; what a server that is there answers is still taken."""
+        self._given_up.set()
+
     def close(self) -> None:
         """Close every connection; whoever waits for another attempt gives up."""
         self._closed.set()
+        self._given_up.set()
         self._client.close()
 
 

@@ -72,5 +72,8 @@ class ArangoBackend:
     def examine_server(self) -> ServerExamination:
         return examine(self._connection)
 
+    def give_up(self) -> None:
+        self._connection.give_up()
+
     def close(self) -> None:
         self._connection.close()
