@@ -96,10 +96,13 @@ class Nomarr:
         open_database = _opened_when_it_is_there if wait_for_server else _opened
         db = await open_database(ready.database_url)
         try:
-            async with BackgroundTaskService() as tasks:
+            async with _given_up_at_the_end(db), BackgroundTaskService() as tasks:
                 nomarr = cls(ready, db, tasks)
                 async with nomarr.watcher:
-                    yield nomarr
+                    try:
+                        yield nomarr
+                    finally:
+                        db.give_up()
         finally:
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(db.close)
@@ -173,6 +176,24 @@ async def _opened_when_it_is_there(url: str) -> Database:
             logger.warning("waiting for the database, to try again in %g s: %s", pause, error)
             await anyio.sleep(pause)
     raise AssertionError("it is tried for ever")
+
+
+@asynccontextmanager
+async def _given_up_at_the_end(db: Database) -> AsyncIterator[None]:
+    """Gives `db` up as soon as the block is cancelled: its threads would wait for a server that is away.
+
+    Nothing in the block can do so by itself, because it waits for these threads before it learns of its end.
+    """
+
+    async def give_up_when_cancelled() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            db.give_up()
+
+    async with BackgroundTaskService() as guard:
+        guard.start("giving the database up", give_up_when_cancelled)
+        yield
 
 
 def _enrichment_options(config: Config, db: Database) -> EnrichmentOptions:

@@ -10,7 +10,8 @@ __all__ = ["without_secrets"]
 _HIDDEN: Final = "***"
 _SECRETS: Final = (
     # Name and password in an address (RFC 3986, userinfo); a password may hold an @ that nobody escaped.
-    (re.compile(r"(://)[^\s/]+(?=@)"), rf"\1{_HIDDEN}"),
+    # The one that our own messages give as an example is none.
+    (re.compile(r"(://)(?!user:password@host[:/])[^\s/]+(?=@)"), rf"\1{_HIDDEN}"),
     (re.compile(r"(?i)\b(bearer\s+)[\w.~+/=-]+"), rf"\1{_HIDDEN}"),
     # A token as this service makes them (RFC 7519): it begins with the JSON of its header.
     (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), _HIDDEN),

@@ -89,6 +89,13 @@ class Database:
         """A look at the server that keeps the database; None if there is none. Writes a small value and deletes it."""
         return self._backend.examine_server()
 
+    def give_up(self) -> None:
+        """From now on wait no more for a server that is away; what can be done at once is still done.
+
+        For whoever is about to close: calls that wait in other threads raise `DatabaseNotReachable`.
+        """
+        self._backend.give_up()
+
     def close(self) -> None:
         """Give everything back."""
         self._backend.close()

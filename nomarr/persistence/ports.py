@@ -464,4 +464,7 @@ class Backend(Protocol):
     def examine_server(self) -> ServerExamination | None:
         """A look at the server that keeps the database; None if there is none."""
 
+    def give_up(self) -> None:
+        """From now on wait no more for a server that is away; what can be done at once is still done."""
+
     def close(self) -> None: ...

@@ -32,6 +32,7 @@ from nomarr.helpers.exceptions import (
     DatabaseNotReachable,
     DatabaseSchemaTooNew,
     LibraryAlreadyExists,
+    LibraryAlreadyScanning,
     StorageFull,
 )
 from nomarr.persistence.database.connection import ArangoConnection, ServerRefused
@@ -74,6 +75,7 @@ def test_what_a_url_leaves_out_is_usual() -> None:
         "arangodb://root:secret@host",
         "arangodb://root:secret@host/",
         "arangodb://root:secret@host/a/b",
+        "arangodb://root:12/secret@host",
         "arangodb://root:secret@/nomarr",
         "arangodb://root:sec[secret@host/nomarr",
         "arangodb://root:secret@host:port/nomarr",
@@ -182,24 +184,36 @@ def test_a_full_disk_says_so(server: ArangoDouble) -> None:
             connection.query("RETURN 1")
 
 
-def test_whoever_waits_for_another_attempt_gives_up_when_it_is_closed(server: ArangoDouble) -> None:
+@pytest.mark.parametrize(
+    ("end", "words"), [(ArangoConnection.close, "was closed"), (ArangoConnection.give_up, "does not answer")]
+)
+def test_whoever_waits_for_another_attempt_gives_up_when_told_so(
+    server: ArangoDouble, end: Callable[[ArangoConnection], None], words: str
+) -> None:
     with connected(server, "?patience_seconds=60") as connection:
         is_asked = threading.Event()
 
-        def refuse(_: object) -> Fault:
+        def reset(_: object) -> Fault:
             is_asked.set()
-            return CONFLICT
+            return ResetBefore()
 
-        server.faults = refuse
+        server.faults = reset
         failed: list[Exception] = []
         waiting = threading.Thread(target=lambda: failed.append(_error_of(lambda: connection.query("RETURN 1"))))
         waiting.start()
         assert is_asked.wait(10)
-        connection.close()
+        end(connection)
         waiting.join(10)
         assert not waiting.is_alive()
         assert isinstance(failed[0], DatabaseError)
-        assert "was closed" in str(failed[0])
+        assert words in str(failed[0])
+
+
+def test_whoever_gave_up_still_asks_a_server_that_is_there(server: ArangoDouble) -> None:
+    with connected(server, "?patience_seconds=60") as connection:
+        connection.give_up()
+        server.faults = InTurn([CONFLICT])
+        assert connection.query("RETURN 1") == [1]
 
 
 def _error_of(call: Callable[[], object]) -> Exception:
@@ -246,8 +260,8 @@ def test_opening_again_creates_nothing(server: ArangoDouble) -> None:
     server.forget_requests()
     with Database.open(server.database_url()) as db:
         assert db.schema_version() == max(MIGRATIONS)
-    # The version, whether it is an unfinished copy, and the question above.
-    assert len(server.log) == 3
+    # The version, the clock, whether it is an unfinished copy, and the question above.
+    assert len(server.log) == 4
 
 
 # -- the clock ----------------------------------------------------------------------------------------------------
@@ -275,6 +289,37 @@ def test_the_server_s_clock_alone_decides_whether_a_lease_holds(ahead: float) ->
         assert taken(theirs, "two") is None
         passed[0] = 130.0
         assert taken(theirs, "two") is not None
+
+
+def test_whoever_never_took_a_lease_judges_those_of_others_by_the_server_s_clock() -> None:
+    with (
+        ArangoDouble(clock=lambda: time.time() - HOUR) as server,
+        Database.open(server.database_url()) as mine,
+        Database.open(server.database_url()) as theirs,
+    ):
+        mine.library.add_library(Library("music", "Music", "/music"))
+        assert taken(mine, "one") is not None
+        with pytest.raises(LibraryAlreadyScanning):
+            theirs.library.forget_held_back("music", now=time.time)
+
+
+@pytest.mark.parametrize(
+    ("fault", "options"), [(Stall(2.5), "?read_seconds=10"), (Stall(4.0), "?read_seconds=2.5")], ids=["late", "lost"]
+)
+def test_a_slow_answer_is_no_difference_of_clocks(fault: Fault, options: str) -> None:
+    with ArangoDouble() as server, connected(server, options + "&patience_seconds=30") as connection:
+        server.faults = InTurn([fault])
+        server.forget_requests()
+        connection.measure_clock()
+        assert connection.skew_seconds == 0.0
+        assert server.requests()
+
+
+def test_a_server_that_is_always_slow_has_no_clock_to_rely_on(server: ArangoDouble) -> None:
+    with connected(server, "?patience_seconds=0.1") as connection:
+        server.faults = lambda request: Stall(1.2)
+        with pytest.raises(DatabaseNotReachable, match="TimeoutError"):
+            connection.measure_clock()
 
 
 def taken(db: Database, token: str) -> Any:

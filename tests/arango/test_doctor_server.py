@@ -10,6 +10,7 @@ import pytest
 from support.arango import ArangoDouble
 from support.arango.errors import Problem
 from support.arango.faults import LOGIN_REFUSED, LostAnswer, Refusal
+from support.arango.store import Index
 
 from nomarr.helpers.dto.server import LicenseUsage, QueryPlan, ServerExamination
 from nomarr.persistence.database import queries
@@ -81,6 +82,13 @@ def test_a_missing_index_is_named_and_shows_in_the_queries(server: ArangoDouble,
     assert found.keys() == {"server indexes", "server queries"}
     assert found["server indexes"] == "missing: library_files.by_inode_1"
     assert found["server queries"] == "WITH_INODES reads all of library_files"
+
+
+def test_an_index_of_another_kind_is_none_of_ours(server: ArangoDouble, db: Database) -> None:
+    files = server.api.store.database("nomarr").collection("library_files")
+    # As an administrator may add one; the fields of an inverted index are objects.
+    files.indexes.append(Index("99", {"type": "inverted", "name": "search", "fields": [{"name": "tags"}]}))
+    assert not wrong(db)
 
 
 def test_a_missing_collection_is_no_end_of_the_examination(server: ArangoDouble, db: Database) -> None:

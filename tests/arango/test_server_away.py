@@ -18,7 +18,7 @@ from support.disk import assert_equal
 from support.music import tone, tones
 from support.scans import happened, present, scan
 
-from nomarr import DatabaseError, DatabaseNotReachable, Nomarr, WatcherState
+from nomarr import DatabaseError, DatabaseNotReachable, Library, Nomarr, WatcherState
 from nomarr.persistence.db import Database
 
 IMPATIENT = "?read_seconds=5&patience_seconds=0.3&opening_seconds=0.3"
@@ -118,6 +118,32 @@ async def test_a_scan_that_can_not_outlast_it_stops_and_the_next_one_goes_on(
     assert report.files_scanned == 60
 
 
+async def test_a_cancelled_scan_does_not_wait_for_the_server(
+    server: ArangoDouble, tmp_path: Path, music_tree: Callable[..., Path]
+) -> None:
+    root = music_tree({"A": tones(30)})
+    refused: list[Request] = []
+
+    def refuse(request: Request) -> Fault:
+        refused.append(request)
+        return UNAVAILABLE
+
+    async def scan_in_vain(nomarr: Nomarr, library: Library) -> None:
+        with pytest.raises(DatabaseNotReachable):
+            await scan(nomarr, library)
+
+    with anyio.CancelScope() as scope:
+        async with opened(server, tmp_path, "?patience_seconds=60") as nomarr, anyio.create_task_group() as tasks:
+            library = await nomarr.libraries.add_library("music", root)
+            server.faults = refuse
+            tasks.start_soon(scan_in_vain, nomarr, library)
+            await until(lambda: len(refused) > 2)
+            began = time.monotonic()
+            scope.cancel()
+    assert scope.cancel_called
+    assert time.monotonic() - began < 5
+
+
 # -- during watching ----------------------------------------------------------------------------------------------
 
 
@@ -168,3 +194,32 @@ async def test_a_password_that_was_changed_is_told_and_watching_survives_it(
         await until(lambda: "refused the user or the password" in (nomarr.watcher.status()[0].reason or ""))
         server.faults = no_faults
         await until(lambda: nomarr.watcher.status()[0].reason is None)
+
+
+async def test_the_feed_outlasts_a_refusal_and_loses_nothing(
+    server: ArangoDouble, tmp_path: Path, music_tree: Callable[..., Path]
+) -> None:
+    root = music_tree({"A": tones(3)})
+    async with opened(server, tmp_path, IMPATIENT) as nomarr:
+        library = await nomarr.libraries.add_library("music", root)
+        seen: list[str] = []
+        refused: list[Request] = []
+
+        async def follow() -> None:
+            async with nomarr.events() as feed:
+                async for event in feed:
+                    seen.append(event.path)
+
+        def refuse(request: Request) -> Fault:
+            refused.append(request)
+            return LOGIN_REFUSED
+
+        async with anyio.create_task_group() as tasks:
+            server.faults = refuse
+            tasks.start_soon(follow)
+            await until(lambda: bool(refused))
+            server.faults = no_faults
+            await scan(nomarr, library)
+            await until(lambda: len(seen) == 3)
+            tasks.cancel_scope.cancel()
+    assert len(refused) == 1

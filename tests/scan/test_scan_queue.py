@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import anyio
@@ -14,6 +14,7 @@ from support.scans import ids, scan
 from support.system import Disk, Gate, until
 
 from nomarr import (
+    DatabaseNotReachable,
     InvalidPath,
     LibraryAlreadyScanning,
     LibraryNotFound,
@@ -25,6 +26,9 @@ from nomarr import (
     ScanRunState,
     ScanTarget,
 )
+from nomarr.helpers.dto.scan import ScanOptions
+from nomarr.services.domain.scan_queue_svc import ScanHandle, ScanQueue
+from nomarr.services.infrastructure.background_task_svc import BackgroundTaskService
 
 TREE = {"Rock": {"a.wav": tone(440)}, "Pop": {"b.wav": tone(441)}, "Jazz": {"c.wav": tone(442)}}
 
@@ -284,3 +288,27 @@ async def test_an_error_passes_through_an_open_nomarr_as_it_is(database_url: str
     with pytest.raises(LibraryNotFound):
         async with Nomarr.open(database_url) as nomarr:
             await nomarr.libraries.find_library("nobody")
+
+
+async def test_what_could_not_be_noted_down_is_scanned_nevertheless_and_its_asker_has_a_handle() -> None:
+    scanned: list[str] = []
+    go_on = anyio.Event()
+    begun = anyio.Event()
+
+    async def scan_it(handle: ScanHandle) -> ScanReport:
+        begun.set()
+        await go_on.wait()
+        scanned.extend(target.folder_path for target in handle.targets)
+        return ScanReport("a scan", "music", ScanRunState.COMPLETED)
+
+    async def keep(library_id: str, targets: Sequence[ScanTarget]) -> None:
+        raise DatabaseNotReachable("the server is away")
+
+    async with BackgroundTaskService() as tasks:
+        queue = ScanQueue(tasks, scan_it, keep, parallel_libraries=1)
+        await queue.ask("music", [ScanTarget("music", "A")], ScanOptions(), wait=False)
+        await begun.wait()
+        handle = await queue.ask("music", [ScanTarget("music", "B")], ScanOptions(), wait=False)
+        go_on.set()
+        await handle.result()
+    assert scanned == ["A", "B"]

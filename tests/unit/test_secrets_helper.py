@@ -12,6 +12,8 @@ from nomarr.helpers.secrets_helper import without_secrets
     [
         ("arangodb://user:pass@host:8529/nomarr", "arangodb://***@host:8529/nomarr"),
         ("arangodb+https://user:p@ss@host/x is down", "arangodb+https://***@host/x is down"),
+        ("use arangodb://user:password@host:8529/nomarr", "use arangodb://user:password@host:8529/nomarr"),
+        ("arangodb://user:password@host@home/nomarr", "arangodb://***@home/nomarr"),
         ("http://host/a@b", "http://host/a@b"),
         ("Authorization: Bearer abc.def-g", "Authorization: Bearer ***"),
         ("got eyJhbGciOiJIUzI1NiJ9.eyJzY29wZSI6ImEifQ.c2ln here", "got *** here"),

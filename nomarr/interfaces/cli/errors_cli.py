@@ -37,6 +37,7 @@ from nomarr.helpers.exceptions import (
     TaskAlreadyRunning,
 )
 from nomarr.helpers.paths_helper import strip_control
+from nomarr.helpers.secrets_helper import without_secrets
 from nomarr.interfaces.cli.exit_codes_cli import ExitCode
 
 __all__ = ["WrongUsage", "exit_code_of", "say", "tell_error", "tell_usage_error", "warn"]
@@ -81,7 +82,7 @@ def tell_error(error: BaseException) -> None:
     """Print one line about `error`; with `--log-level debug` the traceback before it."""
     error = _single(error)
     if logging.getLogger("nomarr").isEnabledFor(logging.DEBUG):
-        traceback.print_exception(error)
+        sys.stderr.write(without_secrets("".join(traceback.format_exception(error))))
     if isinstance(error, NomarrError):
         _print_error(str(error))
     else:
@@ -108,18 +109,23 @@ def tell_usage_error(error: typer.TyperException) -> None:
 def warn(text: str) -> None:
     """Print a warning for people."""
     # Whatever stands at sys.stderr: while a progress bar is drawn, it is an object that prints above the bar.
-    typer.secho(_wrapped(strip_control(text)), fg=typer.colors.YELLOW, file=sys.stderr)
+    typer.secho(_presentable(text), fg=typer.colors.YELLOW, file=sys.stderr)
 
 
 def say(text: str) -> None:
     """Print a message for people; it is not the command's answer, so it goes to stderr."""
-    typer.echo(_wrapped(strip_control(text)), file=sys.stderr)
+    typer.echo(_presentable(text), file=sys.stderr)
 
 
 def _print_error(text: str) -> None:
     sys.stdout.flush()
     label = typer.style("error:", fg=typer.colors.RED, bold=True)
-    typer.echo(_wrapped(f"error: {strip_control(text)}").replace("error:", label, 1), file=sys.stderr)
+    typer.echo(_presentable(f"error: {text}").replace("error:", label, 1), file=sys.stderr)
+
+
+def _presentable(text: str) -> str:
+    """`text` as a person's terminal may show it."""
+    return _wrapped(without_secrets(strip_control(text)))
 
 
 def _wrapped(line: str) -> str:

@@ -6,6 +6,7 @@ import logging
 import os
 import shlex
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Final
@@ -14,7 +15,7 @@ import typer
 
 from nomarr.helpers.dto.library import Library, WatchMode
 from nomarr.helpers.dto.watching import WatchMessage, WatchMessageType
-from nomarr.helpers.exceptions import DatabaseNotReachable, LibraryNotFound
+from nomarr.helpers.exceptions import DatabaseError, LibraryNotFound
 from nomarr.helpers.time_helper import system_clock
 from nomarr.interfaces.cli.enrichment_news_cli import EnrichmentNews
 from nomarr.interfaces.cli.errors_cli import WrongUsage
@@ -33,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 _POLL_SECONDS: Final = 0.5
 """How often the change feed is asked when no watcher says anything: other processes write into it, too."""
+_FAILED_SECONDS: Final = 3.0
+"""How long to leave a database alone that failed: a refusal, unlike silence, is answered at once."""
 _STOP_SECONDS: Final = 3.0
 _PAGE: Final = 1000
 _AFTER_CHANGES: Final = frozenset(
@@ -180,6 +183,8 @@ class _News:
         self._audience = audience
         self._last_seq = after
         self._known: set[str] = set()
+        self._ask_at = 0.0
+        """The database is not asked before, on the monotonic clock."""
 
     async def tell(self, message: WatchMessage) -> None:
         """What a watcher says, to be shown with the next changes."""
@@ -191,10 +196,14 @@ class _News:
         self._audience.hear(message)
 
     async def tell_changes(self) -> None:
-        """Every change until now; as long as the database is away, none, and later all of them."""
+        """Every change until now; as long as the database is away or refuses, none, and later all of them."""
+        if time.monotonic() < self._ask_at:
+            await self._show()
+            return
         try:
             await self._tell_changes()
-        except DatabaseNotReachable as error:
+        except DatabaseError as error:
+            self._ask_at = time.monotonic() + _FAILED_SECONDS
             logger.warning("changes are told later: %s", error)
 
     async def _tell_changes(self) -> None:
@@ -212,8 +221,8 @@ class _News:
     async def _tell_files(self, library_id: str) -> None:
         try:
             self._audience.know(await self._nomarr.libraries.get_library(library_id))
-        except (LibraryNotFound, DatabaseNotReachable):
-            # Somebody has just removed it, or the database is away; the watcher will say so.
+        except (LibraryNotFound, DatabaseError):
+            # Somebody has just removed it, or the database is away or refuses; the watcher will say so.
             return
         self._known.add(library_id)
 

@@ -35,6 +35,8 @@ _RACES: Final = 2
 """An UPSERT that another one outran finds the document when it is sent again; what is taken then is taken."""
 _MEANINGFUL_SKEW_SECONDS: Final = 1.0
 """Two clocks that differ by less are the same to a lease; then what is stored is exactly what the caller said."""
+_LONGEST_ROUND_TRIP_SECONDS: Final = 1.0
+"""A clock that was read for longer is read again: by up to half of that its time is wrong."""
 # The driver raises the last two kinds for answers that are no JSON or not whole.
 _LOST: Final = (
     requests.RequestException,
@@ -74,6 +76,7 @@ class ArangoConnection:
         self._database = self._client.db(server.name, username=server.user, password=server.password)
         self._system = self._client.db("_system", username=server.user, password=server.password)
         self._closed = threading.Event()
+        self._given_up = threading.Event()
         self.skew_seconds = 0.0
         """By how much the server's clock is ahead of ours."""
 
@@ -94,12 +97,15 @@ class ArangoConnection:
                 told |= self._times(now(), time.time())
             elif now is not None:
                 told |= self._times(now, called_at)
-            with self._database.aql.execute(  # type: ignore[union-attr] # not asynchronous: there is a cursor
-                text, bind_vars=told, batch_size=_ROWS_AN_ANSWER
-            ) as cursor:
-                return list(cursor)
+            return self._rows(text, told)
 
         return self.attempt(ask)
+
+    def _rows(self, text: str, binds: Mapping[str, Any]) -> list[Any]:
+        with self._database.aql.execute(  # type: ignore[union-attr] # not asynchronous: there is a cursor
+            text, bind_vars=dict(binds), batch_size=_ROWS_AN_ANSWER
+        ) as cursor:
+            return list(cursor)
 
     def row(
         self, text: str, binds: Mapping[str, Any] | None = None, *, now: float | Clock | None = None
@@ -122,8 +128,7 @@ class ArangoConnection:
         races = _RACES
         until = time.monotonic() + patience
         for pause in pauses(patience, self._randomness):
-            if self._closed.is_set():
-                raise DatabaseError(f"{self.location} was closed")
+            self._require_open()
             try:
                 return ask()
             except ArangoServerError as error:
@@ -136,12 +141,16 @@ class ArangoConnection:
                 raise DatabaseError(f"{self.location} answered what its driver does not understand") from error
             except _LOST as error:
                 logger.debug("%s: %s, trying again", self.location, type(error).__name__)
-            if time.monotonic() + pause > until:
+            if time.monotonic() + pause > until or self._given_up.wait(pause):
                 break
-            self._closed.wait(pause)
         return self._last_attempt(ask)
 
+    def _require_open(self) -> None:
+        if self._closed.is_set():
+            raise DatabaseError(f"{self.location} was closed")
+
     def _last_attempt(self, ask: Callable[[], Answer]) -> Answer:
+        self._require_open()
         try:
             return ask()
         except ArangoServerError as error:
@@ -171,11 +180,22 @@ class ArangoConnection:
         return self._system
 
     def measure_clock(self) -> None:
-        """Find out by how much the server's clock is ahead of ours: it alone decides whether a lease holds."""
-        asked_at = time.time()
-        [server_time] = self.query(SERVER_TIME)
-        skew = server_time / 1000.0 - (asked_at + time.time()) / 2
+        """Find out by how much the server's clock is ahead of ours: it alone decides whether a lease holds.
+
+        Raises:
+            DatabaseNotReachable: also if it answers too slowly for that, again and again.
+        """
+        skew = self.attempt(self._skew)
         self.skew_seconds = skew if abs(skew) > _MEANINGFUL_SKEW_SECONDS else 0.0
+
+    def _skew(self) -> float:
+        """By one attempt alone: what came before it, such as pauses, says nothing of a clock."""
+        asked_at, begun = time.time(), time.monotonic()
+        [server_time] = self._rows(SERVER_TIME, {})
+        took = time.monotonic() - begun
+        if took > _LONGEST_ROUND_TRIP_SECONDS:
+            raise TimeoutError(f"the clock was read for {took:.1f} s")
+        return float(server_time) / 1000.0 - (asked_at + took / 2)
 
     def server_time(self, our_time: float) -> float:
         """A time of our clock by the server's."""
@@ -188,9 +208,14 @@ class ArangoConnection:
     def _times(self, now: float, called_at: float) -> dict[str, float]:
         return {"now": self.server_time(now), "called_at": self.server_time(called_at)}
 
+    def give_up(self) -> None:
+        """From now on nobody waits for another attempt; what a server that is there answers is still taken."""
+        self._given_up.set()
+
     def close(self) -> None:
         """Close every connection; whoever waits for another attempt gives up."""
         self._closed.set()
+        self._given_up.set()
         self._client.close()
 
 

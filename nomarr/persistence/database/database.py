@@ -40,6 +40,8 @@ class ArangoBackend:
             if not create:
                 require_database(self._connection)
             prepare(self._connection)
+            # Also whoever never takes a lease has to judge those of others.
+            self._connection.measure_clock()
             self._connection.be_patient()
         except BaseException:
             self._connection.close()
@@ -69,6 +71,9 @@ class ArangoBackend:
 
     def examine_server(self) -> ServerExamination:
         return examine(self._connection)
+
+    def give_up(self) -> None:
+        self._connection.give_up()
 
     def close(self) -> None:
         self._connection.close()

@@ -28,6 +28,7 @@ __all__ = ["examine"]
 
 _SINGLE: Final = "SINGLE"
 _FULL_SCAN: Final = "EnumerateCollectionNode"
+_PERSISTENT: Final = "persistent"
 _PINGS: Final = 5
 _FOR_EVER: Final = 3.2e8
 """Ten years; what the server tells while the limit is not reached."""
@@ -104,7 +105,8 @@ def _missing_indexes(connection: ArangoConnection) -> tuple[str, ...]:
         request = Request(method="get", endpoint="/_api/index", params={"collection": collection})
         response = _ask(connection, request)
         found = response.body.get("indexes", ()) if response.is_success else ()
-        there = {(index["name"], tuple(index["fields"])) for index in found}
+        # Fields of other kinds of indexes may be objects.
+        there = {(index["name"], tuple(index["fields"])) for index in found if index["type"] == _PERSISTENT}
         wanted = [index for index in INDEXES if index.collection == collection]
         missing += [f"{collection}.{index.name}" for index in wanted if (index.name, index.fields) not in there]
     return tuple(missing)

@@ -50,6 +50,9 @@ def parsed(url: str) -> ServerUrl:
     except ValueError:
         # Its text would tell the URL.
         raise _wrong("it is not a URL") from None
+    if "@" in parts.path:
+        # A password with a slash that nobody escaped would be taken for the name, and told.
+        raise _wrong("it has an '@' after the host; write a slash in a password as %2F, an '@' in a name as %40")
     name = unquote(parts.path.removeprefix("/"))
     if parts.scheme not in _SCHEMES or not parts.hostname or not name or "/" in name or parts.fragment:
         raise _wrong("it names no server and database")

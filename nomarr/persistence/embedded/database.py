@@ -54,5 +54,8 @@ class SqliteDatabase:
     def examine_server(self) -> None:
         return None
 
+    def give_up(self) -> None:
+        """Nothing to do: a file is never away, and whoever holds it lets go of it soon."""
+
     def close(self) -> None:
         self._connections.close()

@@ -163,7 +163,7 @@ class ScanQueue:
             handle = ScanHandle(library_id, targets, options, wait=wait, path_changes=path_changes)
             waiting.append(handle)
         if library_id in self._running:
-            await self._keep(library_id)
+            await self._keep_if_possible(library_id)
         else:
             self._running[library_id] = None
             self._tasks.start(_task_name(library_id), lambda: self._work_off(library_id))

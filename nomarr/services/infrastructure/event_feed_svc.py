@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 
 from nomarr.helpers.dto.events import ChangeEvent
-from nomarr.helpers.exceptions import DatabaseNotReachable
+from nomarr.helpers.exceptions import DatabaseError
 from nomarr.persistence.db import Database
 
 __all__ = ["EventFeed", "EventFeedService"]
@@ -19,13 +19,15 @@ __all__ = ["EventFeed", "EventFeedService"]
 logger = logging.getLogger(__name__)
 
 _POLL_SECONDS: Final = 0.5
+_FAILED_SECONDS: Final = 3.0
+"""How long to leave a database alone that failed: a refusal, unlike silence, is answered at once."""
 _PAGE: Final = 1000
 
 
 class EventFeed:
     """The events after a sequence number, then every new one as it comes. An async context manager and iterator.
 
-    While the database is away, it waits.
+    While the database is away or refuses, it waits.
     """
 
     def __init__(self, db: Database, after: int, poll_seconds: float) -> None:
@@ -60,9 +62,10 @@ class EventFeed:
     async def _page(self) -> list[ChangeEvent]:
         try:
             return await anyio.to_thread.run_sync(partial(self._db.events.after, self.last_seq, limit=_PAGE))
-        except DatabaseNotReachable as error:
-            # It was asked for a minute; what is missed now comes when it is back.
+        except DatabaseError as error:
+            # Somebody may mend it: a password, a full disk. What is missed now comes then.
             logger.warning("the change feed waits: %s", error)
+            await anyio.sleep(_FAILED_SECONDS)
             return []
 
 

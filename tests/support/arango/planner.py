@@ -92,7 +92,8 @@ def _bound_first(fields: Sequence[str], bound: Collection[str]) -> Iterator[str]
 
 def best_access(collection: StoredCollection, comparisons: Comparisons) -> Access | None:
     """The access that binds most fields; None when every document has to be read."""
-    usable = [access for index in collection.indexes if (access := comparisons.through(index)) is not None]
+    sorted_ones = [index for index in collection.indexes if index.type in ("primary", "persistent")]
+    usable = [access for index in sorted_ones if (access := comparisons.through(index)) is not None]
     return max(usable, key=lambda access: access.worth, default=None)
 
 

@@ -1,0 +1,85 @@
+"""`nomarr watch` as a process while its server refuses or is away."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from support.arango import ArangoDouble
+from support.arango.faults import LOGIN_REFUSED, UNAVAILABLE, Fault, no_faults
+from support.arango.requests import Request
+from support.music import build, tone
+
+TERMINATED = 143
+
+
+@contextmanager
+def watching(server: ArangoDouble, folder: Path, options: str = "") -> Iterator[subprocess.Popen[str]]:
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH") if name in os.environ}
+    environment = kept | {
+        "HOME": str(folder / "home"),
+        "NOMARR_DATABASE_URL": server.database_url() + options,
+        "NOMARR_DATA_FOLDER": str(folder / "data"),
+        "NOMARR_SETTLE_SECONDS": "0",
+        "NOMARR_TAG_WORKERS": "1",
+        "NOMARR_ENABLE_ENRICHMENT": "false",
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nomarr", "watch", str(folder / "music")],
+        env=environment,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    with process:
+        yield process
+        process.kill()
+
+
+def told(process: subprocess.Popen[str], words: str) -> None:
+    """Reads what it says until these words come."""
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if words in line:
+            return
+    raise AssertionError(f"it ended without telling {words!r}: {lines}")
+
+
+@pytest.fixture
+def music(tmp_path: Path) -> Path:
+    return build(tmp_path / "music", {"A": {"first.wav": tone(100)}})
+
+
+def test_it_outlasts_a_refusal_and_tells_the_changes_later(server: ArangoDouble, tmp_path: Path, music: Path) -> None:
+    with watching(server, tmp_path) as process:
+        told(process, "first.wav")
+        server.faults = lambda request: LOGIN_REFUSED
+        told(process, "changes are told later")
+        (music / "A" / "second.wav").write_bytes(tone(300))
+        server.faults = no_faults
+        told(process, "second.wav")
+
+
+def test_a_signal_ends_it_soon_while_the_server_is_away(server: ArangoDouble, tmp_path: Path, music: Path) -> None:
+    is_asked = threading.Event()
+
+    def refuse(request: Request) -> Fault:
+        is_asked.set()
+        return UNAVAILABLE
+
+    with watching(server, tmp_path, "?patience_seconds=60") as process:
+        told(process, "first.wav")
+        server.faults = refuse
+        assert is_asked.wait(20)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(8) == TERMINATED
