@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
+import anyio.lowlevel
 import pytest
 from api_kit import Api, running_api, until
 from support.music import tone
@@ -37,6 +39,23 @@ async def test_a_library_is_watched_as_soon_as_it_is_added(
         await until(is_watched)
         await api.ask("DELETE", url)
         assert await api.get("/api/v1/watcher") == []
+
+
+async def test_a_library_that_is_switched_off_and_on_at_once_is_watched(
+    nomarr: Nomarr, options: ServiceOptions, library: Library
+) -> None:
+    async with running_api(nomarr, replace(options, watch=True)) as api:
+
+        async def is_watched() -> bool:
+            return [status["state"] for status in await api.get("/api/v1/watcher")] == ["watching"]
+
+        await until(is_watched)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(nomarr.watcher.stop_watching_library, library.library_id)
+            while nomarr.watcher.status():
+                await anyio.lowlevel.checkpoint()
+            await nomarr.watcher.start_watching_library(library.library_id)
+        await until(is_watched)
 
 
 async def test_health_names_what_was_looked_at(api: Api) -> None:
