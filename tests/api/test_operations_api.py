@@ -12,6 +12,8 @@ from api_kit import Api, running_api, until
 from support.music import tone
 
 from nomarr import Library, Nomarr
+from nomarr.helpers.dto.events import ChangeEvent
+from nomarr.interfaces.api.event_hub_if import EventHub
 from nomarr.interfaces.api.options_if import ServiceOptions
 
 SETTINGS = "/api/v1/settings"
@@ -61,6 +63,33 @@ async def test_a_library_that_is_switched_off_and_on_at_once_is_watched(
 async def test_health_names_what_was_looked_at(api: Api) -> None:
     checks = {check["name"]: check["status"] for check in await api.get("/api/v1/watcher/health")}
     assert checks["database"] == "ok"
+
+
+async def test_a_subscriber_that_fails_does_not_end_the_news(api: Api, library: Library) -> None:
+    hub: EventHub = api.app.state.service.hub
+    heard: list[int] = []
+
+    def fail(_: ChangeEvent) -> None:
+        raise ValueError("of the subscriber itself")
+
+    hub.subscribe(fail)
+    hub.subscribe(lambda event: heard.append(event.seq))
+    await api.scan(library.library_id)
+
+    async def all_are_heard() -> bool:
+        return len(heard) == 3
+
+    await until(all_are_heard)
+    assert await api.get("/readyz") == {"ready": True}
+
+
+async def test_a_service_that_passes_no_changes_on_is_not_ready(api: Api, nomarr: Nomarr) -> None:
+    assert await api.get("/readyz") == {"ready": True}
+    nomarr.tasks.cancel("pass events on")
+    await nomarr.tasks.wait("pass events on")
+    problem = await api.problem("GET", "/readyz")
+    assert (problem["status"], problem["error"]) == (503, "EventsStopped")
+    assert await api.get("/healthz") == {"status": "ok"}
 
 
 async def test_settings_are_changed_at_once_and_kept(nomarr: Nomarr, options: ServiceOptions, library: Library) -> None:

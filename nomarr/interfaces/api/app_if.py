@@ -42,7 +42,6 @@ from nomarr.interfaces.api.tokens_if import TOKEN_KEY, Tokens, new_key
 
 __all__ = ["create_app"]
 
-_HUB: Final = "pass events on"
 _SMALLEST_TO_ZIP: Final = 1000
 _ROUTERS: Final = (
     health_if.router,
@@ -102,8 +101,7 @@ async def _running(nomarr: Nomarr, options: ServiceOptions) -> AsyncIterator[Ser
     roots = options.browse_roots or tuple(nomarr.config.browse_roots) or default_roots()
     with logs.installed():
         await restore_settings(nomarr)
-        await hub.prepare()
-        nomarr.tasks.start(_HUB, hub.run)
+        await hub.start()
         try:
             if options.watch:
                 await nomarr.watch_all()
@@ -118,5 +116,5 @@ async def _running(nomarr: Nomarr, options: ServiceOptions) -> AsyncIterator[Ser
             )
         finally:
             streams.close()
-            nomarr.tasks.cancel(_HUB)
+            hub.stop()
             await nomarr.watcher.stop_all()

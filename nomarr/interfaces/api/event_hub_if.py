@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,9 +22,13 @@ from nomarr.helpers.dto.watching import WatchMessage
 from nomarr.helpers.time_helper import iso8601, system_clock
 from nomarr.interfaces.api.streams_if import HELLO, block, or_keep_alive
 from nomarr.interfaces.contract import JsonObject, enrichment_object, event_object, watch_object
+from nomarr.services.infrastructure.background_task_svc import TaskState
 
 __all__ = ["EventHub"]
 
+logger = logging.getLogger(__name__)
+
+_TASK: Final = "pass events on"
 _PAGE: Final = 1000
 _TOGETHER: Final = 1000
 """So many changes are sent in one piece: a write for each would keep the event loop from everything else."""
@@ -106,9 +111,24 @@ class EventHub:
         """The last change that was passed on."""
         return self._last_seq
 
+    @property
+    def is_running(self) -> bool:
+        """True while changes are passed on."""
+        status = self._nomarr.tasks.status(_TASK)
+        return status is not None and status.state is TaskState.RUNNING
+
     def subscribe(self, on_change: Callable[[ChangeEvent], None]) -> None:
         """Call `on_change` in the event loop for each change from now on."""
         self._subscribers.append(on_change)
+
+    async def start(self) -> None:
+        """Pass changes on in the background, from what is new from now on, until `stop`."""
+        await self.prepare()
+        self._nomarr.tasks.start(_TASK, self.run)
+
+    def stop(self) -> None:
+        """Pass nothing on any more."""
+        self._nomarr.tasks.cancel(_TASK)
 
     async def prepare(self) -> None:
         """Begin with what is new from now on; once, before `run`."""
@@ -124,8 +144,15 @@ class EventHub:
                 self._last_seq = page[-1].seq
                 await self._let_all_know()
                 for event in page:
-                    for on_change in self._subscribers:
-                        on_change(event)
+                    self._tell_subscribers(event)
+
+    def _tell_subscribers(self, event: ChangeEvent) -> None:
+        for on_change in self._subscribers:
+            try:
+                on_change(event)
+            except Exception:
+                # Whoever listens must not be able to end the news of everybody else.
+                logger.exception("a subscriber to changes failed")
 
     async def _let_all_know(self) -> None:
         for number, listener in enumerate(tuple(self._listeners), 1):

@@ -6,9 +6,9 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from nomarr.interfaces.api.answers_if import Answer
-from nomarr.interfaces.api.context_if import OpenNomarr, Running
+from nomarr.interfaces.api.context_if import Running
 from nomarr.interfaces.api.models_if import HealthShape, ReadyShape
-from nomarr.interfaces.api.problems_if import PROBLEMS
+from nomarr.interfaces.api.problems_if import PROBLEMS, Refused
 
 __all__ = ["router"]
 
@@ -22,9 +22,11 @@ async def is_alive() -> Response:
 
 
 @router.get("/readyz", response_model=ReadyShape)
-async def is_ready(nomarr: OpenNomarr) -> Response:
-    """The database answers, too; 503 if it does not."""
-    await nomarr.event_feed.last_seq()
+async def is_ready(service: Running) -> Response:
+    """The database answers, too, and changes are passed on; 503 if not."""
+    await service.nomarr.event_feed.last_seq()
+    if not service.hub.is_running:
+        raise Refused(503, "changes are not passed on any more; restart the service", error="EventsStopped")
     return Answer({"ready": True})
 
 
