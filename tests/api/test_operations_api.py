@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -103,6 +105,36 @@ async def test_settings_are_changed_at_once_and_kept(nomarr: Nomarr, options: Se
         assert (kept["watcher_debounce_seconds"], kept["scan_batch_size"]) == (7.5, 60)
         await api.scan(library.library_id)
     assert nomarr.config.scan_batch_size == 60
+
+
+async def test_settings_that_are_changed_at_the_same_time_are_all_kept(nomarr: Nomarr, options: ServiceOptions) -> None:
+    changes = {"scan_batch_size": 60, "tag_workers": 5, "settle_seconds": 7, "lease_seconds": 8, "content_hashes": True}
+    before = nomarr.config.model_dump(include=set(changes))
+    async with running_api(nomarr, options) as api, anyio.create_task_group() as tasks:
+        for name, value in changes.items():
+            tasks.start_soon(api.ask, "PATCH", SETTINGS, {name: value})
+    nomarr.change_settings(before)
+    async with running_api(nomarr, options):
+        assert nomarr.config.model_dump(include=set(changes)) == changes
+
+
+async def test_settings_that_cannot_be_kept_are_not_changed(api: Api, nomarr: Nomarr) -> None:
+    database = nomarr.config.database_url.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("CREATE TRIGGER t BEFORE INSERT ON settings BEGIN SELECT RAISE(ABORT, 'no'); END")
+    assert (await api.problem("PATCH", SETTINGS, {"scan_batch_size": 60}))["status"] >= 500
+    assert nomarr.config.scan_batch_size == 200
+
+
+async def test_one_setting_that_is_refused_at_the_start_does_not_take_the_others_with_it(
+    nomarr: Nomarr, options: ServiceOptions, caplog: pytest.LogCaptureFixture
+) -> None:
+    await nomarr.settings.put("service_settings", '{"scan_batch_size": 60, "of_old": 1, "tag_workers": 99}')
+    async with running_api(nomarr, options):
+        assert nomarr.config.scan_batch_size == 60
+    assert await nomarr.settings.get("service_settings") == '{"scan_batch_size": 60}'
+    assert "of_old" in caplog.text
+    assert "tag_workers" in caplog.text
 
 
 @pytest.mark.parametrize(
