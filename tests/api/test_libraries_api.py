@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,6 +77,25 @@ async def test_a_watched_library_is_forgotten_while_its_watcher_scans(
         await until(is_scanned)
         await api.ask("DELETE", url)
         assert await api.get(LIBRARIES) == []
+
+
+@pytest.mark.parametrize("mode", ["auto", "off"])
+async def test_a_library_that_could_not_be_forgotten_is_watched_as_before(
+    nomarr: Nomarr, options: ServiceOptions, library: Library, mode: str
+) -> None:
+    database = nomarr.config.database_url.removeprefix("sqlite:///")
+    await nomarr.libraries.update_library(library.library_id, watch_mode=mode)
+    async with running_api(nomarr, replace(options, watch=True)) as api:
+        with closing(sqlite3.connect(database)) as connection, connection:
+            connection.execute("CREATE TRIGGER t BEFORE DELETE ON libraries BEGIN SELECT RAISE(ABORT, 'no'); END")
+        url = f"{LIBRARIES}/{library.library_id}"
+        assert (await api.problem("DELETE", url))["status"] >= 500
+        await api.ask("PATCH", url, {"watch_mode": "auto"})
+
+        async def is_watched() -> bool:
+            return [status["state"] for status in await api.get("/api/v1/watcher")] == ["watching"]
+
+        await until(is_watched)
 
 
 async def test_a_taken_name_is_a_conflict(api: Api, library: Library, tmp_path: Path) -> None:

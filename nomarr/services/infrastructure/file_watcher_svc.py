@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Final, Self
 
@@ -99,6 +99,27 @@ class FileWatcherService:
         self._stopped.add(library_id)
         async with self._locks[library_id]:
             await self._stop(library_id)
+
+    @asynccontextmanager
+    async def stopped(self, library_id: str) -> AsyncIterator[None]:
+        """Stop watching it to forget it inside of the block; if the block fails, it is watched as before."""
+        was_stopped, was_watched = library_id in self._stopped, library_id in self._watches
+        try:
+            await self.stop_watching_library(library_id)
+            yield
+        except BaseException:
+            if not was_stopped:
+                self._stopped.discard(library_id)
+            if was_watched:
+                await self._watch_again(library_id)
+            raise
+
+    async def _watch_again(self, library_id: str) -> None:
+        with anyio.CancelScope(shield=True):
+            try:
+                await self.start_watching_library(library_id)
+            except NomarrError as error:
+                logger.warning("library %s is not watched again: %s", library_id, error)
 
     async def stop_all(self) -> None:
         """Stop watching anything."""
