@@ -113,6 +113,18 @@ class Nomarr:
         What runs already ends as it began. Nothing is stored; the next `open` has the configuration's settings again.
 
         Raises:
+            ConfigurationError: as `config_with`.
+        """
+        config = self.config_with(changes)
+        self.config = config
+        self.libraries.use(_library_settings(config))
+        self.enrichment.use(_enrichment_options(config, self.database))
+        self.watcher.use(_watch_settings(config))
+
+    def config_with(self, changes: Mapping[str, Any]) -> Config:
+        """What `config` would be after `change_settings`; nothing is changed.
+
+        Raises:
             ConfigurationError: if a setting is unknown, out of range or can't be changed any more.
         """
         fixed = sorted(changes.keys() - CHANGEABLE_SETTINGS)
@@ -121,11 +133,7 @@ class Nomarr:
                 f"{', '.join(fixed)} can't be changed now, only {', '.join(sorted(CHANGEABLE_SETTINGS))}",
                 source="the change of settings",
             )
-        config = changed_config(self.config, changes)
-        self.config = config
-        self.libraries.use(_library_settings(config))
-        self.enrichment.use(_enrichment_options(config, self.database))
-        self.watcher.use(_watch_settings(config))
+        return changed_config(self.config, changes)
 
     @staticmethod
     async def copy_database(

@@ -17,6 +17,8 @@ from nomarr.helpers.exceptions import ConfigurationError
 __all__ = ["Config", "changed_config", "default_config_file", "default_database_url", "load_config"]
 
 _ENVIRONMENT_PREFIX: Final = "NOMARR_"
+_LONGEST_SECONDS: Final = 31 * 86400
+"""Of any time: with much longer ones no moment can be told in which it is over."""
 
 
 def default_database_url() -> str:
@@ -46,11 +48,11 @@ class Config(BaseSettings):
     """File rows per write transaction, 50 to 1000."""
     tag_workers: int = Field(default=0, ge=0, le=64)
     """Processes that read tags; 0 means one for each processor."""
-    file_timeout_seconds: float = Field(default=30.0, gt=0)
+    file_timeout_seconds: float = Field(default=30.0, gt=0, le=_LONGEST_SECONDS)
     """A file whose tags take longer to read (seconds) gets an error and does not hold the scan."""
     settle_seconds: float = Field(default=2.0, ge=0, le=60)
     """A folder in which something changed less than so many seconds ago is looked at once more."""
-    lease_seconds: float = Field(default=60.0, ge=1)
+    lease_seconds: float = Field(default=60.0, ge=1, le=_LONGEST_SECONDS)
     """After so many seconds without a sign of life another process may take a scan over."""
     resume_policy: Literal["auto", "never"] = "auto"
     """Whether an interrupted scan is gone on with at the next start: auto or never."""
@@ -71,7 +73,7 @@ class Config(BaseSettings):
     enrichment_workers: int = Field(default=0, ge=0, le=64)
     """Files worked on at a time by enrichment; 0 means one for each processor. A disk that turns is read one
     file at a time."""
-    enrichment_timeout_seconds: float = Field(default=120.0, gt=0)
+    enrichment_timeout_seconds: float = Field(default=120.0, gt=0, le=_LONGEST_SECONDS)
     """A file for which one step of enrichment takes longer (seconds) gets an error and is tried again later."""
     content_hashes: bool = False
     """Whether enrichment hashes whole files too (xxh3-128 and sha256): reads every file from end to end."""
@@ -82,10 +84,12 @@ class Config(BaseSettings):
     watcher_max_wait_seconds: float | None = Field(default=None, gt=0, le=3600)
     """A library that is never quiet is scanned so many seconds after the first change. Empty: three times the
     debounce."""
-    watcher_poll_seconds: float = Field(default=300.0, ge=1)
-    """Seconds between two looks at a library that is polled, because its disk does not tell of every change."""
-    watcher_reconcile_seconds: float = Field(default=3600.0, ge=60)
-    """Seconds between two looks at all of a watched library, for changes that no event told of; at least 60."""
+    watcher_poll_seconds: float = Field(default=300.0, ge=1, le=_LONGEST_SECONDS)
+    """Seconds between two looks at a library that is polled, because its disk does not tell of every change; 1 to
+    2678400 (31 days)."""
+    watcher_reconcile_seconds: float = Field(default=3600.0, ge=60, le=_LONGEST_SECONDS)
+    """Seconds between two looks at all of a watched library, for changes that no event told of; 60 to 2678400
+    (31 days)."""
     browse_roots: list[str] = Field(default=[])
     """Folders inside of which libraries may be added over HTTP. Empty: the home folder of whoever runs the
     service, and /music, /srv, /mnt and /media where they exist."""

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+import threading
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
 import pytest
 from api_kit import Api, running_api, until
 from support.music import build, tone, tones
 
 from nomarr import Library, Nomarr, ScanTarget
+from nomarr.interfaces.api import browse_if
 from nomarr.interfaces.api.options_if import ServiceOptions
 from nomarr.interfaces.contract import library_object
 
@@ -77,6 +82,25 @@ async def test_a_watched_library_is_forgotten_while_its_watcher_scans(
         assert await api.get(LIBRARIES) == []
 
 
+@pytest.mark.parametrize("mode", ["auto", "off"])
+async def test_a_library_that_could_not_be_forgotten_is_watched_as_before(
+    nomarr: Nomarr, options: ServiceOptions, library: Library, mode: str
+) -> None:
+    database = nomarr.config.database_url.removeprefix("sqlite:///")
+    await nomarr.libraries.update_library(library.library_id, watch_mode=mode)
+    async with running_api(nomarr, replace(options, watch=True)) as api:
+        with closing(sqlite3.connect(database)) as connection, connection:
+            connection.execute("CREATE TRIGGER t BEFORE DELETE ON libraries BEGIN SELECT RAISE(ABORT, 'no'); END")
+        url = f"{LIBRARIES}/{library.library_id}"
+        assert (await api.problem("DELETE", url))["status"] >= 500
+        await api.ask("PATCH", url, {"watch_mode": "auto"})
+
+        async def is_watched() -> bool:
+            return [status["state"] for status in await api.get("/api/v1/watcher")] == ["watching"]
+
+        await until(is_watched)
+
+
 async def test_a_taken_name_is_a_conflict(api: Api, library: Library, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     problem = await api.problem("POST", LIBRARIES, {"name": "Music", "path": str(tmp_path / "other")})
@@ -113,6 +137,28 @@ async def test_folders_are_browsed_from_the_roots_down(api: Api, tmp_path: Path)
         "parent": str(tmp_path),
         "folders": [{"name": "deep", "path": str(tmp_path / "b" / "deep")}],
     }
+
+
+async def test_a_disk_that_does_not_answer_holds_nothing_up(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = threading.Event()
+    monkeypatch.setattr(os, "scandir", lambda _: answers.wait(30))
+    monkeypatch.setattr(browse_if, "_PATIENCE_SECONDS", 0.2, raising=False)
+    refused: list[str] = []
+
+    async def ask() -> None:
+        refused.append((await api.problem("GET", "/api/v1/folders", params={"path": str(tmp_path)}))["detail"])
+
+    try:
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as tasks:
+                for _ in range(50):
+                    tasks.start_soon(ask)
+                assert await api.get(LIBRARIES) == []
+    finally:
+        answers.set()
+    assert refused == ["this disk does not answer"] * 50
 
 
 async def test_names_that_are_no_utf8_go_there_and_back(api: Api, nomarr: Nomarr, tmp_path: Path) -> None:

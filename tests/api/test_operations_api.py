@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
+import anyio.lowlevel
 import pytest
 from api_kit import Api, running_api, until
 from support.music import tone
 
 from nomarr import Library, Nomarr
+from nomarr.helpers.dto.events import ChangeEvent
+from nomarr.interfaces.api.event_hub_if import EventHub
 from nomarr.interfaces.api.options_if import ServiceOptions
 
 SETTINGS = "/api/v1/settings"
@@ -39,9 +45,53 @@ async def test_a_library_is_watched_as_soon_as_it_is_added(
         assert await api.get("/api/v1/watcher") == []
 
 
+async def test_a_library_that_is_switched_off_and_on_at_once_is_watched(
+    nomarr: Nomarr, options: ServiceOptions, library: Library
+) -> None:
+    async with running_api(nomarr, replace(options, watch=True)) as api:
+
+        async def is_watched() -> bool:
+            return [status["state"] for status in await api.get("/api/v1/watcher")] == ["watching"]
+
+        await until(is_watched)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(nomarr.watcher.stop_watching_library, library.library_id)
+            while nomarr.watcher.status():
+                await anyio.lowlevel.checkpoint()
+            await nomarr.watcher.start_watching_library(library.library_id)
+        await until(is_watched)
+
+
 async def test_health_names_what_was_looked_at(api: Api) -> None:
     checks = {check["name"]: check["status"] for check in await api.get("/api/v1/watcher/health")}
     assert checks["database"] == "ok"
+
+
+async def test_a_subscriber_that_fails_does_not_end_the_news(api: Api, library: Library) -> None:
+    hub: EventHub = api.app.state.service.hub
+    heard: list[int] = []
+
+    def fail(_: ChangeEvent) -> None:
+        raise ValueError("of the subscriber itself")
+
+    hub.subscribe(fail)
+    hub.subscribe(lambda event: heard.append(event.seq))
+    await api.scan(library.library_id)
+
+    async def all_are_heard() -> bool:
+        return len(heard) == 3
+
+    await until(all_are_heard)
+    assert await api.get("/readyz") == {"ready": True}
+
+
+async def test_a_service_that_passes_no_changes_on_is_not_ready(api: Api, nomarr: Nomarr) -> None:
+    assert await api.get("/readyz") == {"ready": True}
+    nomarr.tasks.cancel("pass events on")
+    await nomarr.tasks.wait("pass events on")
+    problem = await api.problem("GET", "/readyz")
+    assert (problem["status"], problem["error"]) == (503, "EventsStopped")
+    assert await api.get("/healthz") == {"status": "ok"}
 
 
 async def test_settings_are_changed_at_once_and_kept(nomarr: Nomarr, options: ServiceOptions, library: Library) -> None:
@@ -55,6 +105,36 @@ async def test_settings_are_changed_at_once_and_kept(nomarr: Nomarr, options: Se
         assert (kept["watcher_debounce_seconds"], kept["scan_batch_size"]) == (7.5, 60)
         await api.scan(library.library_id)
     assert nomarr.config.scan_batch_size == 60
+
+
+async def test_settings_that_are_changed_at_the_same_time_are_all_kept(nomarr: Nomarr, options: ServiceOptions) -> None:
+    changes = {"scan_batch_size": 60, "tag_workers": 5, "settle_seconds": 7, "lease_seconds": 8, "content_hashes": True}
+    before = nomarr.config.model_dump(include=set(changes))
+    async with running_api(nomarr, options) as api, anyio.create_task_group() as tasks:
+        for name, value in changes.items():
+            tasks.start_soon(api.ask, "PATCH", SETTINGS, {name: value})
+    nomarr.change_settings(before)
+    async with running_api(nomarr, options):
+        assert nomarr.config.model_dump(include=set(changes)) == changes
+
+
+async def test_settings_that_cannot_be_kept_are_not_changed(api: Api, nomarr: Nomarr) -> None:
+    database = nomarr.config.database_url.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("CREATE TRIGGER t BEFORE INSERT ON settings BEGIN SELECT RAISE(ABORT, 'no'); END")
+    assert (await api.problem("PATCH", SETTINGS, {"scan_batch_size": 60}))["status"] >= 500
+    assert nomarr.config.scan_batch_size == 200
+
+
+async def test_one_setting_that_is_refused_at_the_start_does_not_take_the_others_with_it(
+    nomarr: Nomarr, options: ServiceOptions, caplog: pytest.LogCaptureFixture
+) -> None:
+    await nomarr.settings.put("service_settings", '{"scan_batch_size": 60, "of_old": 1, "tag_workers": 99}')
+    async with running_api(nomarr, options):
+        assert nomarr.config.scan_batch_size == 60
+    assert await nomarr.settings.get("service_settings") == '{"scan_batch_size": 60}'
+    assert "of_old" in caplog.text
+    assert "tag_workers" in caplog.text
 
 
 @pytest.mark.parametrize(

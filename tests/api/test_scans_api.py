@@ -28,6 +28,12 @@ async def test_a_scan_is_asked_for_followed_and_remembered(api: Api, library: Li
     assert [known["request_id"] for known in await api.get("/api/v1/scan-requests")] == [request["request_id"]]
 
 
+async def test_scans_that_ended_leave_no_task(api: Api, nomarr: Nomarr, library: Library) -> None:
+    await api.scan(library.library_id)
+    await api.scan(library.library_id)
+    assert [task.name for task in nomarr.tasks.list() if task.name.startswith("scan request")] == []
+
+
 async def test_folders_are_scanned_alone(api: Api, library: Library) -> None:
     request = await api.scan(library.library_id, folders=[{"folder_path": "Jazz"}])
     assert request["report"]["files_added"] == 1

@@ -95,11 +95,22 @@ async def test_this_computer_has_several_names(api: Api, host: str) -> None:
     assert await api.get(LIBRARIES, headers={"Host": host}) == []
 
 
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.0.0.2"])
+async def test_a_service_answers_to_the_address_that_it_was_told(
+    nomarr: Nomarr, options: ServiceOptions, host: str
+) -> None:
+    allowed = options_for(host, tokens_exist=False).allowed_hosts
+    assert set(allowed) >= {"localhost", "127.0.0.1", "::1"}
+    async with running_api(nomarr, replace(options, allowed_hosts=allowed)) as api:
+        assert await api.get(LIBRARIES, headers={"Host": f"{host}:8337"}) == []
+
+
 @pytest.mark.parametrize(
     "headers",
     [
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://["},
         {"Sec-Fetch-Site": "cross-site"},
         {"Origin": "http://127.0.0.1:1"},
     ],

@@ -60,6 +60,20 @@ class Opened:
     async def titles(self) -> list[str]:
         return await self.page.locator("#file-rows .title").all_inner_texts()
 
+    async def look(self, *, away: bool) -> None:
+        """As if somebody looked at another tab, or at this one again."""
+        await self.page.evaluate(
+            """(away) => {
+                Object.defineProperty(document, "hidden", { value: away, configurable: true });
+                document.dispatchEvent(new Event("visibilitychange"));
+            }""",
+            away,
+        )
+
+    async def drawn(self) -> None:
+        """Wait until the page shows what it knows."""
+        await self.page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
     @contextmanager
     def watched_for_faults(self) -> Iterator[None]:
         hearers = {"pageerror": self._fail, "console": self._read, "request": self._note}

@@ -51,6 +51,19 @@ async def test_a_setting_takes_effect_at_once(music: Opened, library: Library) -
     await expect(music.card("Music")).to_contain_text("4 files")
 
 
+async def test_what_is_not_saved_yet_stays_when_the_page_asks_again(music: Opened) -> None:
+    await expect(music.page.locator("#connection")).to_have_text("live")
+    await music.link("Settings").click()
+    size = music.page.get_by_label("Scan batch size")
+    await expect(size).to_have_value("200")
+    await size.fill("321")
+    await music.look(away=True)
+    music.nomarr.change_settings({"tag_workers": 5})
+    await music.look(away=False)
+    await expect(music.page.get_by_label("Tag workers")).to_have_value("5")
+    await expect(size).to_have_value("321")
+
+
 async def test_a_value_out_of_range_is_refused_in_words(music: Opened) -> None:
     await music.link("Settings").click()
     size = music.page.get_by_label("Scan batch size")

@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import anyio
 import httpx
 from api.api_kit import running_server, until
 from page_kit import BROWSER, Opened, expect, opened
-from playwright.async_api import Page
+from playwright.async_api import Page, Route
 from support.music import tone
 
 from nomarr import Library, Nomarr
@@ -74,25 +75,67 @@ async def test_what_happened_while_the_service_was_away_is_shown(
 
 async def test_a_tab_that_nobody_sees_keeps_no_connection(music: Opened, library: Library) -> None:
     await expect(music.page.locator("#connection")).to_have_text("live")
-    await look(music.page, away=True)
+    await music.look(away=True)
     async with httpx.AsyncClient(base_url=music.address) as client:
         await until(lambda: has_streams(client, 0))
         (Path(library.root_path) / "new.wav").write_bytes(tone(500))
-        await look(music.page, away=False)
+        await music.look(away=False)
         await until(lambda: has_streams(client, 1))
     await expect(music.page.locator("#feed li").first).to_contain_text("new.wav")
     await expect(music.card("Music")).to_contain_text("4 files")
 
 
-async def look(tab: Page, *, away: bool) -> None:
-    """As if somebody looked at another tab, or at this one again."""
-    await tab.evaluate(
-        """(away) => {
-            Object.defineProperty(document, "hidden", { value: away, configurable: true });
-            document.dispatchEvent(new Event("visibilitychange"));
-        }""",
-        away,
+async def test_what_is_told_while_an_answer_is_on_its_way_stays(music: Opened, library: Library) -> None:
+    answered, may_arrive = anyio.Event(), anyio.Event()
+
+    async def hold(route: Route) -> None:
+        answer = await route.fetch()
+        answered.set()
+        await may_arrive.wait()
+        await route.fulfill(response=answer)
+
+    await expect(music.page.locator("#connection")).to_have_text("live")
+    await music.page.route("**/api/v1/events?*", hold)
+    await music.look(away=True)
+    await music.look(away=False)
+    await answered.wait()
+    (Path(library.root_path) / "new.wav").write_bytes(tone(500))
+    newest = music.page.locator("#feed li").first
+    await expect(newest).to_contain_text("new.wav")
+    async with music.page.expect_event("requestfinished", lambda request: "/events?" in request.url):
+        may_arrive.set()
+    await music.drawn()
+    assert "new.wav" in await newest.inner_text()
+    await music.page.unroute("**/api/v1/events?*")
+
+
+async def test_a_change_that_is_told_twice_is_shown_once(music: Opened, library: Library) -> None:
+    await expect(music.page.locator("#connection")).to_have_text("live")
+    await music.page.evaluate(
+        """() => {
+            window.held = [];
+            window.EventSource = class extends window.EventSource {
+                addEventListener(kind, hear) {
+                    super.addEventListener(kind, kind === "change" ? (e) => window.held.push(() => hear(e)) : hear);
+                }
+            };
+        }"""
     )
+    await music.look(away=True)
+    (Path(library.root_path) / "new.wav").write_bytes(tone(500))
+    async with httpx.AsyncClient(base_url=music.address) as client:
+        await until(lambda: has_files(client, 4))
+    await music.look(away=False)
+    newest = music.page.locator("#feed li").first
+    await expect(newest).to_contain_text("new.wav")
+    await music.page.wait_for_function("window.held.length > 0")
+    await music.page.evaluate("window.held.forEach((hear) => hear())")
+    await music.drawn()
+    assert "new.wav" in await newest.inner_text()
+
+
+async def has_files(client: httpx.AsyncClient, count: int) -> bool:
+    return [library["files"] for library in (await client.get("/api/v1/libraries")).json()] == [count]
 
 
 async def has_streams(client: httpx.AsyncClient, count: int) -> bool:

@@ -26,6 +26,16 @@ async def test_a_task_runs_and_is_remembered() -> None:
         assert tasks.status("one") == status
 
 
+async def test_a_task_that_is_started_once_is_remembered_only_if_it_failed() -> None:
+    async with BackgroundTaskService() as tasks:
+        tasks.start_once("good", _return)
+        tasks.start_once("bad", _fail)
+        assert [task.name for task in tasks.list()] == ["bad", "good"]
+        await tasks.wait("good")
+        await tasks.wait("bad")
+        assert [task.name for task in tasks.list()] == ["bad"]
+
+
 async def test_a_failure_is_kept_and_does_not_end_the_others(caplog: pytest.LogCaptureFixture) -> None:
     async with BackgroundTaskService() as tasks:
         tasks.start("other", anyio.sleep_forever)

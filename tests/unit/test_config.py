@@ -82,6 +82,12 @@ def test_a_wrong_file_is_named_with_what_is_wrong(tmp_path: Path, text: str, sai
     assert str(file) in str(error.value)
 
 
+@pytest.mark.parametrize("name", [name for name in Config.model_fields if name.endswith("_seconds")])
+def test_no_time_is_longer_than_a_moment_can_be_told(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="less than or equal to"):
+        load_config(**{name: 1e300})
+
+
 def test_a_file_that_is_not_there_is_an_error_only_if_it_was_named(tmp_path: Path) -> None:
     load_config()
     with pytest.raises(ConfigurationError, match="no such file"):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
+import anyio
 import anyio.to_thread
 
 from nomarr.helpers.paths_helper import is_within
@@ -17,6 +19,11 @@ __all__ = ["default_roots", "folders_in", "require_inside"]
 
 _USUAL: Final = ("/music", "/srv", "/mnt", "/media")
 _MOST: Final = 5000
+_PATIENCE_SECONDS: Final = 5.0
+_THREADS: Final = anyio.CapacityLimiter(4)
+"""Of its own: a disk that does not answer must not hold up what else is done in threads, such as the database."""
+
+T = TypeVar("T")
 
 
 def default_roots() -> tuple[str, ...]:
@@ -26,12 +33,21 @@ def default_roots() -> tuple[str, ...]:
 
 async def require_inside(path: str, roots: Sequence[str]) -> str:
     """`path` without links. Raises `Refused` unless it is absolute and inside one of the roots."""
-    return await anyio.to_thread.run_sync(_inside, path, roots)
+    return await _looked_up(partial(_inside, path, roots))
 
 
 async def folders_in(path: str, roots: Sequence[str]) -> JsonObject:
     """The folders in `path`, by name; the roots for the empty path. Raises `Refused`."""
-    return await anyio.to_thread.run_sync(_folders_in, path, roots)
+    return await _looked_up(partial(_folders_in, path, roots))
+
+
+async def _looked_up(look: Callable[[], T]) -> T:
+    """What a thread finds on the disk. Raises `Refused` if it does not come back in time: nobody waits for ever."""
+    try:
+        with anyio.fail_after(_PATIENCE_SECONDS):
+            return await anyio.to_thread.run_sync(look, abandon_on_cancel=True, limiter=_THREADS)
+    except TimeoutError:
+        raise Refused(503, "this disk does not answer", error="DiskDoesNotAnswer") from None
 
 
 def _inside(path: str, roots: Sequence[str]) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 from urllib.parse import parse_qsl
 
+import anyio
 from fastapi import Depends, Request
 from pydantic import PlainValidator, WithJsonSchema
 
@@ -33,6 +34,8 @@ class Service:
     requests: ScanRequests
     logs: LogRing
     metrics: Metrics
+    settings_lock: anyio.Lock = field(default_factory=anyio.Lock)
+    """Held by whoever reads, changes and stores what was changed over HTTP."""
 
 
 def _service(request: Request) -> Service:

@@ -136,10 +136,18 @@ def _token(headers: Headers) -> str:
 def _check_origin(headers: Headers) -> None:
     """A page of another site must not change anything, even where no token is needed."""
     origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != headers.get("host", ""):
+    if origin is not None and _place(origin) != headers.get("host", ""):
         raise Refused(403, "pages of other sites may change nothing here", error="OtherOrigin")
     if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise Refused(403, "pages of other sites may change nothing here", error="OtherOrigin")
+
+
+def _place(origin: str) -> str | None:
+    """Host and port; None for what is no address."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def _host_name(host: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from nomarr.helpers.exceptions import NomarrError
 from nomarr.interfaces.api.answers_if import Answer
 from nomarr.interfaces.api.browse_if import folders_in, require_inside
 from nomarr.interfaces.api.context_if import OpenNomarr, Running, query_path
@@ -92,16 +91,11 @@ async def relocate_library(library_id: str, place: NewPlace, service: Running) -
 @router.delete("/libraries/{library_id}", status_code=204, responses=problems(404, 409))
 async def remove_library(library_id: str, service: Running) -> Response:
     """Forget a library and everything known about its files; the music itself is not touched."""
-    watcher = service.nomarr.watcher
-    is_watched = any(status.library_id == library_id for status in watcher.status())
+    nomarr = service.nomarr
+    await nomarr.libraries.get_library(library_id)
     # A watcher's scan ends with it.
-    await watcher.stop_watching_library(library_id)
-    try:
-        await service.nomarr.libraries.remove_library(library_id)
-    except NomarrError:
-        if is_watched:
-            await watcher.start_watching_library(library_id)
-        raise
+    async with nomarr.watcher.stopped(library_id):
+        await nomarr.libraries.remove_library(library_id)
     return Response(status_code=204)
 
 

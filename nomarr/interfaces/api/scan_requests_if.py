@@ -66,7 +66,7 @@ class ScanRequests:
         handle.subscribe(partial(self._hub.scan_progress, request.request_id, library_id))
         self._requests[request.request_id] = request
         self._forget_old_ones()
-        self._nomarr.tasks.start(f"scan request {request.request_id}", partial(self._follow, request))
+        self._nomarr.tasks.start_once(f"scan request {request.request_id}", partial(self._follow, request))
         return request
 
     def get(self, request_id: str) -> ScanRequest | None:

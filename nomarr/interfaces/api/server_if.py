@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -34,7 +35,8 @@ def options_for(host: str, *, tokens_exist: bool) -> ServiceOptions:
         ConfigurationError: if others could connect and nobody has made a token yet.
     """
     if is_loopback(host):
-        return ServiceOptions()
+        usual = ServiceOptions()
+        return replace(usual, allowed_hosts=tuple(dict.fromkeys((*usual.allowed_hosts, host))))
     if not tokens_exist:
         raise ConfigurationError(
             f"others can connect to {host}, so tokens are needed, and there is none yet; "

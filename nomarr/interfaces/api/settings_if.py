@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body
@@ -14,7 +15,7 @@ from nomarr.config import Config
 from nomarr.helpers.exceptions import ConfigurationError
 from nomarr.helpers.secrets_helper import without_secrets
 from nomarr.interfaces.api.answers_if import Answer
-from nomarr.interfaces.api.context_if import OpenNomarr
+from nomarr.interfaces.api.context_if import OpenNomarr, Running
 from nomarr.interfaces.api.models_if import SettingsShape
 from nomarr.interfaces.api.problems_if import NO_BODY, PROBLEMS, problems
 from nomarr.interfaces.contract import JsonObject
@@ -50,27 +51,43 @@ async def show_schema() -> Response:
 
 
 @router.patch("", response_model=SettingsShape, responses=problems(*NO_BODY))
-async def change_settings(changes: Changes, nomarr: OpenNomarr) -> Response:
+async def change_settings(changes: Changes, service: Running) -> Response:
     """Change settings now, without a restart. The service keeps them: they win over its configuration at each start."""
-    nomarr.change_settings(changes)
-    kept = await _kept(nomarr) | changes
-    await nomarr.settings.put(_STORED, json.dumps(kept))
+    nomarr = service.nomarr
+    async with service.settings_lock:
+        nomarr.config_with(changes)
+        # Stored first: what is in force must not be gone at the next start.
+        await _keep(nomarr, await _kept(nomarr) | changes)
+        nomarr.change_settings(changes)
     return Answer(_settings_object(nomarr))
 
 
 async def restore_settings(nomarr: Nomarr) -> None:
-    """Take over what was changed over HTTP before."""
+    """Take over what was changed over HTTP before; what is no setting any more is forgotten."""
     kept = await _kept(nomarr)
+    usable = {name: value for name, value in kept.items() if _is_usable(nomarr, name, value)}
+    nomarr.change_settings(usable)
+    if usable != kept:
+        await _keep(nomarr, usable)
+
+
+def _is_usable(nomarr: Nomarr, name: str, value: Any) -> bool:
     try:
-        nomarr.change_settings(kept)
+        nomarr.config_with({name: value})
     except ConfigurationError as error:
-        # Another version stored them; the service is worth more without them than not at all.
-        logger.warning("settings that were changed over HTTP are left out: %s", error)
+        # Another version stored it; the service is worth more without it than not at all.
+        logger.warning("a setting that was changed over HTTP is forgotten: %s", error)
+        return False
+    return True
 
 
 async def _kept(nomarr: Nomarr) -> dict[str, Any]:
     kept: dict[str, Any] = json.loads(await nomarr.settings.get(_STORED) or "{}")
     return kept
+
+
+async def _keep(nomarr: Nomarr, settings: Mapping[str, Any]) -> None:
+    await nomarr.settings.put(_STORED, json.dumps(settings))
 
 
 def _settings_object(nomarr: Nomarr) -> JsonObject:

@@ -18,6 +18,7 @@ const WORDS = {
 };
 
 export class Activity {
+  #events = []; // the newest ones, oldest first
   #lines = []; // newest first: { key, event, count }
   #list = byId("feed");
   #nameOf;
@@ -31,12 +32,22 @@ export class Activity {
   /** Show the newest changes; answers the number of the last one. */
   async load() {
     const { items } = await get("events", { newest: true, limit: FIRST });
+    const last = items.at(-1)?.seq ?? 0;
+    // What was told while the answer was on its way is newer than the answer.
+    this.#events = [...items, ...this.#events.filter((event) => event.seq > last)].slice(-FIRST);
     this.#lines = [];
-    for (const event of items) this.#add(event);
-    return items.at(-1)?.seq ?? 0;
+    for (const event of this.#events) this.#addLine(event);
+    return last;
   }
 
   #add(event) {
+    // The stream also tells what an answer of `load` has told before.
+    if (event.seq <= (this.#events.at(-1)?.seq ?? 0)) return;
+    this.#events = [...this.#events, event].slice(-FIRST);
+    this.#addLine(event);
+  }
+
+  #addLine(event) {
     const newest = this.#lines[0];
     if (newest && isLike(newest.event, event)) {
       newest.count += 1;

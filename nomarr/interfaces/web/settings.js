@@ -24,12 +24,14 @@ export class Settings {
 
   async open() {
     const [schema, { settings, changeable }] = await Promise.all([get("settings/schema"), get("settings")]);
+    // What somebody has entered and not saved yet stays, whatever makes the page ask again.
+    const unsaved = new Map(this.#unsaved());
     this.#settings = settings;
     if (this.#schema === null) {
       this.#schema = schema;
       this.#build(changeable);
     }
-    this.#show();
+    this.#show(unsaved);
   }
 
   #build(changeable) {
@@ -57,8 +59,15 @@ export class Settings {
       element("dd", { class: "faint" }, this.#schema.properties[name].description));
   }
 
-  #show() {
-    for (const [name, field] of this.#fields) field.show(this.#settings[name]);
+  #show(unsaved = new Map()) {
+    for (const [name, field] of this.#fields) {
+      if (!unsaved.has(name)) field.show(this.#settings[name]);
+    }
+  }
+
+  /** The fields that say something else than the settings. */
+  #unsaved() {
+    return [...this.#fields].filter(([name, field]) => field.value() !== this.#settings[name]);
   }
 
   async #save() {
@@ -66,7 +75,7 @@ export class Settings {
     const done = byId("settings-done");
     show(error, false);
     say(done, "");
-    const changed = [...this.#fields].filter(([name, field]) => field.value() !== this.#settings[name]);
+    const changed = this.#unsaved();
     const changes = Object.fromEntries(changed.map(([name, field]) => [name, field.value()]));
     try {
       ({ settings: this.#settings } = await ask("PATCH", "settings", { body: changes }));

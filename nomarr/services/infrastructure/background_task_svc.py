@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import anyio
 from anyio.abc import TaskGroup
@@ -53,7 +54,7 @@ class BackgroundTaskService:
     """Starts, watches and ends named tasks. An async context manager: leaving it cancels what still runs.
 
     A task that fails is logged and keeps its error; the others go on. Of tasks that ended only the last of each
-    name is remembered.
+    name is remembered; `start_once` is for names that never come again.
     """
 
     def __init__(self) -> None:
@@ -85,13 +86,26 @@ class BackgroundTaskService:
             TaskAlreadyRunning: if a task of this name still runs.
             RuntimeError: outside of the `async with` block.
         """
+        self._start(name, partial(_run, work=work))
+
+    def start_once(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """As `start`, but the task is not remembered when it has ended well."""
+
+        async def run(task: _Task) -> None:
+            await _run(task, work)
+            if task.state is TaskState.COMPLETED:
+                del self._tasks[name]
+
+        self._start(name, run)
+
+    def _start(self, name: str, run: Callable[[_Task], Coroutine[Any, Any, None]]) -> None:
         if self._group is None:
             raise RuntimeError("BackgroundTaskService is used outside of its 'async with' block")
         before = self._tasks.get(name)
         if before is not None and before.state is TaskState.RUNNING:
             raise TaskAlreadyRunning(name)
         task = self._tasks[name] = _Task(name)
-        self._group.start_soon(_run, task, work, name=name)
+        self._group.start_soon(run, task, name=name)
 
     def status(self, name: str) -> TaskStatus | None:
         """The last task of this name; None if there was none."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Final, Self
 
@@ -48,6 +49,8 @@ class FileWatcherService:
         self._clock = clock
         self._make_tree = make_tree
         self._watches: dict[str, LibraryWatch] = {}
+        self._locks: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
+        """One for each library: whoever starts its watch waits until the one before has ended."""
         self._subscribers: list[Callable[[WatchMessage], None]] = []
         self._watches_all = False
         self._stopped: set[str] = set()
@@ -87,20 +90,36 @@ class FileWatcherService:
             LibraryNotFound: if there is no such library.
         """
         self._stopped.discard(library_id)
-        self._start(await self._libraries.get_library(library_id))
+        async with self._locks[library_id]:
+            await self._start(await self._libraries.get_library(library_id))
         self._start_supervisor()
 
     async def stop_watching_library(self, library_id: str) -> None:
         """Stop watching it, until it is started again; a scan that the watcher began is cancelled."""
         self._stopped.add(library_id)
-        await self._stop(library_id)
+        async with self._locks[library_id]:
+            await self._stop(library_id)
 
-    async def _stop(self, library_id: str) -> None:
-        watch = self._watches.pop(library_id, None)
-        if watch is not None:
-            self._tasks.cancel(_task_name(library_id))
-            await self._tasks.wait(_task_name(library_id))
-            watch.say_goodbye()
+    @asynccontextmanager
+    async def stopped(self, library_id: str) -> AsyncIterator[None]:
+        """Stop watching it to forget it inside of the block; if the block fails, it is watched as before."""
+        was_stopped, was_watched = library_id in self._stopped, library_id in self._watches
+        try:
+            await self.stop_watching_library(library_id)
+            yield
+        except BaseException:
+            if not was_stopped:
+                self._stopped.discard(library_id)
+            if was_watched:
+                await self._watch_again(library_id)
+            raise
+
+    async def _watch_again(self, library_id: str) -> None:
+        with anyio.CancelScope(shield=True):
+            try:
+                await self.start_watching_library(library_id)
+            except NomarrError as error:
+                logger.warning("library %s is not watched again: %s", library_id, error)
 
     async def stop_all(self) -> None:
         """Stop watching anything."""
@@ -111,7 +130,8 @@ class FileWatcherService:
         for library_id in list(self._watches):
             self._tasks.cancel(_task_name(library_id))
         for library_id in list(self._watches):
-            await self._stop(library_id)
+            async with self._locks[library_id]:
+                await self._stop(library_id)
 
     async def switch_watch_mode(self, library_id: str, mode: WatchMode | str) -> None:
         """Store how the library is watched, and do so from now on.
@@ -122,18 +142,21 @@ class FileWatcherService:
         """
         if mode not in list(WatchMode):
             raise ConfigurationError(f"'{mode}' is none of {', '.join(WatchMode)}", source="watch mode")
-        library = await self._libraries.update_library(library_id, watch_mode=WatchMode(mode))
-        self._stopped.discard(library_id)
-        if library_id in self._watches or self._watches_all:
-            await self._apply(library)
+        async with self._locks[library_id]:
+            library = await self._libraries.update_library(library_id, watch_mode=WatchMode(mode))
+            self._stopped.discard(library_id)
+            if library_id in self._watches or self._watches_all:
+                await self._apply(library)
 
     async def follow_libraries(self) -> None:
         """Look now which libraries there are and how they are to be watched; it is done every few seconds anyway."""
         libraries = {library.library_id: library for library in await self._libraries.list_libraries()}
         for library_id in [library_id for library_id in self._watches if library_id not in libraries]:
-            await self._stop(library_id)
+            async with self._locks[library_id]:
+                await self._stop(library_id)
         for library in libraries.values():
-            await self._apply(library)
+            async with self._locks[library.library_id]:
+                await self._apply(library)
 
     def status(self) -> list[WatchStatus]:
         """Every watched library, by name."""
@@ -153,14 +176,23 @@ class FileWatcherService:
         watch = self._watches.get(library_id)
         return watch is not None and await watch.wait_until_read(seconds)
 
-    # -- inside -----------------------------------------------------------------------------------------------
+    # -- inside; what starts or stops a watch is called with the library's lock -------------------------------
 
-    def _start(self, library: Library) -> None:
+    async def _start(self, library: Library) -> None:
         if library.library_id in self._watches or library.watch_mode is WatchMode.OFF:
             return
+        # Whoever stopped the one before may have been cancelled while it ended.
+        await self._tasks.wait(_task_name(library.library_id))
         watch = LibraryWatch(library, self._libraries, self._settings, self._clock, self._make_tree, self._tell)
-        self._watches[library.library_id] = watch
         self._tasks.start(_task_name(library.library_id), watch.run)
+        self._watches[library.library_id] = watch
+
+    async def _stop(self, library_id: str) -> None:
+        watch = self._watches.pop(library_id, None)
+        if watch is not None:
+            self._tasks.cancel(_task_name(library_id))
+            await self._tasks.wait(_task_name(library_id))
+            watch.say_goodbye()
 
     async def _apply(self, library: Library) -> None:
         watch = self._watches.get(library.library_id)
@@ -169,7 +201,7 @@ class FileWatcherService:
         elif watch is not None:
             watch.change(library)
         elif self._watches_all and library.library_id not in self._stopped:
-            self._start(library)
+            await self._start(library)
 
     def _start_supervisor(self) -> None:
         if not self._is_supervised:
