@@ -59,11 +59,17 @@ async def serve(nomarr: Nomarr, host: str, port: int, options: ServiceOptions, o
     with closing(_listen(host, port)) as listener:
         app = create_app(nomarr, options)
         server = _Server(app, lambda: on_ready(_address(host, listener)))
-        nomarr.tasks.start(_TASK, partial(server.serve, sockets=[listener]))
+        nomarr.tasks.start(_TASK, partial(_serve, server, listener))
         try:
             await nomarr.tasks.wait(_TASK)
         finally:
             await _end(nomarr, app, server)
+
+
+async def _serve(server: uvicorn.Server, listener: socket.socket) -> None:
+    # Shielded, because a server that is cancelled ends neither its requests nor the application: `_end` ends it.
+    with anyio.CancelScope(shield=True):
+        await server.serve(sockets=[listener])
 
 
 async def _end(nomarr: Nomarr, app: FastAPI, server: uvicorn.Server) -> None:
@@ -71,8 +77,10 @@ async def _end(nomarr: Nomarr, app: FastAPI, server: uvicorn.Server) -> None:
         # Streams have no end of their own.
         app.state.service.streams.close()
     server.should_exit = True
-    with anyio.move_on_after(_STOP_SECONDS, shield=True):
+    with anyio.move_on_after(_STOP_SECONDS, shield=True) as patience:
         await nomarr.tasks.wait(_TASK)
+    # From then on it waits for nobody.
+    server.force_exit = patience.cancelled_caught
 
 
 class _Server(uvicorn.Server):
