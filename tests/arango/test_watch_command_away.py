@@ -40,8 +40,10 @@ def watching(server: ArangoDouble, folder: Path, options: str = "") -> Iterator[
         text=True,
     )
     with process:
-        yield process
-        process.kill()
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def told(process: subprocess.Popen[str], words: str) -> None:
@@ -63,10 +65,11 @@ def music(tmp_path: Path) -> Path:
 def test_it_outlasts_a_refusal_and_tells_the_changes_later(server: ArangoDouble, tmp_path: Path, music: Path) -> None:
     with watching(server, tmp_path) as process:
         told(process, "first.wav")
+        told(process, "music: watching")
         server.faults = lambda request: LOGIN_REFUSED
         told(process, "changes are told later")
-        (music / "A" / "second.wav").write_bytes(tone(300))
         server.faults = no_faults
+        (music / "A" / "second.wav").write_bytes(tone(300))
         told(process, "second.wav")
 
 
@@ -79,6 +82,7 @@ def test_a_signal_ends_it_soon_while_the_server_is_away(server: ArangoDouble, tm
 
     with watching(server, tmp_path, "?patience_seconds=60") as process:
         told(process, "first.wav")
+        told(process, "music: watching")
         server.faults = refuse
         assert is_asked.wait(20)
         process.send_signal(signal.SIGTERM)
