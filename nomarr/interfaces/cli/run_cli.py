@@ -112,15 +112,24 @@ async def _cancellable(work: Callable[[], Awaitable[int]], farewell: str) -> int
 
     import anyio
 
+    from nomarr.helpers.exceptions import DatabaseNotReachable
+
     loop = asyncio.get_running_loop()
     code: int = ExitCode.DONE
+    gave_up = False
     # A signal comes between any two instructions, so it only leaves a note for the event loop.
     with (
         anyio.CancelScope() as scope,
         on_first_signal(partial(loop.call_soon_threadsafe, scope.cancel)) as interruption,
     ):
-        code = await work()
-    if scope.cancelled_caught:
+        try:
+            code = await work()
+        except DatabaseNotReachable:
+            # Whoever waits for a server that is away gives up when the work is cancelled.
+            if not scope.cancel_called:
+                raise
+            gave_up = True
+    if gave_up or scope.cancelled_caught:
         say(farewell)
         return interruption.exit_code
     return code

@@ -169,7 +169,8 @@ class ArangoLibraries:
     def forget_held_back(self, library_id: str, *, now: float | Clock, dead_owners: Collection[str] = ()) -> None:
         binds = {"library": key_of(library_id), "dead_owners": list(dead_owners)}
         for scanned in self._connection.query(FORGET_HELD_BACK, binds, now=now):
-            raise LibraryAlreadyScanning(unescaped(scanned["name"]), scanned["owner"], scanned["expires_at"])
+            until = scanned["expires_at"] - self._connection.skew_seconds
+            raise LibraryAlreadyScanning(unescaped(scanned["name"]), scanned["owner"], until)
 
     def _update_leased(self, lease: Lease, changes: Doc, now: float | Clock) -> None:
         if not self._connection.query(UPDATE_LEASED, {**_proof(lease), "changes": changes}, now=now):

@@ -1,4 +1,4 @@
-"""`nomarr watch` as a process while its server refuses or is away."""
+"""`nomarr watch` and `nomarr scan` as processes while their server refuses or is away."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from support.arango.faults import LOGIN_REFUSED, UNAVAILABLE, Fault, no_faults
 from support.arango.requests import Request
 from support.music import build, tone
 
-TERMINATED = 143
+INTERRUPTED, TERMINATED = 130, 143
 
 
 @contextmanager
-def watching(server: ArangoDouble, folder: Path, options: str = "") -> Iterator[subprocess.Popen[str]]:
+def running(
+    server: ArangoDouble, folder: Path, options: str = "", *, command: str = "watch"
+) -> Iterator[subprocess.Popen[str]]:
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH") if name in os.environ}
     environment = kept | {
         "HOME": str(folder / "home"),
@@ -32,7 +34,7 @@ def watching(server: ArangoDouble, folder: Path, options: str = "") -> Iterator[
         "NOMARR_ENABLE_ENRICHMENT": "false",
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "nomarr", "watch", str(folder / "music")],
+        [sys.executable, "-m", "nomarr", command, str(folder / "music")],
         env=environment,
         cwd=folder,
         stdout=subprocess.PIPE,
@@ -63,7 +65,7 @@ def music(tmp_path: Path) -> Path:
 
 
 def test_it_outlasts_a_refusal_and_tells_the_changes_later(server: ArangoDouble, tmp_path: Path, music: Path) -> None:
-    with watching(server, tmp_path) as process:
+    with running(server, tmp_path) as process:
         told(process, "first.wav")
         told(process, "music: watching")
         server.faults = lambda request: LOGIN_REFUSED
@@ -80,10 +82,30 @@ def test_a_signal_ends_it_soon_while_the_server_is_away(server: ArangoDouble, tm
         is_asked.set()
         return UNAVAILABLE
 
-    with watching(server, tmp_path, "?patience_seconds=60") as process:
+    with running(server, tmp_path, "?patience_seconds=60") as process:
         told(process, "first.wav")
         told(process, "music: watching")
         server.faults = refuse
         assert is_asked.wait(20)
         process.send_signal(signal.SIGTERM)
         assert process.wait(8) == TERMINATED
+
+
+def test_a_scan_is_interrupted_at_once_while_the_server_is_away(
+    server: ArangoDouble, tmp_path: Path, music: Path
+) -> None:
+    is_asked = threading.Event()
+
+    def refuse_batches(request: Request) -> Fault | None:
+        if b"last_batch" not in request.body:
+            return None
+        is_asked.set()
+        return UNAVAILABLE
+
+    server.faults = refuse_batches
+    with running(server, tmp_path, "?patience_seconds=60", command="scan") as process:
+        assert is_asked.wait(20)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(8) == INTERRUPTED
+        assert process.stdout is not None
+        assert "error" not in process.stdout.read()
