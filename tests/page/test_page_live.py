@@ -130,7 +130,10 @@ async def test_a_change_that_is_told_twice_is_shown_once(music: Opened, library:
     await expect(newest).to_contain_text("new.wav")
     # Not `wait_for_function`: that evaluates a text inside of the page, which its policy forbids.
     await music.page.evaluate(
-        "() => new Promise((done) => { const look = () => (window.held.length ? done() : setTimeout(look, 20)); look(); })"
+        """() => new Promise((done) => {
+            const look = () => (window.held.length > 0 ? done() : setTimeout(look, 20));
+            look();
+        })"""
     )
     await music.page.evaluate("window.held.forEach((hear) => hear())")
     await music.drawn()
