@@ -18,8 +18,10 @@ from support.disk import assert_equal
 from support.music import tone, tones
 from support.scans import happened, present, scan
 
-from nomarr import DatabaseError, DatabaseNotReachable, Library, Nomarr, WatcherState
+from nomarr import DatabaseError, DatabaseNotReachable, Library, Nomarr, ScanProgress, WatcherState
+from nomarr.helpers.dto.scan import ScanPhase
 from nomarr.persistence.db import Database
+from nomarr.services.domain import library_svc
 
 IMPATIENT = "?read_seconds=5&patience_seconds=0.3&opening_seconds=0.3"
 PATIENT = "?read_seconds=5&patience_seconds=20&opening_seconds=0.3"
@@ -145,6 +147,33 @@ async def test_a_cancelled_scan_does_not_wait_for_the_server(
 
 
 # -- during watching ----------------------------------------------------------------------------------------------
+
+
+async def test_a_file_that_was_still_written_is_looked_at_again_when_the_server_is_back(
+    server: ArangoDouble,
+    tmp_path: Path,
+    music_tree: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(library_svc, "_FOLLOW_UP_SECONDS", (0.3,))
+    root = music_tree({"a.wav": tone(440)})
+
+    def go_on(progress: ScanProgress) -> None:
+        if progress.phase is ScanPhase.SETTLING:
+            (root / "a.wav").write_bytes(tone(441))
+
+    settings = {"settle_seconds": 0.5, "tag_workers": 1, "data_folder": str(tmp_path / "data")}
+    async with Nomarr.open(server.database_url() + IMPATIENT, **settings) as nomarr:
+        library = await nomarr.libraries.add_library("music", root)
+        await scan(nomarr, library, on_progress=go_on)
+        (root / "a.wav").write_bytes(tone(442))
+        server.faults = lambda request: UNAVAILABLE
+        await until(lambda: "looking later at folders" in caplog.text)
+        server.faults = no_faults
+        with anyio.fail_after(SOON):
+            while (await present(nomarr, library))["a.wav"].size != len(tone(442)):  # noqa: ASYNC110 - has no event
+                await anyio.sleep(0.01)
 
 
 async def test_watching_goes_on_by_itself_and_does_not_hammer(

@@ -28,6 +28,7 @@ from nomarr.helpers.dto.upkeep import PurgedLibrary, PurgeReport, UndoneMove
 from nomarr.helpers.dto.watching import PathChange
 from nomarr.helpers.exceptions import (
     ConfigurationError,
+    DatabaseError,
     FileNotKnown,
     InvalidPath,
     LibraryAlreadyScanning,
@@ -586,8 +587,12 @@ class LibraryService:
                 if not targets:
                     return
                 options = replace(self._settings.scan, look_again=False)
-                handle = await self._queue.ask(library_id, targets, options, wait=True)
-                await handle.result()
+                try:
+                    handle = await self._queue.ask(library_id, targets, options, wait=True)
+                    await handle.result()
+                except DatabaseError as error:
+                    logger.warning("looking later at folders that were still changing: %s", error)
+                    self._unsettled.setdefault(library_id, set()).update(targets)
         except NomarrError as error:
             # The digests of these folders were not stored, so the next scan looks at them in any case.
             logger.warning("could not look again at folders that were still changing: %s", error)
