@@ -158,7 +158,7 @@ async def test_a_disk_that_does_not_answer_holds_nothing_up(
                 assert await api.get(LIBRARIES) == []
     finally:
         answers.set()
-    assert refused == ["this disk does not answer"] * 50
+    assert refused == ["this disk does not answer; check that it is mounted and reachable, then try again"] * 50
 
 
 async def test_names_that_are_no_utf8_go_there_and_back(api: Api, nomarr: Nomarr, tmp_path: Path) -> None:

@@ -47,7 +47,11 @@ async def _looked_up(look: Callable[[], T]) -> T:
         with anyio.fail_after(_PATIENCE_SECONDS):
             return await anyio.to_thread.run_sync(look, abandon_on_cancel=True, limiter=_THREADS)
     except TimeoutError:
-        raise Refused(503, "this disk does not answer", error="DiskDoesNotAnswer") from None
+        raise Refused(
+            503,
+            "this disk does not answer; check that it is mounted and reachable, then try again",
+            error="DiskDoesNotAnswer",
+        ) from None
 
 
 def _inside(path: str, roots: Sequence[str]) -> str:
