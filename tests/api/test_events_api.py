@@ -54,6 +54,21 @@ async def test_pages_go_on_where_the_last_one_ended(api: Api, library: Library) 
     assert (await api.get(EVENTS, params={"library_id": "other"}))["items"] == []
 
 
+async def test_a_client_that_knows_more_than_there_is_hears_what_is_new(
+    server: httpx.AsyncClient, nomarr: Nomarr, library: Library
+) -> None:
+    """The database was restored from a copy, and the page stayed open."""
+    await scan(nomarr, library)
+    with anyio.fail_after(20):
+        async with server.stream("GET", f"{EVENTS}/stream", headers={"Last-Event-ID": "999"}) as answer:
+            lines = answer.aiter_lines()
+            await anext(lines)
+            (Path(library.root_path) / "new.wav").write_bytes(tone(500))
+            await scan(nomarr, library)
+            while not (line := await anext(lines)).startswith("data:") or "new.wav" not in line:
+                pass
+
+
 async def test_the_newest_changes_can_be_asked_for(api: Api, library: Library) -> None:
     await api.scan(library.library_id)
     page = await api.get(EVENTS, params={"limit": 2, "newest": True})

@@ -65,4 +65,7 @@ async def stream_events(
     A client that comes back with `Last-Event-ID` misses no change. One that does not keep up is disconnected.
     """
     last = last_event_id(request, after)
+    if last is not None:
+        # A database that was restored from a copy is behind what the client knows; it would hear nothing for long.
+        last = min(last, await service.nomarr.event_feed.last_seq())
     return EventStream(service.streams, partial(service.hub.stream, last, library_id))
