@@ -36,6 +36,7 @@ missing_packages() {
     [ "$dev" = no ] && return
     # Ubuntu has it as a snap only; the tests of the page are skipped there.
     has chromium || is_ubuntu || echo chromium
+    has curl || echo curl
     has git || echo git
     has make || echo make
     has mpc || echo mpc
