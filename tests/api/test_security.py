@@ -196,6 +196,14 @@ def test_only_own_addresses_need_no_tokens(host: str, own: bool) -> None:
     assert options_for(host, tokens_exist=True).tokens_required != own
 
 
+def test_behind_a_proxy_own_addresses_need_tokens_too() -> None:
+    wanted = options_for("127.0.0.1", tokens_exist=True, require_tokens=True)
+    # The proxy says under which name it was asked.
+    assert (wanted.tokens_required, wanted.allowed_hosts) == (True, ())
+    with pytest.raises(ConfigurationError, match="nomarr token create"):
+        options_for("127.0.0.1", tokens_exist=False, require_tokens=True)
+
+
 def test_without_any_token_others_are_not_served() -> None:
     with pytest.raises(ConfigurationError, match="nomarr token create"):
         options_for("0.0.0.0", tokens_exist=False)

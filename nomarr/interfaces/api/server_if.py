@@ -28,20 +28,23 @@ _STOP_SECONDS: Final = 8
 _CONNECTIONS: Final = 1000
 
 
-def options_for(host: str, *, tokens_exist: bool) -> ServiceOptions:
+def options_for(host: str, *, tokens_exist: bool, require_tokens: bool = False) -> ServiceOptions:
     """How the service protects itself at this address.
 
+    Args:
+        require_tokens: also at this computer's own addresses, where a proxy may let others in.
+
     Raises:
-        ConfigurationError: if others could connect and nobody has made a token yet.
+        ConfigurationError: if tokens are needed and nobody has made one yet.
     """
-    if is_loopback(host):
+    if is_loopback(host) and not require_tokens:
         usual = ServiceOptions()
         return replace(usual, allowed_hosts=tuple(dict.fromkeys((*usual.allowed_hosts, host))))
     if not tokens_exist:
         raise ConfigurationError(
-            f"others can connect to {host}, so tokens are needed, and there is none yet; "
-            "make one with 'nomarr token create', or serve 127.0.0.1 only",
-            source="--host",
+            "tokens are needed, as others can connect, and there is none yet; "
+            "make one with 'nomarr token create', or serve 127.0.0.1 without --require-token",
+            source=f"the address {host}",
         )
     return ServiceOptions(tokens_required=True, allowed_hosts=())
 

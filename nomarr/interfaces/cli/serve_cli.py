@@ -54,6 +54,10 @@ def serve_command(
     port: Annotated[
         int, typer.Option("--port", metavar="N", min=0, max=65535, help="The port to listen at; 0 chooses a free one.")
     ] = 8337,
+    require_token: Annotated[
+        bool,
+        typer.Option("--require-token", help="Need tokens at this computer's own addresses, too: behind a proxy."),
+    ] = False,
 ) -> None:
     """Run the service: it watches every library and answers over HTTP, until Ctrl-C.
 
@@ -66,7 +70,11 @@ def serve_command(
         from nomarr.interfaces.api.server_if import options_for, serve
         from nomarr.interfaces.api.tokens_if import TOKEN_KEY
 
-        options = options_for(host, tokens_exist=await nomarr.settings.get(TOKEN_KEY) is not None)
+        options = options_for(
+            host,
+            tokens_exist=await nomarr.settings.get(TOKEN_KEY) is not None,
+            require_tokens=require_token,
+        )
         for path in paths or ():
             await found_or_added(nomarr, path, quiet=False)
         await serve(nomarr, host, port, options, _begin)
