@@ -18,7 +18,7 @@ from support.disk import assert_equal
 from support.music import tone, tones
 from support.scans import happened, present, scan
 
-from nomarr import DatabaseError, DatabaseNotReachable, Library, Nomarr, ScanProgress, WatcherState
+from nomarr import DatabaseError, DatabaseNotReachable, Library, LibraryState, Nomarr, ScanProgress, WatcherState
 from nomarr.helpers.dto.scan import ScanPhase
 from nomarr.persistence.db import Database
 from nomarr.services.domain import library_svc
@@ -114,10 +114,27 @@ async def test_a_scan_that_can_not_outlast_it_stops_and_the_next_one_goes_on(
         with pytest.raises(DatabaseNotReachable):
             await scan(nomarr, library)
         server.wait_until_back()
-        # Its lease could not be given back either; this process may take its own.
         report = await scan(nomarr, library)
         await assert_equal(nomarr, library)
     assert report.files_scanned == 60
+
+
+async def test_a_lease_that_could_not_be_given_back_is_free_in_this_process(
+    server: ArangoDouble, tmp_path: Path, music_tree: Callable[..., Path]
+) -> None:
+    def go_away(progress: ScanProgress) -> None:
+        server.faults = lambda request: UNAVAILABLE
+
+    async with opened(server, tmp_path, IMPATIENT) as nomarr:
+        library = await nomarr.libraries.add_library("music", music_tree({"A": tones(30)}))
+        with pytest.raises(DatabaseNotReachable):
+            await scan(nomarr, library, on_progress=go_away)
+        server.faults = no_faults
+        known = await nomarr.libraries.get_library(library.library_id)
+        assert known.state is LibraryState.INTERRUPTED
+        with anyio.fail_after(SOON):
+            await scan(nomarr, library)
+        await assert_equal(nomarr, library)
 
 
 async def test_a_cancelled_scan_does_not_wait_for_the_server(

@@ -5,19 +5,40 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from subprocess import PIPE
 
-from nomarr.components.library.lease_owner_comp import is_certainly_dead, this_process
+from nomarr.components.library.lease_owner_comp import is_certainly_dead, lease_owner
 from nomarr.helpers.dto.scan import LeaseOwner
 
-CHILD = "from nomarr.components.library.lease_owner_comp import this_process; print(this_process())"
+CHILD = """
+from nomarr.components.library.lease_owner_comp import lease_owner
+with lease_owner() as owner:
+    print(owner, flush=True)
+"""
 
 
-def test_this_process_lives() -> None:
-    assert not is_certainly_dead(str(this_process()))
+def test_an_owner_lives_as_long_as_its_work() -> None:
+    with lease_owner() as owner:
+        assert not is_certainly_dead(str(owner))
+    assert is_certainly_dead(str(owner))
 
 
-def test_each_call_is_another_owner() -> None:
-    assert this_process() != this_process()
+def test_two_owners_in_one_process_are_not_taken_for_each_other() -> None:
+    with lease_owner() as one:
+        with lease_owner() as other:
+            assert one != other
+        assert not is_certainly_dead(str(one))
+        assert is_certainly_dead(str(other))
+
+
+def test_the_owner_of_another_process_lives_as_long_as_that() -> None:
+    waiting = CHILD + "    input()"
+    with subprocess.Popen([sys.executable, "-c", waiting], stdin=PIPE, stdout=PIPE, text=True) as child:
+        assert child.stdout is not None
+        owner = child.stdout.readline().strip()
+        assert not is_certainly_dead(owner)
+        child.communicate("\n")
+    assert is_certainly_dead(owner)
 
 
 def test_a_process_that_ended_is_dead() -> None:
@@ -26,7 +47,7 @@ def test_a_process_that_ended_is_dead() -> None:
 
 
 def test_a_process_that_nobody_waited_for_yet_is_dead() -> None:
-    child = subprocess.Popen([sys.executable, "-c", CHILD + "; print(flush=True)"], stdout=subprocess.PIPE, text=True)
+    child = subprocess.Popen([sys.executable, "-c", CHILD], stdout=PIPE, text=True)
     assert child.stdout is not None
     with child:
         owner = child.stdout.readline().strip()
@@ -38,16 +59,17 @@ def test_a_process_that_nobody_waited_for_yet_is_dead() -> None:
 
 
 def test_another_process_with_the_same_number_does_not_count() -> None:
-    me = this_process()
-    assert is_certainly_dead(str(replace(me, started=me.started - 1)))
+    with lease_owner() as me:
+        assert is_certainly_dead(str(replace(me, started=me.started - 1)))
 
 
 def test_nothing_is_certain_about_another_host_or_an_unknown_text() -> None:
-    assert not is_certainly_dead(str(replace(this_process(), host="elsewhere", pid=999_999_999)))
+    with lease_owner() as me:
+        assert not is_certainly_dead(str(replace(me, host="elsewhere", pid=999_999_999)))
     assert not is_certainly_dead("somebody else")
 
 
 def test_an_owner_survives_being_written() -> None:
-    owner = this_process()
-    assert LeaseOwner.parse(str(owner)) == owner
+    with lease_owner() as owner:
+        assert LeaseOwner.parse(str(owner)) == owner
     assert LeaseOwner.parse("a|b|c") is None

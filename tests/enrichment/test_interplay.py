@@ -30,11 +30,11 @@ from enrichment_kit import (
     statuses,
 )
 from support.music import tone
+from support.owners import owner_elsewhere
 from support.scans import missing, scan
 from support.system import until
 
 from nomarr import Config, Library, Nomarr, ScanTarget
-from nomarr.components.library.lease_owner_comp import this_process
 from nomarr.helpers.dto.enrichment import DueWork, EnrichmentOptions, EnrichmentProgress, EnrichmentState
 from nomarr.helpers.dto.scan import Lease, ScanRunState
 from nomarr.helpers.exceptions import EnrichmentBusy
@@ -166,7 +166,7 @@ async def scan_lease(nomarr: Nomarr, library: Library) -> Lease:
         lambda: nomarr.database.library.mark_scan_started(
             library.library_id,
             "a scan",
-            this_process(),
+            owner_elsewhere(),
             [ScanTarget(library.library_id)],
             now=time.time(),
             lease_seconds=60,
@@ -290,7 +290,7 @@ def cancel(request: pytest.FixtureRequest) -> Cancel:
 
 async def assert_lease_is_free(nomarr: Nomarr) -> None:
     """Afterwards everything is as it was: a name on an expired lease tells of an interruption."""
-    store, owner = nomarr.database.enrichment, this_process()
+    store, owner = nomarr.database.enrichment, owner_elsewhere()
 
     def look() -> bool:
         was_interrupted = store.holder() is not None
@@ -357,7 +357,7 @@ async def test_the_end_of_the_program_ends_it(database: Path, root: Path, tools:
 async def test_one_process_at_a_time(nomarr: Nomarr, root: Path) -> None:
     sound(root / "a.flac", 1, picture(1))
     library = await add(nomarr, root)
-    other = this_process()
+    other = owner_elsewhere()
     store = nomarr.database.enrichment
     take = lambda: store.take_lease(other, now=time.time(), lease_seconds=60)  # noqa: E731
     assert await anyio.to_thread.run_sync(take)

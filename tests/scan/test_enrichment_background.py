@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from support.music import tones
+from support.owners import owner_elsewhere
 from support.scans import present, scan
 from support.system import until
 
 from nomarr import EnrichmentProgress, EnrichmentReport, EnrichmentState, EnrichmentStep, Nomarr
-from nomarr.components.library.lease_owner_comp import this_process
 from nomarr.helpers.dto.enrichment import EnrichmentUpdate, ProcessingStatus
 from nomarr.helpers.time_helper import system_clock
 
@@ -35,7 +35,7 @@ async def test_it_can_be_turned_off(tmp_path: Path, music_tree: Callable[..., Pa
 
 async def test_it_says_when_it_is_no_longer_busy(nomarr: Nomarr, music_tree: Callable[..., Path]) -> None:
     await scan(nomarr, await nomarr.libraries.add_library("Music", music_tree(tones(1))))
-    store, other = nomarr.database.enrichment, this_process()
+    store, other = nomarr.database.enrichment, owner_elsewhere()
     assert store.take_lease(other, now=system_clock(), lease_seconds=60)
     nomarr.enrich_in_background()
     await until(lambda: nomarr.enrichment.progress.state is EnrichmentState.BUSY)

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 from support.music import tone, tones
+from support.owners import owner_elsewhere
 from support.scanned import Music, Scanned
 from support.scans import ids, missing, scan
 
 from nomarr import ConfigurationError, Library, LibraryOffline, Nomarr, ScanTarget
 from nomarr.helpers.dto.library import LibraryState
-from nomarr.helpers.dto.scan import LeaseOwner, ScanOptions
+from nomarr.helpers.dto.scan import ScanOptions
 from nomarr.helpers.time_helper import system_clock
 from nomarr.services.domain.library_svc import LibraryService, LibrarySettings
 
@@ -191,7 +192,7 @@ async def test_a_library_that_is_being_scanned_is_left_out(scanned: Scanned) -> 
     lease = music.nomarr.database.library.mark_scan_started(
         music.library.library_id,
         "other",
-        LeaseOwner("another computer", 1, 1, "x"),
+        owner_elsewhere(),
         [target],
         now=system_clock() + 31 * DAY,
         lease_seconds=600,

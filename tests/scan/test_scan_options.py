@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from support.backends import dump
 from support.disk import assert_equal
 from support.music import build, tone, tones, wait_for_another_timestamp
+from support.owners import owner_elsewhere
 from support.scans import ids, scan
 
 from nomarr import Library, LibraryState, Nomarr, ScanReport, ScanRunState, ScanTarget
-from nomarr.components.library.lease_owner_comp import this_process
 from nomarr.helpers.dto.batches import ScanBatch
 from nomarr.helpers.dto.files import FolderRecord
 from nomarr.helpers.dto.scan import Lease
@@ -36,7 +35,7 @@ def die_while_scanning(nomarr: Nomarr, *targets: ScanTarget, full_since: float |
     lease = nomarr.database.library.mark_scan_started(
         targets[0].library_id,
         DEAD,
-        replace(this_process(), token="dead"),
+        owner_elsewhere(),
         targets,
         now=time.time() - 50,
         lease_seconds=60,

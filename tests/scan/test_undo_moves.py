@@ -11,12 +11,12 @@ import anyio
 import pytest
 from support.disk import assert_equal
 from support.music import tone, wait_for_another_timestamp
+from support.owners import dead_owner, owner_elsewhere
 from support.scanned import Music, Scanned
 from support.scans import events, ids, last_seq, missing
 
 from nomarr import LibraryAlreadyScanning, MoveCannotBeUndone, MoveNotFound, PathChange, ScanTarget, UndoneMove
-from nomarr.components.library.lease_owner_comp import this_process
-from nomarr.helpers.dto.scan import Lease, LeaseOwner, ScanRunState
+from nomarr.helpers.dto.scan import Lease, ScanRunState
 from nomarr.helpers.time_helper import system_clock
 
 
@@ -144,7 +144,7 @@ def somebody_scans(music: Music) -> Lease:
     lease = music.nomarr.database.library.mark_scan_started(
         music.library.library_id,
         "other",
-        LeaseOwner("another computer", 1, 1, "x"),
+        owner_elsewhere(),
         [ScanTarget(music.library.library_id)],
         now=system_clock(),
         lease_seconds=600,
@@ -175,20 +175,13 @@ async def test_an_undo_waits_for_a_scan_or_says_who_scans(scanned: Scanned) -> N
     assert undone[0].seq == seq
 
 
-async def test_a_scan_whose_process_is_dead_is_not_waited_for(scanned: Scanned, dead_owner: LeaseOwner) -> None:
+async def test_a_scan_whose_process_is_dead_is_not_waited_for(scanned: Scanned) -> None:
     music = await scanned(TREE)
     seq = await moved(music)
     assert music.nomarr.database.library.mark_scan_started(
-        music.library.library_id, "dead", dead_owner, [], now=system_clock(), lease_seconds=600
+        music.library.library_id, "dead", dead_owner(), [], now=system_clock(), lease_seconds=600
     )
     assert (await music.nomarr.libraries.undo_move(seq, wait=False)).seq == seq
-
-
-@pytest.fixture
-def dead_owner() -> LeaseOwner:
-    """A process of this machine that has ended."""
-    alive = this_process()
-    return LeaseOwner(alive.host, alive.pid, alive.started - 1, "x")
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # it writes SQL

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 from support.music import png, tones
+from support.owners import dead_owner, owner_elsewhere
 from support.scans import scan
 from support.system import give_away, open_to_everybody, without_privileges
 
 from nomarr import Nomarr
-from nomarr.components.library.lease_owner_comp import this_process
 from nomarr.components.media import fingerprint_comp
 from nomarr.components.media.cover_store_comp import CoverStore
-from nomarr.helpers.dto.scan import LeaseOwner
 from nomarr.helpers.time_helper import system_clock
 from nomarr.workflows.library.doctor_wf import Check
 
@@ -59,12 +58,11 @@ async def test_what_waits_is_counted_until_it_is_done(nomarr: Nomarr, music_tree
 
 async def test_who_works_on_it_is_told(nomarr: Nomarr, music_tree: Callable[..., Path]) -> None:
     await scanned(nomarr, music_tree(tones(1)))
-    owner = this_process()
+    owner = owner_elsewhere()
     nomarr.database.enrichment.take_lease(owner, now=system_clock(), lease_seconds=60)
     assert (await checks(nomarr))["enrichment"].detail == f"process {owner.pid} works on it now, files that wait: 1"
     nomarr.database.enrichment.give_lease_back(owner)
-    dead = LeaseOwner(owner.host, owner.pid, owner.started - 1, "dead")
-    nomarr.database.enrichment.take_lease(dead, now=system_clock(), lease_seconds=60)
+    nomarr.database.enrichment.take_lease(dead_owner(), now=system_clock(), lease_seconds=60)
     assert (await checks(nomarr))["enrichment"].detail == "files that wait: 1"
 
 

@@ -1,27 +1,44 @@
-"""Who we are among the processes that share a database, and whether another one is certainly dead."""
+"""Who we are among the processes that share a database, and whether another owner is certainly dead."""
 
 from __future__ import annotations
 
 import os
 import platform
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from nomarr.helpers.dto.scan import LeaseOwner
 
-__all__ = ["is_certainly_dead", "this_process"]
+__all__ = ["is_certainly_dead", "lease_owner"]
+
+_ALIVE: Final[set[LeaseOwner]] = set()
+"""The owners of this process whose work has not ended."""
 
 
-def this_process() -> LeaseOwner:
-    """A new owner for this process; each call is another owner."""
+@contextmanager
+def lease_owner() -> Iterator[LeaseOwner]:
+    """A new owner of leases in this process; each one is another owner, and dead when the block is left.
+
+    It takes and uses its leases inside the block. One that could not be given back, as the database was away, is then
+    free for the next owner in this process.
+    """
     pid = os.getpid()
-    return LeaseOwner(_host(), pid, _started(pid) or 0, uuid.uuid4().hex)
+    owner = LeaseOwner(_host(), pid, _started(pid) or 0, uuid.uuid4().hex)
+    _ALIVE.add(owner)
+    try:
+        yield owner
+    finally:
+        _ALIVE.discard(owner)
 
 
 def is_certainly_dead(owner: str) -> bool:
-    """True only if the owner is a process of this machine, boot and process namespace that does not run any more.
+    """True only if the owner's work has ended in this process, or in one that does not run any more.
 
-    Then its lease need not run out: after a crash the next start goes on at once.
+    The other process is one of this machine, boot and process namespace: nothing is certain about others. A dead
+    owner's lease need not run out: after a crash the next start goes on at once.
     """
     known = LeaseOwner.parse(owner)
     if known is None or known.host != _host():
@@ -29,7 +46,7 @@ def is_certainly_dead(owner: str) -> bool:
     started = _started(known.pid)
     if started is None:
         return not os.path.exists(f"/proc/{known.pid}") and os.path.exists("/proc/self")
-    return started != known.started
+    return started != known.started or (known.pid == os.getpid() and known not in _ALIVE)
 
 
 def _host() -> str:

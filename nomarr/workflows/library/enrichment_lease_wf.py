@@ -12,7 +12,7 @@ from typing import Final
 import anyio
 import anyio.to_thread
 
-from nomarr.components.library.lease_owner_comp import is_certainly_dead, this_process
+from nomarr.components.library.lease_owner_comp import is_certainly_dead, lease_owner
 from nomarr.components.media.cover_store_comp import CoverStore
 from nomarr.helpers.dto.scan import LeaseOwner
 from nomarr.helpers.exceptions import CoverFolderUnusable, EnrichmentBusy
@@ -45,24 +45,21 @@ class EnrichmentLease:
 @asynccontextmanager
 async def enrichment_lease(db: Database, store: CoverStore, clock: Clock) -> AsyncIterator[EnrichmentLease]:
     """Raises `EnrichmentBusy` if another process enriches, also inside the block if the lease is lost."""
-    owner = this_process()
-    was_interrupted = await anyio.to_thread.run_sync(_take, db, owner, clock)
-    lease = EnrichmentLease(leaves_covers=was_interrupted)
-    is_tidy = False
-    try:
-        with single_error():
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_keep, db, owner, clock)
+    with lease_owner() as owner:
+        was_interrupted = await anyio.to_thread.run_sync(_take, db, owner, clock)
+        lease = EnrichmentLease(leaves_covers=was_interrupted)
+        is_tidy = False
+        try:
+            async with _kept(db, owner, clock):
                 if was_interrupted:
                     await _tidy_up(db, store, lease)
                 yield lease
                 # After an interruption again: what its processes were just writing then is complete now.
                 is_tidied = not lease.leaves_covers or await _tidy_up(db, store, lease)
-                tasks.cancel_scope.cancel()
-        is_tidy = is_tidied
-    finally:
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(_give_back, db, owner, is_tidy)
+            is_tidy = is_tidied
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(_give_back, db, owner, is_tidy)
 
 
 @asynccontextmanager
@@ -72,17 +69,14 @@ async def no_enrichment(db: Database, clock: Clock) -> AsyncIterator[None]:
     Raises:
         EnrichmentBusy: if another process enriches, also inside the block if the lease is lost.
     """
-    owner = this_process()
-    was_interrupted = await anyio.to_thread.run_sync(_take, db, owner, clock)
-    try:
-        with single_error():
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_keep, db, owner, clock)
+    with lease_owner() as owner:
+        was_interrupted = await anyio.to_thread.run_sync(_take, db, owner, clock)
+        try:
+            async with _kept(db, owner, clock):
                 yield
-                tasks.cancel_scope.cancel()
-    finally:
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(_give_back, db, owner, not was_interrupted)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(_give_back, db, owner, not was_interrupted)
 
 
 async def remove_unused_covers_workflow(db: Database, store: CoverStore, clock: Clock) -> int:
@@ -125,6 +119,16 @@ def _give_back(db: Database, owner: LeaseOwner, is_tidy: bool) -> None:
     else:
         # Anybody may have it, and whoever does sees that somebody was interrupted.
         db.enrichment.take_lease(owner, now=0.0, lease_seconds=0.0)
+
+
+@asynccontextmanager
+async def _kept(db: Database, owner: LeaseOwner, clock: Clock) -> AsyncIterator[None]:
+    """Renew the lease inside the block; `EnrichmentBusy` ends it if the lease is lost."""
+    with single_error():
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_keep, db, owner, clock)
+            yield
+            tasks.cancel_scope.cancel()
 
 
 async def _keep(db: Database, owner: LeaseOwner, clock: Clock) -> None:

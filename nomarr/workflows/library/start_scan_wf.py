@@ -12,12 +12,13 @@ from typing import Final
 import anyio
 import anyio.to_thread
 
-from nomarr.components.library.lease_owner_comp import is_certainly_dead, this_process
+from nomarr.components.library.lease_owner_comp import is_certainly_dead, lease_owner
 from nomarr.components.library.root_guard_comp import SAMPLE_SIZE, RootVerdict, check_root
 from nomarr.helpers.dto.library import Library, ScanTarget, without_covered
 from nomarr.helpers.dto.scan import (
     InterruptedScan,
     Lease,
+    LeaseOwner,
     ScanHooks,
     ScanOptions,
     ScanReport,
@@ -86,7 +87,21 @@ async def start_scan_workflow(
     scan_id = uuid.uuid4().hex
     if options.dry_run:
         return await _dry_run(db, library_id, targets, scan_id, options, hooks, clock, path_changes)
-    start = await anyio.to_thread.run_sync(partial(_begin, db, library_id, targets, scan_id, options, clock))
+    with lease_owner() as owner:
+        start = await anyio.to_thread.run_sync(partial(_begin, db, library_id, targets, scan_id, owner, options, clock))
+        return await _until_its_end(db, start, scan_id, options, hooks, clock, path_changes)
+
+
+async def _until_its_end(
+    db: Database,
+    start: _Start,
+    scan_id: str,
+    options: ScanOptions,
+    hooks: ScanHooks,
+    clock: Clock,
+    path_changes: Sequence[PathChange],
+) -> ScanOutcome:
+    """The scan that has the lease, and a record of how it ended."""
     end = partial(_end, db, start, clock=clock)
     try:
         outcome = await _guarded(db, start, scan_id, options, hooks, clock, path_changes)
@@ -106,7 +121,13 @@ async def start_scan_workflow(
 
 
 def _begin(
-    db: Database, library_id: str, targets: Sequence[ScanTarget], scan_id: str, options: ScanOptions, clock: Clock
+    db: Database,
+    library_id: str,
+    targets: Sequence[ScanTarget],
+    scan_id: str,
+    owner: LeaseOwner,
+    options: ScanOptions,
+    clock: Clock,
 ) -> _Start:
     """Take the lease, with the targets that an earlier scan did not finish."""
     library = db.library.get_library(library_id, clock(), counted=False)
@@ -131,7 +152,7 @@ def _begin(
     lease = db.library.mark_scan_started(
         library_id,
         scan_id,
-        this_process(),
+        owner,
         merged,
         now=clock,
         lease_seconds=options.lease_seconds,
