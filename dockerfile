@@ -1,5 +1,6 @@
 # Nomarr as a service, on the image of dockerfile.base. docs/operations.md says how it is run.
 #   make image
+# It holds mutagen, so whoever passes it on does it under GPL-3.0-or-later: docs/adr/0020-apache-2-beside-mutagen.md
 FROM nomarr-base
 
 USER root
