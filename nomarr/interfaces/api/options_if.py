@@ -23,8 +23,16 @@ class ServiceOptions:
     """Of one client, on average;"""
     burst: int = 400
     """so many at once."""
+    max_connections: int = 1000
+    """Of all clients together; `clients_if` has what one of them may have of this and of the next."""
     max_streams: int = 200
-    """Clients that listen to events at the same time."""
+    """Streams that are listened to at the same time."""
+    head_seconds: float = 10.0
+    """So long a client may take for the head of a request,"""
+    body_seconds: float = 30.0
+    """for its body,"""
+    send_seconds: float = 60.0
+    """and to take at least something of an answer."""
     stream_backlog: int = 5000
     """A client that is so many events behind is disconnected; it resumes with its `Last-Event-ID`."""
     watch: bool = True
