@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -19,6 +18,7 @@ from nomarr.app import Nomarr
 from nomarr.helpers.exceptions import ConfigurationError
 from nomarr.interfaces.api.app_if import create_app
 from nomarr.interfaces.api.connections_if import Connection, Connections
+from nomarr.interfaces.api.open_files_if import connections_that_fit, shortage_told_once
 from nomarr.interfaces.api.options_if import ServiceOptions, is_loopback
 
 __all__ = ["options_for", "serve"]
@@ -28,10 +28,8 @@ _DRAIN_SECONDS: Final = 4
 """How long requests that run may take to end when the service ends,"""
 _STOP_SECONDS: Final = 8
 """and how long everything may."""
-_OPEN_FILES_PART: Final = 2
-"""Connections may have a half of the files that this process may open: everything else opens some, too."""
 _WAITING: Final = 128
-"""So many connections may wait to be accepted."""
+"""So many connections may wait to be accepted; asyncio tries as often in a row if none of them can be."""
 
 
 def options_for(host: str, *, tokens_exist: bool, require_tokens: bool = False) -> ServiceOptions:
@@ -65,7 +63,7 @@ async def serve(nomarr: Nomarr, host: str, port: int, options: ServiceOptions, o
     Raises:
         ConfigurationError: if the address can't be used.
     """
-    with closing(_listen(host, port)) as listener:
+    with closing(_listen(host, port)) as listener, shortage_told_once():
         app = create_app(nomarr, options)
         server = _Server(app, options, lambda: on_ready(_address(host, listener)))
         nomarr.tasks.start(_TASK, partial(_serve, server, listener))
@@ -96,7 +94,7 @@ class _Server(uvicorn.Server):
     """Leaves signals to the program that it runs in."""
 
     def __init__(self, app: FastAPI, options: ServiceOptions, on_ready: Callable[[], None]) -> None:
-        connections = Connections(options, _connections_that_fit(options.max_connections))
+        connections = Connections(options, connections_that_fit(options.max_connections))
         super().__init__(
             uvicorn.Config(
                 app,
@@ -122,11 +120,6 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._on_ready()
-
-
-def _connections_that_fit(wanted: int) -> int:
-    open_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return min(wanted, open_files // _OPEN_FILES_PART)
 
 
 def _listen(host: str, port: int) -> socket.socket:
