@@ -5,7 +5,9 @@ from __future__ import annotations
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Final
 
-__all__ = ["THIS_COMPUTER", "client_of", "share_of"]
+from starlette.types import Scope
+
+__all__ = ["THIS_COMPUTER", "client_in", "client_of", "share_of"]
 
 THIS_COMPUTER: Final = "this computer"
 _OWN_PART: Final = 2
@@ -27,6 +29,11 @@ def client_of(address: str) -> str:
     if isinstance(known, IPv6Address):
         return str(IPv6Network((int(known), 64), strict=False))
     return str(known)
+
+
+def client_in(scope: Scope) -> str:
+    """Who has sent a request."""
+    return client_of(scope["client"][0] if scope.get("client") else "")
 
 
 def share_of(client: str, places: int) -> int:

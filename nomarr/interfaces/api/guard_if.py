@@ -12,6 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from nomarr.interfaces.api.clients_if import client_in
 from nomarr.interfaces.api.options_if import ServiceOptions
 from nomarr.interfaces.api.problems_if import Refused, refusal_answer
 from nomarr.interfaces.api.session_if import SESSION_COOKIE, SESSION_PATH
@@ -74,8 +75,7 @@ class Guard:
             self._check_token(headers, TokenScope.READ if scope["method"] in _HARMLESS else TokenScope.ADMIN)
 
     def _check_rate(self, scope: Scope) -> None:
-        client = scope["client"][0] if scope.get("client") else ""
-        if not self._rates.allows(client):
+        if not self._rates.allows(client_in(scope)):
             raise Refused(429, "too many requests; wait a second", error="TooManyRequests", Retry_After="1")
 
     def _check_host(self, headers: Headers) -> None:

@@ -26,7 +26,7 @@ class ServiceOptions:
     max_connections: int = 1000
     """Of all clients together; `clients_if` has what one of them may have of this and of the next."""
     max_streams: int = 200
-    """Streams that are listened to at the same time."""
+    """Streams that are listened to at the same time, of all clients together."""
     head_seconds: float = 10.0
     """So long a client may take for the head of a request,"""
     body_seconds: float = 30.0
