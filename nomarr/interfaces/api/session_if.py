@@ -27,7 +27,7 @@ async def begin_session(wish: NewSession, request: Request, service: Running) ->
     """Let this browser use a token from now on, until the token ends."""
     answer = Response(status_code=204)
     if service.options.tokens_required:
-        tokens: Tokens = request.app.state.tokens
+        tokens: Tokens = request.app.state.tokens()
         tokens.check(wish.token, TokenScope.READ)
         is_secure = request.url.scheme == "https"
         answer.set_cookie(
