@@ -108,3 +108,18 @@ async def test_pages_of_other_sites_begin_nothing(closed: Api, nomarr: Nomarr) -
 async def test_where_no_token_is_needed_none_is_kept(api: Api) -> None:
     answer = await api.client.put(SESSION, json={"token": "x"})
     assert (answer.status_code, "set-cookie" in answer.headers) == (204, False)
+
+
+@pytest.mark.parametrize(
+    ("said", "secure"),
+    [(None, False), ("http", False), ("https", True), ("HTTPS", True), ("https, http", True), ("http, https", False)],
+)
+async def test_a_cookie_that_came_by_https_never_goes_without(
+    closed: Api, nomarr: Nomarr, said: str | None, secure: bool
+) -> None:
+    headers = {} if said is None else {"X-Forwarded-Proto": said}
+    wish = {"token": await new_token(nomarr, TokenScope.READ)}
+    answer = await closed.client.put(SESSION, json=wish, headers=headers)
+    parts = set(answer.headers["set-cookie"].lower().split("; "))
+    assert {"httponly", "samesite=strict", "path=/"} <= parts
+    assert ("secure" in parts) == secure

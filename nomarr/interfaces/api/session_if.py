@@ -29,9 +29,13 @@ async def begin_session(wish: NewSession, request: Request, service: Running) ->
     if service.options.tokens_required:
         tokens: Tokens = request.app.state.tokens()
         tokens.check(wish.token, TokenScope.READ)
-        is_secure = request.url.scheme == "https"
         answer.set_cookie(
-            SESSION_COOKIE, wish.token, max_age=_YEAR_SECONDS, httponly=True, samesite="strict", secure=is_secure
+            SESSION_COOKIE,
+            wish.token,
+            max_age=_YEAR_SECONDS,
+            httponly=True,
+            samesite="strict",
+            secure=_came_by_https(request),
         )
     return answer
 
@@ -42,3 +46,12 @@ async def end_session() -> Response:
     answer = Response(status_code=204)
     answer.delete_cookie(SESSION_COOKIE)
     return answer
+
+
+def _came_by_https(request: Request) -> bool:
+    """Whether the browser did, which only a proxy before this service may know.
+
+    Anybody may say so and is believed: all that follows is that this browser sends its cookie by HTTPS only.
+    """
+    first, _, _ = request.headers.get("x-forwarded-proto", request.url.scheme).partition(",")
+    return first.strip().lower() == "https"
