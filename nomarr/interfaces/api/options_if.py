@@ -34,7 +34,9 @@ class ServiceOptions:
     body_seconds: float = 30.0
     """for its body,"""
     send_seconds: float = 60.0
-    """and to take at least something of an answer."""
+    """to take at least something of an answer,"""
+    idle_seconds: int = 5
+    """and until it asks for something else."""
     stream_backlog: int = 5000
     """A client that is so many events behind is disconnected; it resumes with its `Last-Event-ID`."""
     watch: bool = True

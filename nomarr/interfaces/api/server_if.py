@@ -107,6 +107,7 @@ class _Server(uvicorn.Server):
                 server_header=False,
                 lifespan="on",
                 backlog=_WAITING,
+                timeout_keep_alive=options.idle_seconds,
                 timeout_graceful_shutdown=_DRAIN_SECONDS,
             )
         )
