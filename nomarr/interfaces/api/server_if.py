@@ -28,7 +28,7 @@ _DRAIN_SECONDS: Final = 4
 """How long requests that run may take to end when the service ends,"""
 _STOP_SECONDS: Final = 8
 """and how long everything may."""
-_WAITING: Final = 128
+_WAITING: Final = 64
 """So many connections may wait to be accepted; asyncio tries as often in a row if none of them can be."""
 
 
