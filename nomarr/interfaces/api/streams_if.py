@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Final
 
 import anyio
@@ -118,8 +118,10 @@ class EventStream(Response):
                 tasks.cancel_scope.cancel()
 
             async def end_when_left() -> None:
-                while (await receive())["type"] != "http.disconnect":
-                    pass
+                # Whoever sends too much meanwhile has to leave, too.
+                with suppress(Refused):
+                    while (await receive())["type"] != "http.disconnect":
+                        pass
                 tasks.cancel_scope.cancel()
 
             tasks.start_soon(end_when_gone)
