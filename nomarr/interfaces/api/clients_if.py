@@ -17,7 +17,7 @@ _PART: Final = 10
 
 
 def client_of(address: str) -> str:
-    """To whom an address belongs. Whoever has an address of IPv6 has a whole network of them (RFC 6177: a /64)."""
+    """To whom an address belongs. Whoever has an address of IPv6 has a whole network of them (RFC 7421: a /64)."""
     try:
         known = ip_address(address)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Connections: how many there may be, and how long a client may keep one without doing its part."""
+"""Connections: how many there may be, and how long a client may keep one without doing its part (ADR 21)."""
 
 from __future__ import annotations
 

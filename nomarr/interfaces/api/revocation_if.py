@@ -32,12 +32,17 @@ class _Current:
         self.tokens = Tokens(await self._nomarr.settings.get_or_put(TOKEN_KEY, new_key()))
 
     async def look_every(self, seconds: float) -> None:
+        """Until cancelled; that the database is away is said once."""
+        is_known = True
         while True:
             await anyio.sleep(seconds)
             try:
                 await self.look()
+                is_known = True
             except DatabaseError as error:
-                logger.warning("whether tokens were revoked is not known: %s", error)
+                if is_known:
+                    logger.warning("whether tokens were revoked is not known: %s", error)
+                is_known = False
 
 
 @asynccontextmanager
