@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,6 +20,8 @@ from support.scans import scan
 from nomarr import Library, Nomarr
 from nomarr.interfaces.api.event_hub_if import EventHub
 from nomarr.interfaces.api.options_if import ServiceOptions
+from nomarr.interfaces.api.problems_if import Refused
+from nomarr.interfaces.api.streams_if import Streams
 
 EVENTS = "/api/v1/events"
 
@@ -154,14 +156,36 @@ async def test_a_client_that_reads_nothing_is_let_go(
             assert await streams("nomarr_streams", 0.0)
 
 
-async def test_one_client_too_many_is_told_so(nomarr: Nomarr, options: ServiceOptions) -> None:
+async def test_one_stream_too_many_is_told_so(nomarr: Nomarr, options: ServiceOptions) -> None:
     async with (
-        running_server(nomarr, replace(options, max_streams=1)) as address,
+        running_server(nomarr, replace(options, max_streams=4)) as address,
         httpx.AsyncClient(base_url=address) as client,
         client.stream("GET", f"{EVENTS}/stream"),
+        client.stream("GET", "/api/v1/logs/stream"),
     ):
         answer = await client.get(f"{EVENTS}/stream")
-    assert (answer.status_code, answer.json()["error"]) == (503, "TooManyStreams")
+    assert (answer.status_code, answer.json()["error"]) == (429, "TooManyStreams")
+
+
+def refusal(streams: Streams, client: str) -> int | None:
+    """The status of the refusal of one more stream; None if there is a place."""
+    try:
+        with streams.place(client):
+            return None
+    except Refused as refused:
+        return refused.status_code
+
+
+def test_one_client_leaves_places_for_others() -> None:
+    streams = Streams(20)
+    with ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(streams.place("192.168.1.7"))
+        assert [refusal(streams, client) for client in ("192.168.1.7", "192.168.1.8")] == [429, None]
+        for number in range(9):
+            for _ in range(2):
+                stack.enter_context(streams.place(f"192.168.2.{number}"))
+        assert refusal(streams, "192.168.1.8") == 503
 
 
 async def test_clients_that_come_and_go_get_every_change_of_a_scan_once(

@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from api_kit import Api, running_api
+from api_kit import Api, running_api, until
 
 from nomarr import Nomarr
 from nomarr.interfaces import api as interface
 from nomarr.interfaces.api.options_if import ServiceOptions
-from nomarr.interfaces.api.tokens_if import TOKEN_KEY, Tokens, TokenScope
+from nomarr.interfaces.api.tokens_if import TOKEN_KEY, Tokens, TokenScope, new_key
 
 WEB = Path(interface.__file__).parents[1] / "web"
 FILES = sorted(WEB.iterdir())
@@ -67,7 +67,8 @@ def test_the_page_has_no_scripts_and_styles_of_its_own() -> None:
 @pytest.fixture
 async def closed(nomarr: Nomarr, options: ServiceOptions) -> AsyncIterator[Api]:
     """A service that wants tokens."""
-    async with running_api(nomarr, replace(options, tokens_required=True, allowed_hosts=())) as api:
+    wanted = replace(options, tokens_required=True, allowed_hosts=(), token_look_seconds=0.1)
+    async with running_api(nomarr, wanted) as api:
         yield api
 
 
@@ -93,6 +94,20 @@ async def test_a_browser_hands_its_token_in_once(closed: Api, nomarr: Nomarr) ->
     assert (await closed.problem("GET", LIBRARIES))["error"] == "TokenMissing"
 
 
+async def test_a_browser_is_told_whether_it_has_a_token(closed: Api, nomarr: Nomarr) -> None:
+    assert await closed.get(SESSION) == {"has_token": False}
+    await closed.ask("PUT", SESSION, {"token": await new_token(nomarr, TokenScope.READ)})
+    assert await closed.get(SESSION) == {"has_token": True}
+    await nomarr.settings.put(TOKEN_KEY, new_key())
+    await until(lambda: has_no_token(closed))
+    await closed.ask("DELETE", SESSION)
+    assert await closed.get(SESSION) == {"has_token": False}
+
+
+async def has_no_token(api: Api) -> bool:
+    return await api.get(SESSION) == {"has_token": False}
+
+
 @pytest.mark.parametrize("token", ["", "x", "a b", "a.b.c", "x" * 5000])
 async def test_what_is_no_token_begins_nothing(closed: Api, token: str) -> None:
     assert (await closed.problem("PUT", SESSION, {"token": token}))["status"] in (401, 422)
@@ -108,3 +123,19 @@ async def test_pages_of_other_sites_begin_nothing(closed: Api, nomarr: Nomarr) -
 async def test_where_no_token_is_needed_none_is_kept(api: Api) -> None:
     answer = await api.client.put(SESSION, json={"token": "x"})
     assert (answer.status_code, "set-cookie" in answer.headers) == (204, False)
+    assert await api.get(SESSION) == {"has_token": False}
+
+
+@pytest.mark.parametrize(
+    ("said", "secure"),
+    [(None, False), ("http", False), ("https", True), ("HTTPS", True), ("https, http", True), ("http, https", False)],
+)
+async def test_a_cookie_that_came_by_https_never_goes_without(
+    closed: Api, nomarr: Nomarr, said: str | None, secure: bool
+) -> None:
+    headers = {} if said is None else {"X-Forwarded-Proto": said}
+    wish = {"token": await new_token(nomarr, TokenScope.READ)}
+    answer = await closed.client.put(SESSION, json=wish, headers=headers)
+    parts = set(answer.headers["set-cookie"].lower().split("; "))
+    assert {"httponly", "samesite=strict", "path=/"} <= parts
+    assert ("secure" in parts) == secure

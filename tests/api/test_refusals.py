@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import anyio
 import pytest
+from anyio.abc import SocketStream
 from api_kit import Api, running_server
 
 from nomarr import Library, Nomarr
@@ -87,6 +89,25 @@ async def test_too_large_a_body_is_refused_everywhere(api: Api, method: str, pat
     body = json.dumps({"name": "x" * (1 << 20)}).encode()
     answer = await api.client.request(method, API + path, content=body)
     assert (answer.status_code, answer.json()["error"]) == (413, "TooLarge")
+
+
+async def test_a_stream_takes_no_endless_body(
+    nomarr: Nomarr, options: ServiceOptions, caplog: pytest.LogCaptureFixture
+) -> None:
+    head = b"GET /api/v1/events/stream HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with running_server(nomarr, replace(options, body_seconds=0.5)) as address:
+        place = urlsplit(address)
+        with anyio.fail_after(20):
+            async with await anyio.connect_tcp(place.hostname or "", place.port or 0) as stream:
+                await stream.send(head)
+                with pytest.raises(anyio.BrokenResourceError):
+                    await send_without_end(stream)
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def send_without_end(stream: SocketStream) -> None:
+    while True:
+        await stream.send(b"10000\r\n" + b"x" * 65536 + b"\r\n")
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,11 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
+import anyio
 import httpx
 import pytest
-from api_kit import Api, running_api
+from api_kit import Api, running_api, running_server
+from support.scans import scan
 
 from nomarr import ConfigurationError, Library, Nomarr
 from nomarr.helpers import exceptions
@@ -18,7 +20,7 @@ from nomarr.interfaces.api.options_if import ServiceOptions, is_loopback
 from nomarr.interfaces.api.problems_if import status_of
 from nomarr.interfaces.api.server_if import options_for
 from nomarr.interfaces.api.session_if import SESSION_PATH
-from nomarr.interfaces.api.tokens_if import TOKEN_KEY, Tokens, TokenScope
+from nomarr.interfaces.api.tokens_if import TOKEN_KEY, Tokens, TokenScope, new_key
 from nomarr.interfaces.cli.errors_cli import exit_code_of
 from nomarr.interfaces.cli.exit_codes_cli import ExitCode
 
@@ -78,6 +80,59 @@ async def test_a_token_is_good_for_its_scope(closed: Api, tokens: Tokens, librar
 async def test_a_token_ends(closed: Api, tokens: Tokens) -> None:
     problem = await closed.problem("GET", LIBRARIES, headers=bearer(tokens.create(TokenScope.READ, -1)))
     assert (problem["error"], "has ended" in problem["detail"]) == ("TokenNotValid", True)
+
+
+@pytest.fixture
+def watchful(options: ServiceOptions) -> ServiceOptions:
+    return replace(options, tokens_required=True, allowed_hosts=(), token_look_seconds=0.05)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/events/stream", "/api/v1/logs/stream"])
+async def test_a_stream_ends_with_its_token(nomarr: Nomarr, watchful: ServiceOptions, path: str) -> None:
+    tokens = Tokens(await nomarr.settings.get_or_put(TOKEN_KEY, new_key()))
+    short = tokens.create(TokenScope.READ, days=1.5 / 86400)
+    async with running_server(nomarr, watchful) as address, httpx.AsyncClient(base_url=address) as client:
+        with anyio.fail_after(10):
+            async with client.stream("GET", path, headers=bearer(short)) as answer:
+                assert (await answer.aread()).startswith(b"retry: 2000")
+            assert (await client.get(path, headers=bearer(short))).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/api/v1/events/stream", "/api/v1/logs/stream"])
+async def test_revoked_tokens_are_worthless_without_a_restart(
+    nomarr: Nomarr, watchful: ServiceOptions, path: str
+) -> None:
+    old = Tokens(await nomarr.settings.get_or_put(TOKEN_KEY, new_key()))
+    headers = bearer(old.create(TokenScope.READ, 1))
+    async with running_server(nomarr, watchful) as address, httpx.AsyncClient(base_url=address) as client:
+        with anyio.fail_after(10):
+            async with client.stream("GET", path, headers=headers) as answer:
+                await nomarr.settings.put(TOKEN_KEY, key := new_key())
+                assert (await answer.aread()).startswith(b"retry: 2000")
+        assert (await client.get(LIBRARIES, headers=headers)).status_code == 401
+        told = await client.get("/metrics", headers=bearer(Tokens(key).create(TokenScope.READ, 1)))
+        assert "nomarr_streams_dropped_total 0.0" in told.text
+
+
+async def test_a_stream_goes_on_as_long_as_its_token(
+    nomarr: Nomarr, watchful: ServiceOptions, library: Library
+) -> None:
+    tokens = Tokens(await nomarr.settings.get_or_put(TOKEN_KEY, new_key()))
+    good, short = (bearer(tokens.create(TokenScope.READ, days)) for days in (1, 1.5 / 86400))
+    async with (
+        running_server(nomarr, watchful) as address,
+        httpx.AsyncClient(base_url=address, timeout=20) as client,
+        client.stream("GET", "/api/v1/events/stream", headers=good) as answer,
+    ):
+        lines = answer.aiter_lines()
+        assert await anext(lines) == "retry: 2000"
+        # By then it was looked at many times.
+        async with client.stream("GET", "/api/v1/events/stream", headers=short) as other:
+            assert await other.aread()
+        await scan(nomarr, library)
+        with anyio.fail_after(10):
+            while await anext(lines) != "event: change":
+                pass
 
 
 async def test_a_token_of_another_service_is_worth_nothing(closed: Api) -> None:

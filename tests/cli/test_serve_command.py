@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
+import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -88,6 +91,38 @@ def test_others_are_served_with_a_token_only(cli: CommandLine) -> None:
     assert cli("token", "revoke").code == 0
     with serving(cli, "--host", "0.0.0.0") as service:
         assert service.ask("/api/v1/libraries", Authorization=f"Bearer {token}")[0] == 401
+
+
+def test_a_service_that_may_open_no_more_files_says_so_once_and_goes_on(cli: CommandLine) -> None:
+    with serving(cli) as service:
+        process, said = service.process, service.process.stderr
+        assert said is not None
+        usual = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (lowest_free_file(process.pid), usual[1]))
+        with socket.create_connection((service.host, service.port)) as waiting:
+            waiting.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert b"no more files can be opened" in said.readline()
+            began, used = time.monotonic(), cpu_seconds(process.pid)
+            waiting.settimeout(3)
+            with pytest.raises(TimeoutError):
+                waiting.recv(1)
+            assert cpu_seconds(process.pid) - used < 0.2 * (time.monotonic() - began)
+            resource.prlimit(process.pid, resource.RLIMIT_NOFILE, usual)
+            waiting.settimeout(20)
+            assert waiting.recv(100).startswith(b"HTTP/1.1 200")
+        service.end(signal.SIGTERM)
+        assert said.read() == b"stopped serving\n"
+
+
+def lowest_free_file(pid: int) -> int:
+    """The limit with which a process can't open any more."""
+    used = set(os.listdir(f"/proc/{pid}/fd"))
+    return next(number for number in itertools.count() if str(number) not in used)
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_a_port_that_is_taken_is_told(cli: CommandLine) -> None:

@@ -1,4 +1,4 @@
-"""What docs/http.md shows with curl, works, and docs/operations.md names every metric."""
+"""What docs/http.md shows with curl, works; it tells every path and limit, and docs/operations.md every metric."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ from anyio.from_thread import start_blocking_portal
 from support.music import build, tone
 
 from nomarr import Nomarr
+from nomarr.interfaces.api import browse_if
+from nomarr.interfaces.api.app_if import create_app
+from nomarr.interfaces.api.clients_if import THIS_COMPUTER, share_of
 from nomarr.interfaces.api.options_if import ServiceOptions
 from nomarr.interfaces.api.server_if import serve
 
@@ -25,6 +28,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 HTTP = (DOCS / "http.md").read_text(encoding="utf-8")
 OPERATIONS = (DOCS / "operations.md").read_text(encoding="utf-8")
 LOCAL = [line[2:] for line in HTTP.splitlines() if line.startswith("$ curl -s")]
+PATH = re.compile(r"(?<=[ `])(?:\$API|/api/v1)?(/[\w/-]+)")
 METRIC = re.compile(r"`(nomarr_[a-z_]+)[`{]")
 
 
@@ -75,6 +79,38 @@ def test_the_examples_with_curl_work_one_after_the_other(service: str, tmp_path:
         if '"name"' in line:
             library_id = answer["library_id"]
     assert httpx.get(f"{service}/api/v1/libraries").json() == []
+
+
+NAMES = {"library_id": "ID", "file_id": "FILE_ID", "cover_id": "COVER_ID", "request_id": "REQUEST_ID"}
+
+
+def test_every_path_is_documented(tmp_path: Path) -> None:
+    document = create_app(f"sqlite:///{tmp_path / 'nomarr.db'}").openapi()
+    there = {path.removeprefix("/api/v1").format(**NAMES) for path in document["paths"]}
+    assert there - set(PATH.findall(HTTP)) == set()
+
+
+def test_every_limit_is_documented() -> None:
+    options = ServiceOptions()
+
+    def shared(places: int) -> str:
+        return f"{places:,}; of one client {share_of('', places)}, of this computer {share_of(THIS_COMPUTER, places)}"
+
+    limits = HTTP.partition("## Limits\n")[2].partition("## ")[0]
+    assert re.findall(r"^\| (.+?) \| (.+?) \|", limits, re.MULTILINE)[1:] == [
+        ("the body of a request", f"{options.max_body_bytes >> 20} MiB"),
+        ("requests of one client", f"{options.requests_per_second:.0f} a second for long, {options.burst} at once"),
+        ("connections", shared(options.max_connections)),
+        ("until the head of a request is complete", f"{options.head_seconds:.0f} seconds"),
+        ("until its body is complete", f"{options.body_seconds:.0f} seconds"),
+        ("from an answer to the next request", f"{options.idle_seconds} seconds"),
+        ("to take at least something of an answer", f"{options.send_seconds:.0f} seconds"),
+        ("streams of events and of log lines", shared(options.max_streams)),
+        (
+            "looking at folders on the disk",
+            f"{browse_if._LOOKS} at the same time, {browse_if._PATIENCE_SECONDS:.0f} seconds each",
+        ),
+    ]
 
 
 def test_every_metric_is_documented(service: str) -> None:

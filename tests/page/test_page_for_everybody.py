@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from support.music import tone, tones
 
 from nomarr import Nomarr, ScanTarget
 from nomarr.interfaces.api.options_if import ServiceOptions
+from nomarr.interfaces.api.tokens_if import TOKEN_KEY, Tokens, TokenScope, new_key
 
 pytestmark = BROWSER
 
@@ -141,3 +143,33 @@ async def test_axe_finds_nothing_serious_in_the_welcome(
     ):
         await expect(page.page.locator(".where")).not_to_be_empty()
         assert await violations(page) == []
+
+
+async def test_a_token_is_forgotten_with_the_keyboard(
+    tab: Page, nomarr: Nomarr, options: ServiceOptions, music_tree: Callable[..., Path]
+) -> None:
+    await nomarr.libraries.add_library("Music", music_tree({"a.wav": tone(200)}))
+    key = await nomarr.settings.get_or_put(TOKEN_KEY, new_key())
+    closed = replace(options, tokens_required=True)
+    async with running_server(nomarr, closed) as address, opened(tab, nomarr, address) as page:
+        await expect(page.dialog).to_be_visible()
+        await expect(page.page.locator("#sign-out")).to_be_hidden()
+        await page.dialog.get_by_label("Token").fill(Tokens(key).create(TokenScope.READ, 1))
+        await page.page.keyboard.press("Enter")
+        await expect(page.card("Music")).to_contain_text("1 file")
+        await expect(page.button("Sign out")).to_be_visible()
+        assert await violations(page) == []
+        async with size(tab, PHONE):
+            assert await violations(page) == []
+            is_too_wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+            assert not await page.page.evaluate(is_too_wide)
+        await until_focused(page, "Sign out")
+        await page.page.keyboard.press("Enter")
+        await expect(page.dialog).to_contain_text("a token is needed")
+        await expect(page.card("Music")).to_have_count(0)
+        assert [cookie["name"] for cookie in await tab.context.cookies()] == []
+
+
+async def test_without_tokens_nobody_signs_out(music: Opened) -> None:
+    await expect(music.page.locator("#connection")).to_have_text("live")
+    await expect(music.button("Sign out")).to_be_hidden()

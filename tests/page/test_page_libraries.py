@@ -7,10 +7,11 @@ import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import anyio
 import pytest
-from api.api_kit import running_server
+from api.api_kit import running_server, until
 from page_kit import BROWSER, Opened, expect, focused, opened
-from playwright.async_api import Locator, Page
+from playwright.async_api import Locator, Page, Route
 from support.music import Tree, tone, tones
 
 from nomarr import Library, Nomarr, ScanTarget
@@ -166,9 +167,64 @@ async def test_a_library_is_watched_in_another_way(music: Opened, library: Libra
     await mode.select_option("not at all")
     # A scan that it was about to do is cancelled with it.
     await expect(card.locator(".state")).to_have_text(re.compile("^(not watched|scan cancelled)$"))
-    assert (await nomarr.libraries.get_library(library.library_id)).watch_mode == "off"
+    assert await watch_mode(nomarr, library) == "off"
     await mode.select_option("automatically")
     await expect(card.locator(".state")).to_have_text("watching")
+
+
+async def watch_mode(nomarr: Nomarr, library: Library) -> str:
+    return (await nomarr.libraries.get_library(library.library_id)).watch_mode
+
+
+async def test_the_last_of_quick_switches_is_what_holds(music: Opened, library: Library, nomarr: Nomarr) -> None:
+    may_go = anyio.Event()
+    held: list[str] = []
+
+    async def hold_the_first(route: Route) -> None:
+        held.append(route.request.post_data or "")
+        if len(held) == 1:
+            await may_go.wait()
+        await route.continue_()
+
+    mode = music.card("Music").get_by_label("Watch")
+    await expect(music.card("Music").locator(".state")).to_have_text("watching")
+    await music.page.route("**/watch-mode", hold_the_first)
+    await mode.focus()
+    for _ in range(3):
+        await music.page.keyboard.press("ArrowDown")
+    await expect(mode).to_have_value("off")
+    # Cards are drawn anew meanwhile.
+    (Path(library.root_path) / "new.wav").write_bytes(tone(500))
+    await expect(music.card("Music")).to_contain_text("4 files")
+    await expect(mode).to_have_value("off")
+    await expect(mode).to_be_focused()
+    may_go.set()
+    await expect(music.card("Music").locator(".state")).to_have_text(re.compile("^(not watched|scan cancelled)$"))
+    await until(lambda: is_off(nomarr, library))
+    await music.page.keyboard.press("ArrowUp")
+    await expect(music.card("Music").locator(".state")).to_have_text("looking regularly")
+    await expect(mode).to_have_value("poll")
+    await expect(mode).to_be_focused()
+    assert await watch_mode(nomarr, library) == "poll"
+    await music.page.unroute("**/watch-mode")
+
+
+async def is_off(nomarr: Nomarr, library: Library) -> bool:
+    return await watch_mode(nomarr, library) == "off"
+
+
+async def test_a_switch_that_is_refused_is_taken_back(music: Opened, library: Library) -> None:
+    async def refuse(route: Route) -> None:
+        await route.fulfill(status=403, json={"detail": "this token is good for reading only"})
+
+    mode = music.card("Music").get_by_label("Watch")
+    await music.page.route("**/watch-mode", refuse)
+    await mode.focus()
+    await music.page.keyboard.press("ArrowDown")
+    await expect(music.page.get_by_role("alert")).to_contain_text("good for reading only")
+    await expect(mode).to_have_value("auto")
+    await expect(mode).to_be_focused()
+    await music.page.unroute("**/watch-mode")
 
 
 async def test_a_library_is_renamed_and_forgotten(music: Opened, library: Library, nomarr: Nomarr) -> None:

@@ -170,3 +170,23 @@ async def test_wrong_tokens_are_told_and_the_right_one_opens(
         await expect(notice).to_have_count(0)
         await page.page.reload()
         await expect(page.card("Music")).to_contain_text("1 file")
+
+
+async def test_a_token_that_was_revoked_is_asked_for_again(
+    tab: Page, nomarr: Nomarr, options: ServiceOptions, music_tree: Callable[..., Path]
+) -> None:
+    await nomarr.libraries.add_library("Music", music_tree({"a.wav": tone(200)}))
+    closed = replace(options, tokens_required=True, token_look_seconds=0.1)
+    await nomarr.settings.put(TOKEN_KEY, key := new_key())
+    async with running_server(nomarr, closed) as address, opened(tab, nomarr, address) as page:
+        await sign_in(page, key)
+        await expect(page.page.locator("#connection")).to_have_text("live")
+        await nomarr.settings.put(TOKEN_KEY, another := new_key())
+        await expect(page.dialog).to_contain_text("this is no token of this service")
+        await sign_in(page, another)
+        await expect(page.page.locator("#connection")).to_have_text("live")
+
+
+async def sign_in(page: Opened, key: str) -> None:
+    await page.dialog.get_by_label("Token").fill(Tokens(key).create(TokenScope.READ, 1))
+    await page.button("Use this token").click()

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from nomarr.config import Config
+from nomarr.interfaces.api.options_if import ServiceOptions
 from nomarr.interfaces.cli.exit_codes_cli import ExitCode
 
 REPOSITORY = Path(__file__).parents[2]
@@ -46,6 +47,10 @@ def test_the_unit_knows_how_the_service_ends(unit: configparser.SectionProxy) ->
     assert int(unit["SuccessExitStatus"]) == ExitCode.TERMINATED
     assert int(unit["RestartPreventExitStatus"]) == ExitCode.USAGE
     assert int(unit["TimeoutStopSec"]) > STOP_SECONDS
+
+
+def test_the_unit_may_open_enough_files(unit: configparser.SectionProxy) -> None:
+    assert int(unit["LimitNOFILE"]) >= 2 * ServiceOptions().max_connections
 
 
 def test_the_unit_writes_nowhere_but_in_its_own_folder(unit: configparser.SectionProxy) -> None:

@@ -35,10 +35,10 @@ from nomarr.interfaces.api.openapi_if import DescribedApi
 from nomarr.interfaces.api.options_if import ServiceOptions
 from nomarr.interfaces.api.page_if import install_page
 from nomarr.interfaces.api.problems_if import install_problems
+from nomarr.interfaces.api.revocation_if import current_tokens
 from nomarr.interfaces.api.scan_requests_if import ScanRequests
 from nomarr.interfaces.api.settings_if import restore_settings
 from nomarr.interfaces.api.streams_if import Streams
-from nomarr.interfaces.api.tokens_if import TOKEN_KEY, Tokens, new_key
 
 __all__ = ["create_app"]
 
@@ -72,7 +72,8 @@ def create_app(source: Nomarr | Config | str | None = None, options: ServiceOpti
             nomarr = source if isinstance(source, Nomarr) else await stack.enter_async_context(Nomarr.open(source))
             app.state.service = await stack.enter_async_context(_running(nomarr, wanted))
             if wanted.tokens_required:
-                app.state.tokens = Tokens(await nomarr.settings.get_or_put(TOKEN_KEY, new_key()))
+                tokens = current_tokens(nomarr, wanted.token_look_seconds)
+                app.state.tokens = await stack.enter_async_context(tokens)
             yield
 
     app = DescribedApi(
@@ -88,7 +89,7 @@ def create_app(source: Nomarr | Config | str | None = None, options: ServiceOpti
         app.include_router(router)
     install_page(app)
     app.add_middleware(GZipMiddleware, minimum_size=_SMALLEST_TO_ZIP)
-    app.add_middleware(Guard, options=wanted, tokens=lambda: app.state.tokens)
+    app.add_middleware(Guard, options=wanted, tokens=lambda: app.state.tokens())
     return app
 
 

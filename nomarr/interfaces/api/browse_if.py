@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
 import anyio
-import anyio.to_thread
 
 from nomarr.helpers.paths_helper import is_within
 from nomarr.interfaces.api.problems_if import Refused
@@ -20,8 +21,11 @@ __all__ = ["default_roots", "folders_in", "require_inside"]
 _USUAL: Final = ("/music", "/srv", "/mnt", "/media")
 _MOST: Final = 5000
 _PATIENCE_SECONDS: Final = 5.0
-_THREADS: Final = anyio.CapacityLimiter(4)
+_LOOKS: Final = 4
+"""So many folders are looked at at the same time, disks that do not answer included: no more threads hang on them."""
+_THREADS: Final = ThreadPoolExecutor(_LOOKS, "look at folders")
 """Of its own: a disk that does not answer must not hold up what else is done in threads, such as the database."""
+_PLACES: Final = anyio.CapacityLimiter(_LOOKS)
 
 T = TypeVar("T")
 
@@ -43,9 +47,15 @@ async def folders_in(path: str, roots: Sequence[str]) -> JsonObject:
 
 async def _looked_up(look: Callable[[], T]) -> T:
     """What a thread finds on the disk. Raises `Refused` if it does not come back in time: nobody waits for ever."""
+    place = object()
+    leave = partial(asyncio.get_running_loop().call_soon_threadsafe, _PLACES.release_on_behalf_of, place)
     try:
         with anyio.fail_after(_PATIENCE_SECONDS):
-            return await anyio.to_thread.run_sync(look, abandon_on_cancel=True, limiter=_THREADS)
+            await _PLACES.acquire_on_behalf_of(place)
+            looking = _THREADS.submit(look)
+            # Not when it is given up, but when it ends: until then its thread hangs there.
+            looking.add_done_callback(lambda _: leave())
+            return await asyncio.wrap_future(looking)
     except TimeoutError:
         raise Refused(
             503,

@@ -155,6 +155,7 @@ SHAPES: Final[dict[str, JsonObject]] = {
         "error": "LibraryNotFound",
     },
     "ReadyShape": {"ready": True},
+    "SessionShape": {"has_token": True},
     "RunShape": {
         "scan_id": _SCAN_ID,
         "library_id": _LIBRARY_ID,

@@ -8,10 +8,12 @@ from collections.abc import Callable
 from typing import Final
 from urllib.parse import urlsplit
 
+import anyio
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from nomarr.interfaces.api.clients_if import client_in
 from nomarr.interfaces.api.options_if import ServiceOptions
 from nomarr.interfaces.api.problems_if import Refused, refusal_answer
 from nomarr.interfaces.api.session_if import SESSION_COOKIE, SESSION_PATH
@@ -61,7 +63,7 @@ class Guard:
         except Refused as refusal:
             await refusal_answer(refusal)(scope, receive, guarded)
             return
-        await self._app(scope, _limited(receive, self._options.max_body_bytes), guarded)
+        await self._app(scope, self._while_allowed(scope, _limited(receive, self._options.max_body_bytes)), guarded)
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
@@ -70,12 +72,10 @@ class Guard:
         if scope["method"] not in _HARMLESS:
             _check_origin(headers)
         self._check_size(headers)
-        if self._options.tokens_required and _is_protected(scope["path"]):
-            self._check_token(headers, TokenScope.READ if scope["method"] in _HARMLESS else TokenScope.ADMIN)
+        self._check_token(scope, headers)
 
     def _check_rate(self, scope: Scope) -> None:
-        client = scope["client"][0] if scope.get("client") else ""
-        if not self._rates.allows(client):
+        if not self._rates.allows(client_in(scope)):
             raise Refused(429, "too many requests; wait a second", error="TooManyRequests", Retry_After="1")
 
     def _check_host(self, headers: Headers) -> None:
@@ -88,7 +88,9 @@ class Guard:
         if not said.isascii() or not said.isdigit() or int(said[:20]) > self._options.max_body_bytes:
             raise _too_large(self._options.max_body_bytes)
 
-    def _check_token(self, headers: Headers, needed: TokenScope) -> None:
+    def _check_token(self, scope: Scope, headers: Headers) -> None:
+        if not self._options.tokens_required or not _is_protected(scope["path"]):
+            return
         token = _token(headers)
         if not token:
             raise Refused(
@@ -97,7 +99,22 @@ class Guard:
                 error="TokenMissing",
                 WWW_Authenticate="Bearer",
             )
-        self._tokens().check(token, needed)
+        self._tokens().check(token, TokenScope.READ if scope["method"] in _HARMLESS else TokenScope.ADMIN)
+
+    def _while_allowed(self, scope: Scope, receive: Receive) -> Receive:
+        """A stream must not outlive its token: it hears that its client has left."""
+        headers = Headers(scope=scope)
+
+        async def allowed() -> Message:
+            while True:
+                with anyio.move_on_after(self._options.token_look_seconds):
+                    return await receive()
+                try:
+                    self._check_token(scope, headers)
+                except Refused:
+                    return {"type": "http.disconnect"}
+
+        return allowed
 
 
 class _Rates:

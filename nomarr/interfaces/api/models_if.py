@@ -80,6 +80,12 @@ class NewWatchMode(Shape):
     watch_mode: WatchMode
 
 
+class SessionShape(Shape):
+    """Whether a browser uses a token."""
+
+    has_token: bool
+
+
 class NewSession(Shape):
     """With which token a browser may use the service."""
 

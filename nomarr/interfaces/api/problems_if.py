@@ -80,6 +80,7 @@ _TITLES: Final = {
     403: "Not allowed",
     404: "Not found",
     405: "Method not allowed",
+    408: "Too slow",
     409: "Not possible now",
     413: "Too large",
     421: "Wrong host",
@@ -111,8 +112,8 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 PROBLEMS: Final = problems(401, 403, 421, 422, 429, 503)
 """Those with which every endpoint may answer."""
-NO_BODY: Final = (400, 413)
-"""Those of endpoints that read a body, if it is none or too large."""
+NO_BODY: Final = (400, 408, 413)
+"""Those of endpoints that read a body, if it is none, too slow or too large."""
 
 
 class Refused(HTTPException):

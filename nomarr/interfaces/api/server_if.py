@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import Final, cast
 
 import anyio
 import uvicorn
@@ -16,6 +17,8 @@ from fastapi import FastAPI
 from nomarr.app import Nomarr
 from nomarr.helpers.exceptions import ConfigurationError
 from nomarr.interfaces.api.app_if import create_app
+from nomarr.interfaces.api.connections_if import Connection, Connections
+from nomarr.interfaces.api.open_files_if import connections_that_fit, shortage_told_once
 from nomarr.interfaces.api.options_if import ServiceOptions, is_loopback
 
 __all__ = ["options_for", "serve"]
@@ -25,7 +28,8 @@ _DRAIN_SECONDS: Final = 4
 """How long requests that run may take to end when the service ends,"""
 _STOP_SECONDS: Final = 8
 """and how long everything may."""
-_CONNECTIONS: Final = 1000
+_WAITING: Final = 64
+"""So many connections may wait to be accepted; asyncio tries as often in a row if none of them can be."""
 
 
 def options_for(host: str, *, tokens_exist: bool, require_tokens: bool = False) -> ServiceOptions:
@@ -59,9 +63,9 @@ async def serve(nomarr: Nomarr, host: str, port: int, options: ServiceOptions, o
     Raises:
         ConfigurationError: if the address can't be used.
     """
-    with closing(_listen(host, port)) as listener:
+    with closing(_listen(host, port)) as listener, shortage_told_once():
         app = create_app(nomarr, options)
-        server = _Server(app, lambda: on_ready(_address(host, listener)))
+        server = _Server(app, options, lambda: on_ready(_address(host, listener)))
         nomarr.tasks.start(_TASK, partial(_serve, server, listener))
         try:
             await nomarr.tasks.wait(_TASK)
@@ -89,16 +93,21 @@ async def _end(nomarr: Nomarr, app: FastAPI, server: uvicorn.Server) -> None:
 class _Server(uvicorn.Server):
     """Leaves signals to the program that it runs in."""
 
-    def __init__(self, app: FastAPI, on_ready: Callable[[], None]) -> None:
+    def __init__(self, app: FastAPI, options: ServiceOptions, on_ready: Callable[[], None]) -> None:
+        connections = Connections(options, connections_that_fit(options.max_connections))
         super().__init__(
             uvicorn.Config(
                 app,
+                # uvicorn only calls it.
+                http=cast("type[asyncio.Protocol]", partial(Connection, known=connections)),
+                ws="none",
                 log_config=None,
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
                 lifespan="on",
-                limit_concurrency=_CONNECTIONS,
+                backlog=_WAITING,
+                timeout_keep_alive=options.idle_seconds,
                 timeout_graceful_shutdown=_DRAIN_SECONDS,
             )
         )

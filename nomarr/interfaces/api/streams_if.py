@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Final
 
 import anyio
@@ -13,6 +13,7 @@ from fastapi import Request
 from fastapi.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from nomarr.interfaces.api.clients_if import client_in, share_of
 from nomarr.interfaces.api.problems_if import Refused, refusal_answer
 from nomarr.interfaces.contract import JsonObject
 
@@ -22,7 +23,6 @@ __all__ = [
     "EventStream",
     "Source",
     "Streams",
-    "TooManyStreams",
     "block",
     "last_event_id",
     "or_keep_alive",
@@ -50,16 +50,13 @@ Source = Callable[[anyio.Event], AbstractContextManager[AsyncIterator[bytes]]]
 """Begins to tell one client; the event lets it go."""
 
 
-class TooManyStreams(Exception):
-    """So many clients listen already that one more is refused."""
-
-
 class Streams:
     """Who listens."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._places: set[anyio.Event] = set()
+        self._places: dict[anyio.Event, str] = {}
+        """Which client has each."""
         self._is_closed = False
         self.dropped = 0
         """Clients that were let go because they read too slowly."""
@@ -68,20 +65,18 @@ class Streams:
         return len(self._places)
 
     @contextmanager
-    def place(self) -> Iterator[anyio.Event]:
-        """A place for one client, as the event that lets it go.
-
-        Raises:
-            TooManyStreams: if there is none.
-        """
+    def place(self, client: str) -> Iterator[anyio.Event]:
+        """A place for one stream, as the event that lets it go. Raises `Refused` if there is none for this client."""
+        if list(self._places.values()).count(client) >= share_of(client, self._most):
+            raise Refused(429, "too many streams; close some", error="TooManyStreams", Retry_After="5")
         if self._is_closed or len(self._places) >= self._most:
-            raise TooManyStreams
+            raise Refused(503, "too many clients listen already; try later", error="TooManyStreams", Retry_After="5")
         gone = anyio.Event()
-        self._places.add(gone)
+        self._places[gone] = client
         try:
             yield gone
         finally:
-            self._places.discard(gone)
+            del self._places[gone]
             if gone.is_set() and not self._is_closed:
                 self.dropped += 1
 
@@ -106,13 +101,10 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            with self._streams.place() as gone:
+            with self._streams.place(client_in(scope)) as gone:
                 await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
                 await self._send_until_gone(gone, receive, send)
-        except TooManyStreams:
-            refusal = Refused(
-                503, "too many clients listen already; try later", error="TooManyStreams", Retry_After="5"
-            )
+        except Refused as refusal:
             await refusal_answer(refusal)(scope, receive, send)
             return
         with anyio.move_on_after(1):
@@ -126,8 +118,10 @@ class EventStream(Response):
                 tasks.cancel_scope.cancel()
 
             async def end_when_left() -> None:
-                while (await receive())["type"] != "http.disconnect":
-                    pass
+                # Whoever sends too much meanwhile has to leave, too.
+                with suppress(Refused):
+                    while (await receive())["type"] != "http.disconnect":
+                        pass
                 tasks.cancel_scope.cancel()
 
             tasks.start_soon(end_when_gone)

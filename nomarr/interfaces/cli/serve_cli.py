@@ -126,7 +126,7 @@ def create_command(
 
 @token_app.command("revoke", cls=HelpfulCommand)
 def revoke_command(context: typer.Context) -> None:
-    """Make every token that was created until now worthless; a service that runs has to be started again.
+    """Make every token that was created until now worthless; a service that runs notices within half a minute.
 
     Example: nomarr token revoke
     """

@@ -24,6 +24,7 @@ class KnownLibrary {
     this.report = null;
     this.failure = null;
     this.heldBack = null;
+    this.wishedMode = null; // How a reader wants it to be watched, until the service does so.
     this.newsHeard = 0; // An answer that was asked for before the newest news is too old.
     this.card = new Card(this);
   }
@@ -34,6 +35,10 @@ class KnownLibrary {
 
   get url() {
     return `libraries/${this.id}`;
+  }
+
+  get watchMode() {
+    return this.wishedMode ?? this.library.watch_mode;
   }
 
   get isScanning() {
@@ -68,6 +73,8 @@ class KnownLibrary {
 
 export class Libraries {
   #known = new Map();
+  #asked = 0;
+  #shown = 0;
   #list = byId("library-list");
   #onLoaded;
   #reload = paced(() => this.#load().catch(report), RELOAD_MILLISECONDS);
@@ -95,7 +102,10 @@ export class Libraries {
   }
 
   async #load() {
+    const asked = ++this.#asked;
     const [libraries, statuses] = await Promise.all([get("libraries"), get("watcher")]);
+    if (asked < this.#shown) return; // What was asked for later is shown already.
+    this.#shown = asked;
     const fresh = [];
     const known = new Map();
     for (const library of libraries) {
@@ -223,10 +233,23 @@ export class Libraries {
     });
   }
 
+  /** One wish after the other is sent, so that the last one holds; those that it has overtaken are not sent at all. */
   async #switchMode(known, mode) {
-    const done = await attempt(() => ask("PUT", `${known.url}/watch-mode`, { body: { watch_mode: mode } }));
-    if (done) announce(`${known.library.name} is watched ${WATCH_MODES[mode]}.`);
-    await this.#load().catch(report);
+    const isSending = known.wishedMode !== null;
+    known.wishedMode = mode;
+    if (isSending) return;
+    try {
+      let sent = null;
+      while (sent !== known.wishedMode) {
+        sent = known.wishedMode;
+        const done = await attempt(() => ask("PUT", `${known.url}/watch-mode`, { body: { watch_mode: sent } }));
+        if (done) announce(`${known.library.name} is watched ${WATCH_MODES[sent]}.`);
+        await this.#load().catch(report);
+      }
+    } finally {
+      known.wishedMode = null;
+      known.card.show();
+    }
   }
 }
 

@@ -79,7 +79,7 @@ export class Card {
     say(this.files, counted(library.files, "file"));
     say(this.missing, `${number(library.missing)} missing`);
     show(this.missing, library.missing > 0);
-    if (this.mode !== document.activeElement) this.mode.value = library.watch_mode;
+    if (this.mode.value !== this.known.watchMode) this.mode.value = this.known.watchMode;
     this.showTimes();
     this.#showReason();
     this.#showOutcome();

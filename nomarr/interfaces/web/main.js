@@ -8,7 +8,7 @@ import { openFile } from "./file.js";
 import { Libraries } from "./libraries.js";
 import { News } from "./news.js";
 import { report } from "./notices.js";
-import { setUpSession } from "./session.js";
+import { setUpSession, showSession } from "./session.js";
 import { Settings } from "./settings.js";
 import { Shelf } from "./shelf.js";
 import { enrichmentWords } from "./words.js";
@@ -68,7 +68,7 @@ function showConnection(state) {
   show(byId("away"), state === "reconnecting");
   if (state !== "live") return;
   // What was told while nobody listened is not told again.
-  (wasLive ? reload() : libraries.load()).catch(report);
+  Promise.all([wasLive ? reload() : libraries.load(), showSession()]).catch(report);
   wasLive = true;
 }
 

@@ -1,8 +1,9 @@
 // The token that the service wants from other computers.
 
-import { ask, onTokenNeeded } from "./api.js";
+import { ask, get, onTokenNeeded } from "./api.js";
 import { openDialog } from "./dialogs.js";
-import { element, say, show } from "./dom.js";
+import { byId, element, say, show } from "./dom.js";
+import { attempt } from "./notices.js";
 
 let asking = null;
 
@@ -12,6 +13,19 @@ export function setUpSession() {
     asking ??= askOnce(reason).finally(() => (asking = null));
     return asking;
   });
+  byId("sign-out").addEventListener("click", () => attempt(signOut));
+}
+
+/** Let a reader forget the token, if there is one. */
+export async function showSession() {
+  const { has_token: hasToken } = await get("session");
+  show(byId("sign-out"), hasToken);
+}
+
+async function signOut() {
+  await ask("DELETE", "session");
+  // Nothing of what was shown stays, and the stream of events ends.
+  location.reload();
 }
 
 function askOnce(reason) {
