@@ -21,11 +21,9 @@ __all__ = ["default_roots", "folders_in", "require_inside"]
 _USUAL: Final = ("/music", "/srv", "/mnt", "/media")
 _MOST: Final = 5000
 _PATIENCE_SECONDS: Final = 5.0
-_LOOKS: Final = 4
-"""So many folders are looked at at the same time, disks that do not answer included: no more threads hang on them."""
-_THREADS: Final = ThreadPoolExecutor(_LOOKS, "look at folders")
-"""Of its own: a disk that does not answer must not hold up what else is done in threads, such as the database."""
-_PLACES: Final = anyio.CapacityLimiter(_LOOKS)
+_THREADS: Final = ThreadPoolExecutor(4, "look at folders")
+"""Of its own: a disk that does not answer must not hold up what else is done in threads, such as the database. No more
+threads than these hang on such disks, which anyio's would not promise: one that is given up makes room for the next."""
 
 T = TypeVar("T")
 
@@ -47,15 +45,10 @@ async def folders_in(path: str, roots: Sequence[str]) -> JsonObject:
 
 async def _looked_up(look: Callable[[], T]) -> T:
     """What a thread finds on the disk. Raises `Refused` if it does not come back in time: nobody waits for ever."""
-    place = object()
-    leave = partial(asyncio.get_running_loop().call_soon_threadsafe, _PLACES.release_on_behalf_of, place)
     try:
         with anyio.fail_after(_PATIENCE_SECONDS):
-            await _PLACES.acquire_on_behalf_of(place)
-            looking = _THREADS.submit(look)
-            # Not when it is given up, but when it ends: until then its thread hangs there.
-            looking.add_done_callback(lambda _: leave())
-            return await asyncio.wrap_future(looking)
+            # One that still waits for a thread then is never begun.
+            return await asyncio.wrap_future(_THREADS.submit(look))
     except TimeoutError:
         raise Refused(
             503,
