@@ -152,7 +152,8 @@ async def test_a_token_is_forgotten_with_the_keyboard(
     key = await nomarr.settings.get_or_put(TOKEN_KEY, new_key())
     closed = replace(options, tokens_required=True)
     async with running_server(nomarr, closed) as address, opened(tab, nomarr, address) as page:
-        await expect(page.dialog).to_be_visible()
+        await expect(page.dialog).to_contain_text("nomarr token create --scope admin")
+        await expect(page.dialog.get_by_label("Token")).to_be_focused()
         await expect(page.page.locator("#sign-out")).to_be_hidden()
         await page.dialog.get_by_label("Token").fill(Tokens(key).create(TokenScope.READ, 1))
         await page.page.keyboard.press("Enter")
@@ -165,7 +166,7 @@ async def test_a_token_is_forgotten_with_the_keyboard(
             assert not await page.page.evaluate(is_too_wide)
         await until_focused(page, "Sign out")
         await page.page.keyboard.press("Enter")
-        await expect(page.dialog).to_contain_text("a token is needed")
+        await expect(page.dialog).to_contain_text("A token is needed")
         await expect(page.card("Music")).to_have_count(0)
         assert [cookie["name"] for cookie in await tab.context.cookies()] == []
 

@@ -95,7 +95,7 @@ class Guard:
         if not token:
             raise Refused(
                 401,
-                "a token is needed: Authorization: Bearer TOKEN; 'nomarr token create' makes one",
+                "a token is needed, in the header Authorization (scheme Bearer); 'nomarr token create' makes one",
                 error="TokenMissing",
                 WWW_Authenticate="Bearer",
             )

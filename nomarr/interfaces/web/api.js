@@ -4,9 +4,10 @@ const BASE = new URL("api/v1/", document.baseURI);
 
 /** What went wrong, as the service tells it (RFC 9457); status 0: it did not answer. */
 export class Problem extends Error {
-  constructor(status, detail) {
+  constructor(status, detail, error = null) {
     super(detail);
     this.status = status;
+    this.error = error; // The name of its kind.
   }
 
   get isUnreachable() {
@@ -16,7 +17,7 @@ export class Problem extends Error {
 
 let askForToken = async () => false;
 
-/** Call `ask(reason)` when a token is needed; it answers whether there is one now. */
+/** Call `ask(problem)` when a token is needed; it answers whether there is one now. */
 export function onTokenNeeded(ask) {
   askForToken = ask;
 }
@@ -45,7 +46,7 @@ export async function ask(method, path, { query, body } = {}) {
     const answer = await send(method, address(path, query), body);
     if (answer.ok) return answer.status === 204 ? null : answer.json();
     const problem = await problemOf(answer);
-    if (answer.status !== 401 || path === "session" || !(await askForToken(problem.message))) throw problem;
+    if (answer.status !== 401 || path === "session" || !(await askForToken(problem))) throw problem;
   }
 }
 
@@ -67,8 +68,8 @@ async function send(method, url, body) {
 
 async function problemOf(answer) {
   try {
-    const { detail } = await answer.json();
-    return new Problem(answer.status, detail);
+    const { detail, error } = await answer.json();
+    return new Problem(answer.status, detail, error);
   } catch {
     return new Problem(answer.status, `The service answered with ${answer.status} ${answer.statusText}.`);
   }

@@ -5,12 +5,15 @@ import { openDialog } from "./dialogs.js";
 import { byId, element, say, show } from "./dom.js";
 import { attempt } from "./notices.js";
 
+const HOW = "Nomarr lets in whoever has a token. On the computer where it runs, “nomarr token create --scope admin” prints one; "
+  + "without “--scope admin” it is for looking only.";
+
 let asking = null;
 
 /** From now on a token is asked for whenever one is needed; only once, however many requests wait for it. */
 export function setUpSession() {
-  onTokenNeeded((reason) => {
-    asking ??= askOnce(reason).finally(() => (asking = null));
+  onTokenNeeded((problem) => {
+    asking ??= askOnce(problem).finally(() => (asking = null));
     return asking;
   });
   byId("sign-out").addEventListener("click", () => attempt(signOut));
@@ -28,15 +31,16 @@ async function signOut() {
   location.reload();
 }
 
-function askOnce(reason) {
+function askOnce(problem) {
   return new Promise((answer) => {
     const error = element("p", { class: "error", role: "alert", hidden: true });
     const input = element("input", {
-      id: "token", type: "password", required: true, autocomplete: "off", "aria-describedby": "token-why",
+      id: "token", type: "password", required: true, autofocus: true, autocomplete: "off",
+      "aria-describedby": "token-why",
     });
     const form = element(
       "form", { class: "stack" },
-      element("p", { id: "token-why" }, `${reason}.`),
+      element("p", { id: "token-why" }, problem.error === "TokenMissing" ? HOW : `${problem.message}.`),
       element("label", { for: "token" }, "Token"), input, error,
       element("div", { class: "row end" }, element("button", { class: "primary" }, "Use this token")),
     );
