@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -92,12 +91,6 @@ def test_a_wrong_url_is_refused_and_no_password_told(url: str) -> None:
     with pytest.raises(ConfigurationError, match="use arangodb://user:password@host:8529/nomarr") as caught:
         Database.open(url)
     assert "secret" not in f"{caught.value!r} {caught.value} {caught.value.__cause__}"
-
-
-def test_certificates_that_are_not_there_are_told(server: ArangoDouble, tmp_path: Path) -> None:
-    url = server.database_url().replace("arangodb://", "arangodb+https://")
-    with pytest.raises(DatabaseNotReachable, match="OSError"):
-        Database.open(f"{url}?opening_seconds=0.1&ca_file={tmp_path}/none.pem")
 
 
 # -- what is asked again ------------------------------------------------------------------------------------------

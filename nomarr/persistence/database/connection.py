@@ -17,10 +17,10 @@ from arango.exceptions import ArangoClientError, ArangoServerError
 
 from nomarr.helpers.exceptions import DatabaseError, DatabaseNotReachable, StorageFull
 from nomarr.helpers.time_helper import Clock
-from nomarr.persistence.database.http_client import QuietHttpClient
+from nomarr.persistence.database.http_client import CertificateRefused, QuietHttpClient
 from nomarr.persistence.database.queries import SERVER_TIME
 from nomarr.persistence.database.retries import DISK_FULL, DUPLICATE, explained, is_passing, pauses
-from nomarr.persistence.database.server_url import parsed
+from nomarr.persistence.database.server_url import parsed, require_certificates
 
 __all__ = ["ArangoConnection", "ServerRefused"]
 
@@ -53,11 +53,13 @@ class ArangoConnection:
     Every query has to be one that may be sent again, because an answer may be lost after the server has done its work.
 
     Raises:
-        ConfigurationError: if the URL is none; its text is never told, as it may hold a password.
+        ConfigurationError: if the URL is none, whose text is never told, as it may hold a password, or if it names a
+            file with certificates that has none.
     """
 
     def __init__(self, url: str) -> None:
         server = parsed(url)
+        require_certificates(server)
         self.location = server.location
         self.name = server.name
         self._patience_seconds = server.opening_seconds
@@ -122,37 +124,41 @@ class ArangoConnection:
         """Run `ask` until it succeeds, fails for good, or the patience is used up.
 
         Raises:
+            DatabaseError: if the server's certificate is not trusted.
             ServerRefused: if the server said no, with its error code.
         """
         patience = self._patience_seconds
         races = _RACES
         until = time.monotonic() + patience
         for pause in pauses(patience, self._randomness):
-            self._require_open()
             try:
-                return ask()
+                return self._ask(ask)
             except ArangoServerError as error:
                 is_race = error.error_code == DUPLICATE and races > 0
                 races -= is_race
                 if not is_race and not is_passing(error.error_code, error.http_code):
                     self._raise_in_our_words(error)
                 logger.debug("%s: error %s, trying again", self.location, error.error_code)
-            except ArangoClientError as error:
-                raise DatabaseError(f"{self.location} answered what its driver does not understand") from error
             except _LOST as error:
                 logger.debug("%s: %s, trying again", self.location, type(error).__name__)
             if time.monotonic() + pause > until or self._given_up.wait(pause):
                 break
         return self._last_attempt(ask)
 
-    def _require_open(self) -> None:
+    def _ask(self, ask: Callable[[], Answer]) -> Answer:
+        """One attempt; what no further one mends is raised in our words."""
         if self._closed.is_set():
             raise DatabaseError(f"{self.location} was closed")
-
-    def _last_attempt(self, ask: Callable[[], Answer]) -> Answer:
-        self._require_open()
         try:
             return ask()
+        except CertificateRefused as error:
+            raise DatabaseError(f"{self.location}: {error}") from error
+        except ArangoClientError as error:
+            raise DatabaseError(f"{self.location} answered what its driver does not understand") from error
+
+    def _last_attempt(self, ask: Callable[[], Answer]) -> Answer:
+        try:
+            return self._ask(ask)
         except ArangoServerError as error:
             self._raise_in_our_words(error)
         except _LOST as error:

@@ -7,6 +7,7 @@ import traceback
 import urllib.parse
 from collections.abc import Callable
 from itertools import count
+from pathlib import Path
 from types import TracebackType
 
 from support.arango.api import Api, system_clock
@@ -20,7 +21,8 @@ class ArangoDouble:
     """An ArangoDB 3.12 server for tests, inside the test's process.
 
     `with ArangoDouble() as server:` starts and stops it; `stop` and `start` do so in between, on the same port and with
-    its data. `faults` is asked about every request and may be exchanged at any time."""
+    its data. `faults` is asked about every request and may be exchanged at any time. With a `certificate`, a file that
+    holds its key, too, it speaks TLS."""
 
     def __init__(
         self,
@@ -29,12 +31,14 @@ class ArangoDouble:
         password: str = "secret",
         clock: Callable[[], float] = system_clock,
         faults: Plan = no_faults,
+        certificate: Path | None = None,
     ) -> None:
         self.api = Api(username=username, password=password, clock=clock)
         self.faults = faults
         self.log: list[Logged] = []
         self.port = 0
         self._username = username
+        self._certificate = certificate
         self._numbers = count(1)
         self._failures: list[BaseException] = []
         self._one_at_a_time = threading.Lock()
@@ -64,15 +68,21 @@ class ArangoDouble:
         return f"http://127.0.0.1:{self.port}"
 
     def database_url(self, database: str = "nomarr") -> str:
-        """For Nomarr: `arangodb://user:password@127.0.0.1:port/database`."""
+        """For Nomarr: `arangodb://user:password@127.0.0.1:port/database`, or `arangodb+https://…`."""
+        scheme = "arangodb" if self._certificate is None else "arangodb+https"
         password = urllib.parse.quote(self.api.password, safe="")
-        return f"arangodb://{self._username}:{password}@127.0.0.1:{self.port}/{database}"
+        return f"{scheme}://{self._username}:{password}@127.0.0.1:{self.port}/{database}"
+
+    @property
+    def connections(self) -> int:
+        """How many there were since it was started."""
+        return 0 if self._listener is None else self._listener.accepted
 
     def start(self) -> None:
         with self._changing:
             if self._listener is None:
                 self._stopping.clear()
-                self._listener = Listener(self.port, self._respond)
+                self._listener = Listener(self.port, self._respond, self._certificate)
                 self.port = self._listener.port
 
     def stop(self) -> None:
