@@ -114,14 +114,17 @@ class ArangoDouble:
         """The answer with its content; None when the connection is to be reset. Called by every connection's thread."""
         request = parsed(next(self._numbers), method, target, headers, body)
         fault = self.faults(request)
-        answer = self._answer(request, fault)
-        self.log.append(logged(request, fault, answer))
+        done = self._done(request, fault)
+        is_lost = isinstance(fault, LostAnswer) or self._stopping.is_set()
+        answer = None if is_lost else done
+        self.log.append(logged(request, fault, answer, done))
         if answer is None:
             return None
         content = answer.content
         return answer, content[: len(content) // 2] if isinstance(fault, TruncatedJson) else content
 
-    def _answer(self, request: Request, fault: Fault | None) -> Answer | None:
+    def _done(self, request: Request, fault: Fault | None) -> Answer | None:
+        """The answer to what was done; None if nothing was."""
         if isinstance(fault, Refusal):
             return Answer.failed(fault.problem)
         if isinstance(fault, Away):
@@ -130,9 +133,7 @@ class ArangoDouble:
             return None
         if isinstance(fault, Stall):
             self._stopping.wait(fault.seconds)
-        answer = self._execute(request)
-        is_lost = isinstance(fault, LostAnswer) or self._stopping.is_set()
-        return None if is_lost else answer
+        return self._execute(request)
 
     def _execute(self, request: Request) -> Answer:
         try:
@@ -165,7 +166,10 @@ def parsed(number: int, method: str, target: str, headers: dict[str, str], body:
     return Request(number, method, urllib.parse.unquote(path), database, parameters, headers, body)
 
 
-def logged(request: Request, fault: Fault | None, answer: Answer | None) -> Logged:
+def logged(request: Request, fault: Fault | None, answer: Answer | None, done: Answer | None) -> Logged:
+    """`done` is the answer before it got lost."""
+    told = done.body if done is not None and isinstance(done.body, dict) else {}
+    statistics = told.get("extra", {}).get("stats", {})
     return Logged(
         number=request.number,
         method=request.method,
@@ -175,4 +179,6 @@ def logged(request: Request, fault: Fault | None, answer: Answer | None) -> Logg
         bind_names=request.bind_names,
         fault="" if fault is None else type(fault).__name__,
         status=0 if answer is None else answer.status,
+        looked_at=statistics.get("scannedFull", 0) + statistics.get("scannedIndex", 0),
+        written=statistics.get("writesExecuted", 0),
     )
