@@ -12,14 +12,16 @@ from pathlib import Path
 import anyio
 import pytest
 from support.arango import ArangoDouble
-from support.arango.faults import LOGIN_REFUSED, UNAVAILABLE, Away, Fault, no_faults
+from support.arango.faults import LOGIN_REFUSED, UNAVAILABLE, Away, Fault, LostAnswer, no_faults
 from support.arango.requests import Request
 from support.disk import assert_equal
 from support.music import tone, tones
 from support.scans import happened, present, scan
 
 from nomarr import DatabaseError, DatabaseNotReachable, Library, Nomarr, ScanProgress, WatcherState
+from nomarr.helpers.dto.library import LibraryState
 from nomarr.helpers.dto.scan import ScanPhase
+from nomarr.persistence.database.queries import SCAN_COMPLETED, SCAN_STARTED
 from nomarr.persistence.db import Database
 from nomarr.services.domain import library_svc
 
@@ -118,6 +120,23 @@ async def test_a_scan_that_can_not_outlast_it_stops_and_the_next_one_goes_on(
         report = await scan(nomarr, library)
         await assert_equal(nomarr, library)
     assert report.files_scanned == 60
+
+
+@pytest.mark.parametrize(("query", "fault"), [(SCAN_COMPLETED, LOGIN_REFUSED), (SCAN_STARTED, LostAnswer())])
+async def test_a_lease_that_could_not_be_given_back_holds_up_nobody_here(
+    server: ArangoDouble, tmp_path: Path, music_tree: Callable[..., Path], query: str, fault: Fault
+) -> None:
+    root = music_tree({"A": tones(3)})
+    async with opened(server, tmp_path, IMPATIENT) as nomarr:
+        library = await nomarr.libraries.add_library("music", root)
+        server.faults = lambda request: fault if request.query == query else None
+        with pytest.raises(DatabaseError):
+            await scan(nomarr, library)
+        server.faults = no_faults
+        assert (await nomarr.libraries.get_library(library.library_id)).state is LibraryState.INTERRUPTED
+        (root / "A" / "new.wav").write_bytes(tone(300))
+        await scan(nomarr, library)
+        assert "A/new.wav" in await present(nomarr, library)
 
 
 async def test_a_cancelled_scan_does_not_wait_for_the_server(

@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 import anyio
 import anyio.to_thread
 
-from nomarr.components.library.lease_owner_comp import is_certainly_dead
+from nomarr.components.library.lease_owner_comp import is_certainly_dead, this_process
 from nomarr.helpers.dto.answers import ComparisonProgress, DuplicateGroup, Explanation, Verification
 from nomarr.helpers.dto.events import ChangeEvent
 from nomarr.helpers.dto.file_pages import FilePage, FilePlace, FileQuery
@@ -87,6 +87,7 @@ class LibraryService:
         self._tasks = tasks
         self._settings = settings or LibrarySettings()
         self._clock = clock
+        self._owner = this_process()
         self._unsettled: dict[str, set[ScanTarget]] = {}
         self._following_up: set[str] = set()
         self._subscribers: list[Callable[[ScanReport], None]] = []
@@ -527,6 +528,7 @@ class LibraryService:
                     handle.options,
                     hooks,
                     self._clock,
+                    owner=self._owner,
                     path_changes=handle.recent_path_changes(),
                 )
             except LibraryAlreadyScanning:
@@ -609,13 +611,18 @@ class LibraryService:
         await self._in_thread(partial(self._db.library.set_queued_targets, library_id, targets))
 
     async def _with_true_state(self, library: Library) -> Library:
-        """A lease whose owner is dead does not make a scan."""
+        """A lease whose owner is dead, or could not give it back, does not make a scan."""
         if library.state is not LibraryState.SCANNING:
             return library
+        was_busy = self._queue.is_busy(library.library_id)
         state = await self._in_thread(partial(self._db.library.get_scan_state, library.library_id))
-        if state is None or state.owner is None or not is_certainly_dead(state.owner):
+        if state is None or state.owner is None:
             return library
-        return replace(library, state=LibraryState.INTERRUPTED)
+        # A scan may have begun or ended while the state was read.
+        is_busy = was_busy or self._queue.is_busy(library.library_id)
+        is_left = state.owner == str(self._owner) and not is_busy
+        is_over = is_left or is_certainly_dead(state.owner)
+        return replace(library, state=LibraryState.INTERRUPTED) if is_over else library
 
     async def _in_thread(self, work: Callable[[], Answer]) -> Answer:
         return await anyio.to_thread.run_sync(work)

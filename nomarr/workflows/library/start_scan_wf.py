@@ -12,12 +12,13 @@ from typing import Final
 import anyio
 import anyio.to_thread
 
-from nomarr.components.library.lease_owner_comp import is_certainly_dead, this_process
+from nomarr.components.library.lease_owner_comp import is_certainly_dead
 from nomarr.components.library.root_guard_comp import SAMPLE_SIZE, RootVerdict, check_root
 from nomarr.helpers.dto.library import Library, ScanTarget, without_covered
 from nomarr.helpers.dto.scan import (
     InterruptedScan,
     Lease,
+    LeaseOwner,
     ScanHooks,
     ScanOptions,
     ScanReport,
@@ -67,11 +68,13 @@ async def start_scan_workflow(
     hooks: ScanHooks,
     clock: Clock,
     *,
+    owner: LeaseOwner,
     path_changes: Sequence[PathChange] = (),
 ) -> ScanOutcome:
     """Scan `targets` and what an interrupted scan left over; record how it ended, whatever happens.
 
     Args:
+        owner: who scans, one library once at a time: a lease that it still holds is one that it could not give back.
         path_changes: renames and deletions that were noticed in the library since its last scan, in their order. They
             are evidence of moves, no order to look somewhere, and are stored nowhere: what a crash leaves over is
             judged by the other evidence.
@@ -86,7 +89,7 @@ async def start_scan_workflow(
     scan_id = uuid.uuid4().hex
     if options.dry_run:
         return await _dry_run(db, library_id, targets, scan_id, options, hooks, clock, path_changes)
-    start = await anyio.to_thread.run_sync(partial(_begin, db, library_id, targets, scan_id, options, clock))
+    start = await anyio.to_thread.run_sync(partial(_begin, db, library_id, targets, scan_id, options, clock, owner))
     end = partial(_end, db, start, clock=clock)
     try:
         outcome = await _guarded(db, start, scan_id, options, hooks, clock, path_changes)
@@ -106,7 +109,13 @@ async def start_scan_workflow(
 
 
 def _begin(
-    db: Database, library_id: str, targets: Sequence[ScanTarget], scan_id: str, options: ScanOptions, clock: Clock
+    db: Database,
+    library_id: str,
+    targets: Sequence[ScanTarget],
+    scan_id: str,
+    options: ScanOptions,
+    clock: Clock,
+    owner: LeaseOwner,
 ) -> _Start:
     """Take the lease, with the targets that an earlier scan did not finish."""
     library = db.library.get_library(library_id, clock(), counted=False)
@@ -114,7 +123,8 @@ def _begin(
     if library is None or state is None:
         raise LibraryNotFound(library_id)
     now = clock()
-    dead = state.owner if state.owner is not None and is_certainly_dead(state.owner) else None
+    is_over = state.owner is not None and (state.owner == str(owner) or is_certainly_dead(state.owner))
+    dead = state.owner if is_over else None
     resumed = db.library.check_interrupted_scan(library_id, now=now, dead_owner=dead) if options.resume else None
     wanted = [*targets, *state.queued_targets]
     inherits = resumed is not None or (options.resume and state.state in (ScanRunState.FAILED, ScanRunState.OFFLINE))
@@ -131,7 +141,7 @@ def _begin(
     lease = db.library.mark_scan_started(
         library_id,
         scan_id,
-        this_process(),
+        owner,
         merged,
         now=clock,
         lease_seconds=options.lease_seconds,
