@@ -22,6 +22,7 @@ from support.arango.faults import (
     Stall,
     TruncatedJson,
 )
+from support.arango.requests import Request
 
 from nomarr.helpers.dto.library import Library, ScanTarget
 from nomarr.helpers.dto.scan import LeaseOwner
@@ -35,6 +36,9 @@ from nomarr.helpers.exceptions import (
     StorageFull,
 )
 from nomarr.persistence.database.connection import ArangoConnection, ServerRefused
+from nomarr.persistence.database.enrichment_operations import ArangoEnrichment
+from nomarr.persistence.database.library_operations import ArangoLibraries
+from nomarr.persistence.database.queries import SERVER_TIME
 from nomarr.persistence.database.retries import explained, is_passing, pauses
 from nomarr.persistence.database.schema import INDEXES, MIGRATIONS, prepare
 from nomarr.persistence.database.server_url import parsed
@@ -308,11 +312,60 @@ def test_a_slow_answer_is_no_difference_of_clocks(fault: Fault, options: str) ->
         assert server.requests()
 
 
-def test_a_server_that_is_always_slow_has_no_clock_to_rely_on(server: ArangoDouble) -> None:
-    with connected(server, "?patience_seconds=0.1") as connection:
-        server.faults = lambda request: Stall(1.2)
-        with pytest.raises(DatabaseNotReachable, match="TimeoutError"):
-            connection.measure_clock()
+def slow_clock(request: Request) -> Fault | None:
+    """Whoever asks for the time waits for it."""
+    return Stall(1.2) if request.query == SERVER_TIME else None
+
+
+@pytest.mark.parametrize("ahead", [0.0, HOUR])
+def test_a_server_that_is_always_slow_can_be_used(ahead: float) -> None:
+    with ArangoDouble(clock=lambda: time.time() + ahead) as server:
+        Database.open(server.database_url()).close()
+        server.faults = slow_clock
+        # By so much the clock is not known better.
+        with Database.open(server.database_url()) as mine, Database.open(server.database_url()) as theirs:
+            mine.library.add_library(Library("music", "Music", "/music"))
+            lease = taken(mine, "one")
+            assert lease is not None
+            assert taken(theirs, "two") is None
+            state = theirs.library.get_scan_state("music")
+            assert state is not None
+            assert state.expires_at is not None
+            # Whoever looks takes it for held as long as it may be.
+            assert time.time() + 50 < state.expires_at < time.time() + 63
+            mine.library.renew_lease(lease, now=time.time, lease_seconds=60)
+
+
+def test_a_slow_reading_of_the_clock_is_only_as_good_as_it_is_slow() -> None:
+    with ArangoDouble() as server, connected(server) as connection:
+        connection.measure_clock()
+        assert (connection.skew_seconds, connection.uncertainty_seconds) == (0.0, 0.0)
+        server.faults = slow_clock
+        server.forget_requests()
+        connection.measure_clock()
+        assert connection.skew_seconds == 0.0
+        assert 0.6 < connection.uncertainty_seconds < 3.0
+        assert len(server.log) == 3
+        server.faults = InTurn([Stall(1.2)])
+        connection.measure_clock()
+        assert connection.uncertainty_seconds == 0.0
+
+
+@pytest.mark.parametrize("wrong", [-30.0, 30.0])
+def test_a_lease_is_right_even_if_the_clock_was_read_wrongly(wrong: float) -> None:
+    with ArangoDouble() as exact, connected(exact) as connection:
+        libraries, enrichment = ArangoLibraries(connection), ArangoEnrichment(connection)
+        libraries.add_library(Library("music", "Music", "/music"))
+        lease = libraries.mark_scan_started(
+            "music", "scan", LeaseOwner("host", 1, 1, "one"), [], now=time.time, lease_seconds=60
+        )
+        assert lease is not None
+        connection.skew_seconds = wrong
+        libraries.renew_lease(lease, now=time.time, lease_seconds=60)
+        [row] = connection.query("FOR l IN libraries RETURN l.scan_expires_at")
+        assert row == pytest.approx(time.time() + 60, abs=3)
+        assert enrichment.is_any_scan_running(time.time() + 28)
+        assert not enrichment.is_any_scan_running(time.time() + 65)
 
 
 def taken(db: Database, token: str) -> Any:

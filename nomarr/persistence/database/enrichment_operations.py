@@ -84,16 +84,15 @@ class ArangoEnrichment:
         binds = {
             "owner": str(owner),
             "dead_owner": dead_owner,
-            "time": self._connection.server_time(now),
             "lease_seconds": lease_seconds,
         }
-        return bool(self._connection.query(TAKE_ENRICHMENT, binds))
+        return bool(self._connection.query(TAKE_ENRICHMENT, binds, now=now))
 
     def give_lease_back(self, owner: LeaseOwner) -> None:
         self._connection.query(GIVE_ENRICHMENT_BACK, {"owner": str(owner)})
 
     def is_any_scan_running(self, now: float) -> bool:
-        return bool(self._connection.query(IS_SCAN_RUNNING, {"time": self._connection.server_time(now)}))
+        return bool(self._connection.query(IS_SCAN_RUNNING, now=now))
 
     # -- what is to be done ------------------------------------------------------------------------------------
 

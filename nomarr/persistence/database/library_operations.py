@@ -109,7 +109,8 @@ class ArangoLibraries:
         return library_of(_UNCOUNTED | self._by_our_clock(row), now)
 
     def _by_our_clock(self, row: Doc) -> Doc:
-        return row | {"scan_expires_at": self._connection.our_time(row["scan_expires_at"])}
+        expires_at = row["scan_expires_at"]
+        return row if expires_at is None else row | {"scan_expires_at": self._connection.latest_time(expires_at)}
 
     def update_library(
         self,
@@ -164,7 +165,7 @@ class ArangoLibraries:
     def forget_held_back(self, library_id: str, *, now: float | Clock, dead_owners: Collection[str] = ()) -> None:
         binds = {"library": key_of(library_id), "dead_owners": list(dead_owners)}
         for scanned in self._connection.query(FORGET_HELD_BACK, binds, now=now):
-            until = scanned["expires_at"] - self._connection.skew_seconds
+            until = self._connection.latest_time(scanned["expires_at"])
             raise LibraryAlreadyScanning(unescaped(scanned["name"]), scanned["owner"], until)
 
     def _update_leased(self, lease: Lease, changes: Doc, now: float | Clock) -> None:

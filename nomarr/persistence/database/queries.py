@@ -109,10 +109,11 @@ __all__ = [
 
 # -- parts ------------------------------------------------------------------------------------------------------
 
-# The server's clock judges leases. What is nothing beside a lease is left out.
+# The server's clock judges leases. What is nothing beside a lease is left out. Less than nothing was waited where the
+# clock was read so slowly that it is known wrongly.
 _BEGUN_AT: Final = """
 LET waited = DATE_NOW() / 1000 - @called_at
-LET begun_at = waited > 1 ? @now + waited : @now
+LET begun_at = waited > 1 OR waited < -1 ? @now + waited : @now
 """
 _KNOWN_FILE: Final = """{
     file_id: f.file_id, library_id: f.library_id, path: f.path, path_key: f.path_key, size: f.size,
@@ -639,13 +640,13 @@ REMOVE_SETTING: Final = "FOR s IN settings FILTER s._key == @key REMOVE s IN set
 # -- enrichment -------------------------------------------------------------------------------------------------
 
 ENRICHMENT_HOLDER: Final = 'FOR m IN meta FILTER m._key == "enrichment" AND m.owner != null RETURN m.owner'
-TAKE_ENRICHMENT: Final = """
+TAKE_ENRICHMENT: Final = f"""{_BEGUN_AT}
 LET held = FIRST(FOR m IN meta FILTER m._key == "enrichment" RETURN m)
-LET is_free = held == null OR held.owner == null OR held.owner IN [@owner, @dead_owner] OR held.expires_at <= @time
-FOR expires_at IN (is_free ? [@time + @lease_seconds] : [])
-    UPSERT { _key: "enrichment" }
-    INSERT { _key: "enrichment", owner: @owner, expires_at: expires_at }
-    UPDATE { owner: @owner, expires_at: expires_at } IN meta
+LET is_free = held == null OR held.owner == null OR held.owner IN [@owner, @dead_owner] OR held.expires_at <= begun_at
+FOR expires_at IN (is_free ? [begun_at + @lease_seconds] : [])
+    UPSERT {{ _key: "enrichment" }}
+    INSERT {{ _key: "enrichment", owner: @owner, expires_at: expires_at }}
+    UPDATE {{ owner: @owner, expires_at: expires_at }} IN meta
     RETURN 1
 """
 GIVE_ENRICHMENT_BACK: Final = """
@@ -653,8 +654,8 @@ FOR m IN meta
     FILTER m._key == "enrichment" AND m.owner == @owner
     UPDATE m WITH { owner: null, expires_at: null } IN meta OPTIONS { keepNull: true }
 """
-IS_SCAN_RUNNING: Final = """
-FOR l IN libraries FILTER l.scan_owner != null AND l.scan_expires_at > @time LIMIT 1 RETURN 1
+IS_SCAN_RUNNING: Final = f"""{_BEGUN_AT}
+FOR l IN libraries FILTER l.scan_owner != null AND l.scan_expires_at > begun_at LIMIT 1 RETURN 1
 """
 NEXT_JOBS: Final = f"""{_OFFLINE}
 FOR f IN library_files
