@@ -7,14 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from storage_kit import START, Scan, folder, image, playlist, upsert
+from storage_kit import START, Scan, folder, image, lose_lease, playlist, upsert
 from support.arango import ArangoDouble
 
 from nomarr.helpers.dto.enrichment import Enrichment, EnrichmentUpdate, ProcessingStatus
 from nomarr.helpers.exceptions import LeaseLost
-from nomarr.persistence.database import pieces, rows_operations
+from nomarr.persistence.database import library_sidecars_operations, pieces, rows_operations
 from nomarr.persistence.db import Database
 from nomarr.persistence.embedded import library_operations
+from nomarr.persistence.embedded import library_sidecars_operations as embedded_sidecars
 from nomarr.persistence.embedded import rows_operations as embedded_rows
 
 PIECE = 3
@@ -31,6 +32,8 @@ def written(request: pytest.FixtureRequest, database_url: str, monkeypatch: pyte
     for module in (pieces, rows_operations, embedded_rows):
         monkeypatch.setattr(module, "ROWS_AT_ONCE", PIECE)
     monkeypatch.setattr(library_operations, "_FILES_REMOVED_AT_ONCE", PIECE)
+    for sidecars in (library_sidecars_operations, embedded_sidecars):
+        monkeypatch.setattr(sidecars, "_PLAYLISTS_AT_ONCE", PIECE)
     if database_url.startswith("sqlite"):
         return _written_to_file(monkeypatch)
     server = request.getfixturevalue("arango_server")
@@ -218,3 +221,28 @@ def test_what_a_crash_left_of_a_library_is_found_and_removed(
     assert "a row of library_files belongs to nothing" in scan.db.check_integrity()
     scan.db.library.remove_library("music")
     assert (scan.known(), scan.db.check_integrity()) == ([], [])
+
+
+def test_entries_of_playlists_are_resolved_in_pieces(written: Written, scan: Scan) -> None:
+    scan.write(playlists=[playlist(f"{number}.m3u", "a/0", "b/1", "nowhere") for number in range(10)])
+    scan.add(*FILES)
+    written()
+    assert scan.db.library_sidecars.resolve_entries(scan.lease, now=scan.now) == 20
+    # ArangoDB writes playlists and the library, whose fence it checks; SQLite writes entries.
+    assert max(written()) <= 2 * PIECE
+    resolved = [
+        [entry.file_id is not None for entry in one.entries] for one in scan.db.library_sidecars.playlists("music")
+    ]
+    assert resolved == [[True, True, False]] * 10
+    assert scan.db.library_sidecars.resolve_entries(scan.lease, now=scan.now) == 0
+    assert written() == []
+
+
+def test_whoever_lost_the_lease_resolves_no_further_piece(written: Written, scan: Scan) -> None:
+    scan.write(playlists=[playlist(f"{number}.m3u", "a/0") for number in range(10)])
+    scan.add(*FILES)
+    lose_lease(scan)
+    written()
+    with pytest.raises(LeaseLost):
+        scan.db.library_sidecars.resolve_entries(scan.lease, now=scan.now)
+    assert written() == []

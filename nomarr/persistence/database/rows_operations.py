@@ -86,10 +86,10 @@ def waits_for(status: str, due_at: float | None) -> str | None:
     return "sound" if status == ProcessingStatus.ART_DONE else "art"
 
 
-def chunks(values: Iterable[Any]) -> Iterator[Sequence[Any]]:
+def chunks(values: Iterable[Any], size: int | None = None) -> Iterator[Sequence[Any]]:
     """`values` in pieces that one query takes."""
-    every = list(values)
-    return (every[start : start + ROWS_AT_ONCE] for start in range(0, len(every), ROWS_AT_ONCE))
+    every, length = list(values), size or ROWS_AT_ONCE
+    return (every[start : start + length] for start in range(0, len(every), length))
 
 
 def known_file(row: Mapping[str, Any]) -> KnownFile:

@@ -21,11 +21,12 @@ import stamina
 from nomarr.helpers.exceptions import DatabaseError, DatabaseNotReachable, DatabaseSchemaTooNew, StorageFull
 from nomarr.helpers.time_helper import Clock
 
-__all__ = ["LOCKED_PATIENCE_SECONDS", "SqliteConnections"]
+__all__ = ["LOCKED_PATIENCE_SECONDS", "SqliteConnections", "in_turns"]
 
 logger = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
+Piece = TypeVar("Piece")
 
 _BUSY_TIMEOUT_SECONDS = 5.0
 LOCKED_PATIENCE_SECONDS = 60.0
@@ -87,15 +88,6 @@ class SqliteConnections:
             with attempt, self._transaction():
                 answer = work(self._writer)
         return answer
-
-    def write_pieces(self, works: Iterable[Callable[[sqlite3.Connection], Answer]]) -> Iterator[Answer]:
-        """Each of them in a transaction of its own, as `write` does it, with pauses in which others get their turn."""
-        begun = time.monotonic()
-        for work in works:
-            yield self.write(work)
-            if time.monotonic() - begun > _LONGEST_TURN_SECONDS:
-                time.sleep(_GIVE_WAY_SECONDS)
-                begun = time.monotonic()
 
     def write_unlinked(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
         """As `write`, but what refers to a removed row stays; the caller removes it in pieces."""
@@ -252,6 +244,16 @@ class SqliteConnections:
                 f"{self.path} is not a usable SQLite database ({text}); restore a backup, or choose another with --db"
             )
         return DatabaseError(f"the database {self.path} failed: {text}")
+
+
+def in_turns(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """The pieces, with pauses between their transactions in which others who wait for the file get their turn."""
+    begun = time.monotonic()
+    for piece in pieces:
+        if time.monotonic() - begun > _LONGEST_TURN_SECONDS:
+            time.sleep(_GIVE_WAY_SECONDS)
+            begun = time.monotonic()
+        yield piece
 
 
 def _is_locked(error: Exception) -> bool:

@@ -19,7 +19,7 @@ from nomarr.helpers.dto.enrichment import (
 from nomarr.helpers.dto.files import FileRecord, FileStat
 from nomarr.helpers.dto.scan import LeaseOwner
 from nomarr.helpers.paths_helper import escaped, unescaped
-from nomarr.persistence.embedded.connection import SqliteConnections
+from nomarr.persistence.embedded.connection import SqliteConnections, in_turns
 from nomarr.persistence.embedded.library_sidecars_operations import look_for_covers_again
 from nomarr.persistence.embedded.rows_operations import (
     DUE_ANEW,
@@ -163,7 +163,7 @@ class SqliteEnrichment:
                 (*values, *piece),
             ).rowcount
 
-        return sum(self._connections.write_pieces(partial(work, piece=piece) for piece in chunks(row_ids)))
+        return sum(self._connections.write(partial(work, piece=piece)) for piece in in_turns(chunks(row_ids)))
 
     # -- what came of it ---------------------------------------------------------------------------------------
 
@@ -292,8 +292,8 @@ class SqliteEnrichment:
         return used
 
     def look_for_covers_again(self, cover_ids: Sequence[str]) -> None:
-        for _ in self._connections.write_pieces(self._looks_again(cover_ids)):
-            pass
+        for look_again in in_turns(self._looks_again(cover_ids)):
+            self._connections.write(look_again)
 
     def _looks_again(self, cover_ids: Sequence[str]) -> Iterator[Callable[[sqlite3.Connection], None]]:
         for covers in chunks(cover_ids):

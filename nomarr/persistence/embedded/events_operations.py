@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from nomarr.helpers.dto.events import ChangeEvent, EventType
-from nomarr.persistence.embedded.connection import SqliteConnections
+from nomarr.persistence.embedded.connection import SqliteConnections, in_turns
 from nomarr.persistence.embedded.rows_operations import chunks
 from nomarr.persistence.rows import event_of
 
@@ -76,9 +76,8 @@ class SqliteEvents:
             " (SELECT MAX(seq) + 1 FROM events)) ORDER BY seq",
             (before,),
         )
-        removals = (partial(_remove, first=seqs[0], last=seqs[-1]) for seqs in chunks(old))
-        for _ in self._connections.write_pieces(removals):
-            pass
+        for seqs in in_turns(chunks(old)):
+            self._connections.write(partial(_remove, first=seqs[0], last=seqs[-1]))
 
 
 def _remove(db: sqlite3.Connection, *, first: int, last: int) -> None:

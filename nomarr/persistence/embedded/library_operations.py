@@ -27,7 +27,7 @@ from nomarr.helpers.dto.scan import (
 from nomarr.helpers.exceptions import LeaseLost, LibraryAlreadyExists, LibraryAlreadyScanning
 from nomarr.helpers.paths_helper import escaped, path_key, unescaped
 from nomarr.helpers.time_helper import Clock
-from nomarr.persistence.embedded.connection import SqliteConnections
+from nomarr.persistence.embedded.connection import SqliteConnections, in_turns
 from nomarr.persistence.embedded.rows_operations import chunks, placeholders
 from nomarr.persistence.rows import (
     escaped_or_none,
@@ -136,8 +136,8 @@ class SqliteLibraries:
         self._connections.write_unlinked(
             lambda db: db.execute("DELETE FROM libraries WHERE library_id = ?", (library_id,))
         )
-        for _ in self._connections.write_pieces(self._removals(library_id)):
-            pass
+        for remove in in_turns(self._removals(library_id)):
+            self._connections.write(remove)
 
     def _removals(self, library_id: str) -> Iterator[Callable[[sqlite3.Connection], object]]:
         """Of everything that a library had, in pieces."""
