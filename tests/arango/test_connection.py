@@ -21,9 +21,12 @@ from support.arango.faults import (
     ResetBefore,
     Stall,
     TruncatedJson,
+    no_faults,
 )
 from support.arango.requests import Request
 
+from nomarr.helpers.dto.batches import ScanBatch
+from nomarr.helpers.dto.files import FolderRecord
 from nomarr.helpers.dto.library import Library, ScanTarget
 from nomarr.helpers.dto.scan import LeaseOwner
 from nomarr.helpers.exceptions import (
@@ -38,7 +41,7 @@ from nomarr.helpers.exceptions import (
 from nomarr.persistence.database.connection import ArangoConnection, ServerRefused
 from nomarr.persistence.database.enrichment_operations import ArangoEnrichment
 from nomarr.persistence.database.library_operations import ArangoLibraries
-from nomarr.persistence.database.queries import SERVER_TIME
+from nomarr.persistence.database.queries import COMMIT, SERVER_TIME
 from nomarr.persistence.database.retries import explained, is_passing, pauses
 from nomarr.persistence.database.schema import INDEXES, MIGRATIONS, prepare
 from nomarr.persistence.database.server_url import parsed
@@ -377,3 +380,50 @@ def taken(db: Database, token: str) -> Any:
         now=time.time,
         lease_seconds=60,
     )
+
+
+# -- what it refuses ----------------------------------------------------------------------------------------------
+
+
+def test_an_older_schema_gets_the_indexes_that_it_lacks(server: ArangoDouble) -> None:
+    with connected(server) as connection:
+        files = server.api.store.database("nomarr").collection("library_files")
+        files.indexes = [index for index in files.indexes if index.name not in ("unheard_1", "unhashed_1")]
+        connection.query('UPDATE "schema" WITH { version: 1 } IN meta')
+    with Database.open(server.database_url()) as db:
+        assert db.schema_version() == max(MIGRATIONS)
+    assert {index.name for index in files.indexes} >= {"unheard_1", "unhashed_1"}
+
+
+def test_a_server_without_tls_is_not_reachable_with_it(server: ArangoDouble) -> None:
+    url = server.database_url().replace("arangodb://", "arangodb+https://")
+    with pytest.raises(DatabaseNotReachable, match="does not answer"):
+        Database.open(f"{url}?opening_seconds=0.2")
+
+
+def test_a_refusal_to_create_something_is_told_as_it_is(server: ArangoDouble) -> None:
+    for path in ("/_api/collection", "/_api/cursor"):
+        server.faults = lambda request, path=path: (  # type: ignore[misc] # its default binds the loop's value
+            Refusal(Problem.BAD_PARAMETER) if request.path == path else None
+        )
+        with pytest.raises(ServerRefused, match="bad parameter"):
+            Database.open(server.database_url(), create=path != "/_api/cursor")
+
+
+def test_a_library_that_is_refused_is_not_said_to_exist(server: ArangoDouble) -> None:
+    with Database.open(server.database_url()) as db:
+        server.faults = lambda request: Refusal(Problem.BAD_PARAMETER)
+        with pytest.raises(ServerRefused, match="bad parameter"):
+            db.library.add_library(Library("music", "Music", "/music"))
+
+
+def test_rows_that_others_write_all_the_time_are_an_error_that_passes() -> None:
+    with ArangoDouble() as server, Database.open(server.database_url()) as db:
+        db.library.add_library(Library("music", "Music", "/music"))
+        lease = taken(db, "one")
+        server.faults = lambda request: UNIQUE if request.query == COMMIT else None
+        batch = ScanBatch(folders=[FolderRecord("", "digest", False)])
+        with pytest.raises(DatabaseNotReachable, match="try again later"):
+            db.library_files.upsert_batch(lease, batch, now=time.time)
+        server.faults = no_faults
+        assert not db.library_folders.within(ScanTarget("music"))
