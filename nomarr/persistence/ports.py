@@ -72,7 +72,10 @@ class LibraryStore(Protocol):
         """Change what is not None. A new root forgets the old root's identity; the rows stay."""
 
     def remove_library(self, library_id: str) -> None:
-        """Forget the library with everything that belongs to it."""
+        """Forget the library, and then in pieces everything that belongs to it.
+
+        If that is interrupted, `check_integrity` finds what is left; called again, it goes on.
+        """
 
     def set_root_identity(self, lease: Lease, identity: RootIdentity, *, now: float | Clock) -> None: ...
 
@@ -291,6 +294,8 @@ class EventStore(Protocol):
 
 class EnrichmentStore(Protocol):
     """What is found out after a scan: what is to be done, and what came of it.
+
+    What may be about every file is written in pieces; if that is interrupted, called again it goes on.
 
     A file is due from the scan that read it until its last step is stored. Missing and hidden files, and those of
     libraries that are offline, wait.

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from support.arango import ArangoDouble
 from support.arango.faults import LOGIN_REFUSED, UNAVAILABLE, Fault, no_faults
 from support.arango.requests import Request
 from support.music import build, tone
+
+from nomarr.persistence.database.queries import SCAN_COMPLETED
 
 INTERRUPTED, TERMINATED = 130, 143
 
@@ -73,6 +76,29 @@ def test_it_outlasts_a_refusal_and_tells_the_changes_later(server: ArangoDouble,
         server.faults = no_faults
         (music / "A" / "second.wav").write_bytes(tone(300))
         told(process, "second.wav")
+
+
+@pytest.mark.parametrize(("fault", "options"), [(LOGIN_REFUSED, ""), (UNAVAILABLE, "?patience_seconds=1")])
+def test_it_outlasts_a_refusal_that_comes_while_a_scan_ends(
+    server: ArangoDouble, tmp_path: Path, music: Path, fault: Fault, options: str
+) -> None:
+    refused: list[Request] = []
+
+    def refuse_the_end(request: Request) -> Fault | None:
+        if request.query == SCAN_COMPLETED:
+            refused.append(request)
+        return fault if refused else None
+
+    server.faults = refuse_the_end
+    with running(server, tmp_path, options) as process:
+        told(process, "changes are told later")
+        assert refused
+        server.faults = no_faults
+        (music / "A" / "second.wav").write_bytes(tone(300))
+        # Long before the lease has run out that was not given back.
+        began = time.monotonic()
+        told(process, "second.wav")
+        assert time.monotonic() - began < 30
 
 
 def test_a_signal_ends_it_soon_while_the_server_is_away(server: ArangoDouble, tmp_path: Path, music: Path) -> None:

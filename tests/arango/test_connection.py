@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,8 +21,12 @@ from support.arango.faults import (
     ResetBefore,
     Stall,
     TruncatedJson,
+    no_faults,
 )
+from support.arango.requests import Request
 
+from nomarr.helpers.dto.batches import ScanBatch
+from nomarr.helpers.dto.files import FolderRecord
 from nomarr.helpers.dto.library import Library, ScanTarget
 from nomarr.helpers.dto.scan import LeaseOwner
 from nomarr.helpers.exceptions import (
@@ -36,6 +39,9 @@ from nomarr.helpers.exceptions import (
     StorageFull,
 )
 from nomarr.persistence.database.connection import ArangoConnection, ServerRefused
+from nomarr.persistence.database.enrichment_operations import ArangoEnrichment
+from nomarr.persistence.database.library_operations import ArangoLibraries
+from nomarr.persistence.database.queries import COMMIT, SERVER_TIME
 from nomarr.persistence.database.retries import explained, is_passing, pauses
 from nomarr.persistence.database.schema import INDEXES, MIGRATIONS, prepare
 from nomarr.persistence.database.server_url import parsed
@@ -92,12 +98,6 @@ def test_a_wrong_url_is_refused_and_no_password_told(url: str) -> None:
     with pytest.raises(ConfigurationError, match="use arangodb://user:password@host:8529/nomarr") as caught:
         Database.open(url)
     assert "secret" not in f"{caught.value!r} {caught.value} {caught.value.__cause__}"
-
-
-def test_certificates_that_are_not_there_are_told(server: ArangoDouble, tmp_path: Path) -> None:
-    url = server.database_url().replace("arangodb://", "arangodb+https://")
-    with pytest.raises(DatabaseNotReachable, match="OSError"):
-        Database.open(f"{url}?opening_seconds=0.1&ca_file={tmp_path}/none.pem")
 
 
 # -- what is asked again ------------------------------------------------------------------------------------------
@@ -315,11 +315,60 @@ def test_a_slow_answer_is_no_difference_of_clocks(fault: Fault, options: str) ->
         assert server.requests()
 
 
-def test_a_server_that_is_always_slow_has_no_clock_to_rely_on(server: ArangoDouble) -> None:
-    with connected(server, "?patience_seconds=0.1") as connection:
-        server.faults = lambda request: Stall(1.2)
-        with pytest.raises(DatabaseNotReachable, match="TimeoutError"):
-            connection.measure_clock()
+def slow_clock(request: Request) -> Fault | None:
+    """Whoever asks for the time waits for it."""
+    return Stall(1.2) if request.query == SERVER_TIME else None
+
+
+@pytest.mark.parametrize("ahead", [0.0, HOUR])
+def test_a_server_that_is_always_slow_can_be_used(ahead: float) -> None:
+    with ArangoDouble(clock=lambda: time.time() + ahead) as server:
+        Database.open(server.database_url()).close()
+        server.faults = slow_clock
+        # By so much the clock is not known better.
+        with Database.open(server.database_url()) as mine, Database.open(server.database_url()) as theirs:
+            mine.library.add_library(Library("music", "Music", "/music"))
+            lease = taken(mine, "one")
+            assert lease is not None
+            assert taken(theirs, "two") is None
+            state = theirs.library.get_scan_state("music")
+            assert state is not None
+            assert state.expires_at is not None
+            # Whoever looks takes it for held as long as it may be.
+            assert time.time() + 50 < state.expires_at < time.time() + 63
+            mine.library.renew_lease(lease, now=time.time, lease_seconds=60)
+
+
+def test_a_slow_reading_of_the_clock_is_only_as_good_as_it_is_slow() -> None:
+    with ArangoDouble() as server, connected(server) as connection:
+        connection.measure_clock()
+        assert (connection.skew_seconds, connection.uncertainty_seconds) == (0.0, 0.0)
+        server.faults = slow_clock
+        server.forget_requests()
+        connection.measure_clock()
+        assert connection.skew_seconds == 0.0
+        assert 0.6 < connection.uncertainty_seconds < 3.0
+        assert len(server.log) == 3
+        server.faults = InTurn([Stall(1.2)])
+        connection.measure_clock()
+        assert connection.uncertainty_seconds == 0.0
+
+
+@pytest.mark.parametrize("wrong", [-30.0, 30.0])
+def test_a_lease_is_right_even_if_the_clock_was_read_wrongly(wrong: float) -> None:
+    with ArangoDouble() as exact, connected(exact) as connection:
+        libraries, enrichment = ArangoLibraries(connection), ArangoEnrichment(connection)
+        libraries.add_library(Library("music", "Music", "/music"))
+        lease = libraries.mark_scan_started(
+            "music", "scan", LeaseOwner("host", 1, 1, "one"), [], now=time.time, lease_seconds=60
+        )
+        assert lease is not None
+        connection.skew_seconds = wrong
+        libraries.renew_lease(lease, now=time.time, lease_seconds=60)
+        [row] = connection.query("FOR l IN libraries RETURN l.scan_expires_at")
+        assert row == pytest.approx(time.time() + 60, abs=3)
+        assert enrichment.is_any_scan_running(time.time() + 28)
+        assert not enrichment.is_any_scan_running(time.time() + 65)
 
 
 def taken(db: Database, token: str) -> Any:
@@ -331,3 +380,50 @@ def taken(db: Database, token: str) -> Any:
         now=time.time,
         lease_seconds=60,
     )
+
+
+# -- what it refuses ----------------------------------------------------------------------------------------------
+
+
+def test_an_older_schema_gets_the_indexes_that_it_lacks(server: ArangoDouble) -> None:
+    with connected(server) as connection:
+        files = server.api.store.database("nomarr").collection("library_files")
+        files.indexes = [index for index in files.indexes if index.name not in ("unheard_1", "unhashed_1")]
+        connection.query('UPDATE "schema" WITH { version: 1 } IN meta')
+    with Database.open(server.database_url()) as db:
+        assert db.schema_version() == max(MIGRATIONS)
+    assert {index.name for index in files.indexes} >= {"unheard_1", "unhashed_1"}
+
+
+def test_a_server_without_tls_is_not_reachable_with_it(server: ArangoDouble) -> None:
+    url = server.database_url().replace("arangodb://", "arangodb+https://")
+    with pytest.raises(DatabaseNotReachable, match="does not answer"):
+        Database.open(f"{url}?opening_seconds=0.2")
+
+
+def test_a_refusal_to_create_something_is_told_as_it_is(server: ArangoDouble) -> None:
+    for path in ("/_api/collection", "/_api/cursor"):
+        server.faults = lambda request, path=path: (  # type: ignore[misc] # its default binds the loop's value
+            Refusal(Problem.BAD_PARAMETER) if request.path == path else None
+        )
+        with pytest.raises(ServerRefused, match="bad parameter"):
+            Database.open(server.database_url(), create=path != "/_api/cursor")
+
+
+def test_a_library_that_is_refused_is_not_said_to_exist(server: ArangoDouble) -> None:
+    with Database.open(server.database_url()) as db:
+        server.faults = lambda request: Refusal(Problem.BAD_PARAMETER)
+        with pytest.raises(ServerRefused, match="bad parameter"):
+            db.library.add_library(Library("music", "Music", "/music"))
+
+
+def test_rows_that_others_write_all_the_time_are_an_error_that_passes() -> None:
+    with ArangoDouble() as server, Database.open(server.database_url()) as db:
+        db.library.add_library(Library("music", "Music", "/music"))
+        lease = taken(db, "one")
+        server.faults = lambda request: UNIQUE if request.query == COMMIT else None
+        batch = ScanBatch(folders=[FolderRecord("", "digest", False)])
+        with pytest.raises(DatabaseNotReachable, match="try again later"):
+            db.library_files.upsert_batch(lease, batch, now=time.time)
+        server.faults = no_faults
+        assert not db.library_folders.within(ScanTarget("music"))

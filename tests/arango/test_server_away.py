@@ -12,7 +12,7 @@ from pathlib import Path
 import anyio
 import pytest
 from support.arango import ArangoDouble
-from support.arango.faults import LOGIN_REFUSED, UNAVAILABLE, Away, Fault, no_faults
+from support.arango.faults import LOGIN_REFUSED, UNAVAILABLE, Away, Fault, LostAnswer, no_faults
 from support.arango.requests import Request
 from support.disk import assert_equal
 from support.music import tone, tones
@@ -20,6 +20,7 @@ from support.scans import happened, present, scan
 
 from nomarr import DatabaseError, DatabaseNotReachable, Library, LibraryState, Nomarr, ScanProgress, WatcherState
 from nomarr.helpers.dto.scan import ScanPhase
+from nomarr.persistence.database.queries import SCAN_COMPLETED, SCAN_STARTED
 from nomarr.persistence.db import Database
 from nomarr.services.domain import library_svc
 
@@ -119,22 +120,21 @@ async def test_a_scan_that_can_not_outlast_it_stops_and_the_next_one_goes_on(
     assert report.files_scanned == 60
 
 
-async def test_a_lease_that_could_not_be_given_back_is_free_in_this_process(
-    server: ArangoDouble, tmp_path: Path, music_tree: Callable[..., Path]
+@pytest.mark.parametrize(("query", "fault"), [(SCAN_COMPLETED, LOGIN_REFUSED), (SCAN_STARTED, LostAnswer())])
+async def test_a_lease_that_could_not_be_given_back_holds_up_nobody_here(
+    server: ArangoDouble, tmp_path: Path, music_tree: Callable[..., Path], query: str, fault: Fault
 ) -> None:
-    def go_away(progress: ScanProgress) -> None:
-        server.faults = lambda request: UNAVAILABLE
-
+    root = music_tree({"A": tones(3)})
     async with opened(server, tmp_path, IMPATIENT) as nomarr:
-        library = await nomarr.libraries.add_library("music", music_tree({"A": tones(30)}))
-        with pytest.raises(DatabaseNotReachable):
-            await scan(nomarr, library, on_progress=go_away)
-        server.faults = no_faults
-        known = await nomarr.libraries.get_library(library.library_id)
-        assert known.state is LibraryState.INTERRUPTED
-        with anyio.fail_after(SOON):
+        library = await nomarr.libraries.add_library("music", root)
+        server.faults = lambda request: fault if request.query == query else None
+        with pytest.raises(DatabaseError):
             await scan(nomarr, library)
-        await assert_equal(nomarr, library)
+        server.faults = no_faults
+        assert (await nomarr.libraries.get_library(library.library_id)).state is LibraryState.INTERRUPTED
+        (root / "A" / "new.wav").write_bytes(tone(300))
+        await scan(nomarr, library)
+        assert "A/new.wav" in await present(nomarr, library)
 
 
 async def test_a_cancelled_scan_does_not_wait_for_the_server(

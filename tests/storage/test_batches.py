@@ -571,3 +571,33 @@ class TestFoldersThatAreNotFinished:
     ) -> None:
         scan.write(gone=[gone(files["d/a"]), gone(files["d/b"])], gone_folders=["d"])
         assert "d" not in self.digests(scan)
+
+
+# -- who has to make room -----------------------------------------------------------------------------------------
+
+
+def test_a_playlist_means_the_file_that_took_the_place_of_another(scan: Scan) -> None:
+    known = scan.add("a", "b")
+    scan.write(playlists=[playlist("p.m3u", "a"), playlist("q.m3u", "b")])
+    scan.db.library_sidecars.resolve_entries(scan.lease, now=scan.now)
+    scan.write(moves=[moved(known["b"], "a")])
+    entry = {one.path: one.entries[0].file_id for one in scan.db.library_sidecars.playlists("music")}
+    assert entry == {"p.m3u": None, "q.m3u": known["b"].file_id}
+    assert scan.db.library_sidecars.resolve_entries(scan.lease, now=scan.now) == 1
+    [first, _] = scan.db.library_sidecars.playlists("music")
+    assert first.entries[0].file_id == known["b"].file_id
+
+
+def test_whoever_makes_room_for_another_file_on_the_disk_is_not_known_by_its_inode(scan: Scan) -> None:
+    known = scan.add("a", "b")
+    move = FileMove(known["b"].file_id, "music", "b", "a", "audio hash", is_other_file=True)
+    assert scan.write(moves=[move]).displaced == 1
+    assert scan.db.library_files.with_inodes([known["a"].stat.inode]) == []
+    assert scan.by_id()[known["a"].file_id].displaced
+
+
+def test_a_folder_inside_one_that_is_gone_and_came_back_is_found_through_it(scan: Scan) -> None:
+    scan.write(folders=[folder(""), folder("d"), folder("d/old")])
+    scan.write(folders=[folder("d/new")], gone_folders=["d"])
+    known = scan.db.library_folders.within(ScanTarget("music"))
+    assert {path: one.digest for path, one in known.items()} == {"": "digest", "d": "", "d/new": "digest"}

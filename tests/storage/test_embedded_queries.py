@@ -12,7 +12,13 @@ from storage_kit import Scan, folder, give_lease_back, gone, hidden, image, move
 from nomarr.helpers.dto.library import ScanTarget
 from nomarr.persistence.db import Database
 
-PARTIAL_INDEXES = ("playlist_entries_unresolved", "events_moves")
+PARTIAL_INDEXES = (
+    "playlist_entries_unresolved",
+    "events_moves",
+    "enrichment_unheard",
+    "enrichment_unhashed",
+    "library_files_failed",
+)
 LARGE_TABLES = ("library_files", "library_folders", "library_sidecars", "playlist_entries", "events", "scan_runs")
 
 
@@ -54,6 +60,10 @@ QUESTIONS: dict[str, Callable[[Scan], object]] = {
     "long_missing_alone": lambda scan: scan.db.library_files.long_missing_alone("music", before=scan.now),
     "purge_missing": lambda scan: purge(scan),
     "undo_move": lambda scan: undo(scan),
+    "want_fingerprints": lambda scan: scan.db.enrichment.want_fingerprints(now=scan.now),
+    "want_content_hashes": lambda scan: scan.db.enrichment.want_content_hashes(),
+    "retry_failed": lambda scan: scan.db.enrichment.retry_failed(now=scan.now),
+    "retry_failed of a library": lambda scan: scan.db.enrichment.retry_failed(now=scan.now, library_id="music"),
     "last_seq": lambda scan: scan.db.events.last_seq(),
     "runs": lambda scan: scan.db.scan_runs.list_runs("music"),
     "batch": lambda scan: scan.write(

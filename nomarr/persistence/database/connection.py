@@ -8,7 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, NamedTuple, NoReturn, TypeVar
 
 import requests
 from arango.client import ArangoClient
@@ -17,10 +17,10 @@ from arango.exceptions import ArangoClientError, ArangoServerError
 
 from nomarr.helpers.exceptions import DatabaseError, DatabaseNotReachable, StorageFull
 from nomarr.helpers.time_helper import Clock
-from nomarr.persistence.database.http_client import QuietHttpClient
+from nomarr.persistence.database.http_client import CertificateRefused, QuietHttpClient
 from nomarr.persistence.database.queries import SERVER_TIME
 from nomarr.persistence.database.retries import DISK_FULL, DUPLICATE, explained, is_passing, pauses
-from nomarr.persistence.database.server_url import parsed
+from nomarr.persistence.database.server_url import parsed, require_certificates
 
 __all__ = ["ArangoConnection", "ServerRefused"]
 
@@ -35,8 +35,9 @@ _RACES: Final = 2
 """An UPSERT that another one outran finds the document when it is sent again; what is taken then is taken."""
 _MEANINGFUL_SKEW_SECONDS: Final = 1.0
 """Two clocks that differ by less are the same to a lease; then what is stored is exactly what the caller said."""
-_LONGEST_ROUND_TRIP_SECONDS: Final = 1.0
+_QUICK_SECONDS: Final = 1.0
 """A clock that was read for longer is read again: by up to half of that its time is wrong."""
+_READINGS: Final = 3
 # The driver raises the last two kinds for answers that are no JSON or not whole.
 _LOST: Final = (
     requests.RequestException,
@@ -47,17 +48,26 @@ _LOST: Final = (
 )
 
 
+class _Reading(NamedTuple):
+    """What the server's clock said; the quicker, the better."""
+
+    round_trip_seconds: float
+    skew_seconds: float
+
+
 class ArangoConnection:
     """Sends queries to one database of one server. Safe to call from several threads.
 
     Every query has to be one that may be sent again, because an answer may be lost after the server has done its work.
 
     Raises:
-        ConfigurationError: if the URL is none; its text is never told, as it may hold a password.
+        ConfigurationError: if the URL is none, whose text is never told, as it may hold a password, or if it names a
+            file with certificates that has none.
     """
 
     def __init__(self, url: str) -> None:
         server = parsed(url)
+        require_certificates(server)
         self.location = server.location
         self.name = server.name
         self._patience_seconds = server.opening_seconds
@@ -79,6 +89,8 @@ class ArangoConnection:
         self._given_up = threading.Event()
         self.skew_seconds = 0.0
         """By how much the server's clock is ahead of ours."""
+        self.uncertainty_seconds = 0.0
+        """By how much that may be wrong, if it matters to a lease."""
 
     def query(
         self, text: str, binds: Mapping[str, Any] | None = None, *, now: float | Clock | None = None
@@ -122,37 +134,41 @@ class ArangoConnection:
         """Run `ask` until it succeeds, fails for good, or the patience is used up.
 
         Raises:
+            DatabaseError: if the server's certificate is not trusted.
             ServerRefused: if the server said no, with its error code.
         """
         patience = self._patience_seconds
         races = _RACES
         until = time.monotonic() + patience
         for pause in pauses(patience, self._randomness):
-            self._require_open()
             try:
-                return ask()
+                return self._ask(ask)
             except ArangoServerError as error:
                 is_race = error.error_code == DUPLICATE and races > 0
                 races -= is_race
                 if not is_race and not is_passing(error.error_code, error.http_code):
                     self._raise_in_our_words(error)
                 logger.debug("%s: error %s, trying again", self.location, error.error_code)
-            except ArangoClientError as error:
-                raise DatabaseError(f"{self.location} answered what its driver does not understand") from error
             except _LOST as error:
                 logger.debug("%s: %s, trying again", self.location, type(error).__name__)
             if time.monotonic() + pause > until or self._given_up.wait(pause):
                 break
         return self._last_attempt(ask)
 
-    def _require_open(self) -> None:
+    def _ask(self, ask: Callable[[], Answer]) -> Answer:
+        """One attempt; what no further one mends is raised in our words."""
         if self._closed.is_set():
             raise DatabaseError(f"{self.location} was closed")
-
-    def _last_attempt(self, ask: Callable[[], Answer]) -> Answer:
-        self._require_open()
         try:
             return ask()
+        except CertificateRefused as error:
+            raise DatabaseError(f"{self.location}: {error}") from error
+        except ArangoClientError as error:
+            raise DatabaseError(f"{self.location} answered what its driver does not understand") from error
+
+    def _last_attempt(self, ask: Callable[[], Answer]) -> Answer:
+        try:
+            return self._ask(ask)
         except ArangoServerError as error:
             self._raise_in_our_words(error)
         except _LOST as error:
@@ -180,30 +196,36 @@ class ArangoConnection:
         return self._system
 
     def measure_clock(self) -> None:
-        """Find out by how much the server's clock is ahead of ours: it alone decides whether a lease holds.
+        """Find out by how much the server's clock is ahead of ours, as well as a slow server lets us.
 
-        Raises:
-            DatabaseNotReachable: also if it answers too slowly for that, again and again.
+        What a query with `now` judges is right however wrong this is: the server tells it by its own clock.
         """
-        skew = self.attempt(self._skew)
-        self.skew_seconds = skew if abs(skew) > _MEANINGFUL_SKEW_SECONDS else 0.0
+        reading = self.attempt(self._read_clock)
+        for _ in range(_READINGS - 1):
+            if reading.round_trip_seconds <= _QUICK_SECONDS:
+                break
+            reading = min(reading, self.attempt(self._read_clock))
+        uncertainty = reading.round_trip_seconds / 2
+        # Clocks of machines agree, unless it is certain that they do not.
+        is_certain = abs(reading.skew_seconds) > max(uncertainty, _MEANINGFUL_SKEW_SECONDS)
+        self.skew_seconds = reading.skew_seconds if is_certain else 0.0
+        wrong_by = uncertainty if is_certain else uncertainty + abs(reading.skew_seconds)
+        self.uncertainty_seconds = wrong_by if reading.round_trip_seconds > _QUICK_SECONDS else 0.0
 
-    def _skew(self) -> float:
+    def _read_clock(self) -> _Reading:
         """By one attempt alone: what came before it, such as pauses, says nothing of a clock."""
         asked_at, begun = time.time(), time.monotonic()
         [server_time] = self._rows(SERVER_TIME, {})
         took = time.monotonic() - begun
-        if took > _LONGEST_ROUND_TRIP_SECONDS:
-            raise TimeoutError(f"the clock was read for {took:.1f} s")
-        return float(server_time) / 1000.0 - (asked_at + took / 2)
+        return _Reading(took, float(server_time) / 1000.0 - (asked_at + took / 2))
 
     def server_time(self, our_time: float) -> float:
         """A time of our clock by the server's."""
         return our_time + self.skew_seconds
 
-    def our_time(self, server_time: float | None) -> float | None:
-        """The inverse of `server_time`."""
-        return None if server_time is None else server_time - self.skew_seconds
+    def latest_time(self, server_time: float) -> float:
+        """A time of the server's clock by ours, at the latest: a lease is taken for held as long as it may be."""
+        return server_time - self.skew_seconds + self.uncertainty_seconds
 
     def _times(self, now: float, called_at: float) -> dict[str, float]:
         return {"now": self.server_time(now), "called_at": self.server_time(called_at)}

@@ -18,20 +18,24 @@ from nomarr.helpers.dto.files import FileRecord, FileStat
 from nomarr.helpers.dto.scan import LeaseOwner
 from nomarr.helpers.paths_helper import path_key, unescaped
 from nomarr.persistence.database.connection import ArangoConnection
+from nomarr.persistence.database.pieces import change_all, pieces
 from nomarr.persistence.database.queries import (
     COUNT_WAITING,
     COVERS_IN_USE,
     ENRICHMENT_HOLDER,
     FAILED_FILES,
+    FAILED_PLACES,
+    FILES_WITH_COVERS,
     FINGERPRINTS,
     FOLDERS_OF_MISSING,
     FORGET_LOOSE_COVERS,
-    FORGET_USED_COVERS,
     GIVE_ENRICHMENT_BACK,
     HASHES_IN,
     IS_SCAN_RUNNING,
+    JUDGE_LOOSE_COVERS,
     KNOWS_ANY_SOUND,
     LENGTHS_IN,
+    LIBRARY_KEYS,
     LOOK_FOR_COVERS_AGAIN,
     LOOSE_COVERS,
     NEXT_JOBS,
@@ -44,6 +48,8 @@ from nomarr.persistence.database.queries import (
     SOUNDS_BY_ID,
     STORE_ENRICHMENT,
     TAKE_ENRICHMENT,
+    UNHASHED_FILES,
+    UNHEARD_FILES,
     WANT_CONTENT_HASHES,
     WANT_FINGERPRINTS,
 )
@@ -78,16 +84,15 @@ class ArangoEnrichment:
         binds = {
             "owner": str(owner),
             "dead_owner": dead_owner,
-            "time": self._connection.server_time(now),
             "lease_seconds": lease_seconds,
         }
-        return bool(self._connection.query(TAKE_ENRICHMENT, binds))
+        return bool(self._connection.query(TAKE_ENRICHMENT, binds, now=now))
 
     def give_lease_back(self, owner: LeaseOwner) -> None:
         self._connection.query(GIVE_ENRICHMENT_BACK, {"owner": str(owner)})
 
     def is_any_scan_running(self, now: float) -> bool:
-        return bool(self._connection.query(IS_SCAN_RUNNING, {"time": self._connection.server_time(now)}))
+        return bool(self._connection.query(IS_SCAN_RUNNING, now=now))
 
     # -- what is to be done ------------------------------------------------------------------------------------
 
@@ -116,14 +121,29 @@ class ArangoEnrichment:
         return [file_record(row) for row in sorted(rows, key=lambda row: (row["library_id"], row["path"]))]
 
     def want_fingerprints(self, *, now: float) -> int:
-        return len(self._connection.query(WANT_FINGERPRINTS, {"time": now, "token": uuid.uuid4().hex}))
+        return sum(
+            change_all(self._connection, WANT_FINGERPRINTS, keys, {"time": now})
+            for keys in pieces(self._connection, UNHEARD_FILES, {})
+        )
 
     def want_content_hashes(self) -> int:
-        return len(self._connection.query(WANT_CONTENT_HASHES, {"token": uuid.uuid4().hex}))
+        return sum(
+            change_all(self._connection, WANT_CONTENT_HASHES, keys, {})
+            for keys in pieces(self._connection, UNHASHED_FILES, {})
+        )
 
     def retry_failed(self, *, now: float, library_id: str | None = None) -> int:
-        binds = {"time": now, "library": _key_or_none(library_id), "token": uuid.uuid4().hex}
-        return len(self._connection.query(RETRY_FAILED, binds))
+        libraries = None if library_id is None else [key_of(library_id)]
+        return sum(
+            self._retry_failed(library, now)
+            for library in self._connection.query(LIBRARY_KEYS, {"libraries": libraries})
+        )
+
+    def _retry_failed(self, library: str, now: float) -> int:
+        return sum(
+            change_all(self._connection, RETRY_FAILED, [key for _, key, is_tried in places if is_tried], {"time": now})
+            for places in pieces(self._connection, FAILED_PLACES, {"library": library}, after="")
+        )
 
     # -- what came of it ---------------------------------------------------------------------------------------
 
@@ -197,8 +217,9 @@ class ArangoEnrichment:
         return set(self._of_values(COVERS_IN_USE, cover_ids))
 
     def look_for_covers_again(self, cover_ids: Sequence[str]) -> None:
-        for _ in self._of_values(LOOK_FOR_COVERS_AGAIN, cover_ids):
-            pass
+        for covers in chunks(cover_ids):
+            for keys in chunks(self._connection.query(FILES_WITH_COVERS, {"values": covers})):
+                self._connection.query(LOOK_FOR_COVERS_AGAIN, {"keys": keys, "values": covers})
 
     def loose_covers(self, *, limit: int) -> list[str]:
         return self._connection.query(LOOSE_COVERS, {"limit": limit})
@@ -207,8 +228,12 @@ class ArangoEnrichment:
         # Asked often, and nearly always in vain: that needs no query that writes.
         if not self.loose_covers(limit=1):
             return []
-        self._connection.query(FORGET_USED_COVERS)
-        return self.loose_covers(limit=limit)
+        unused: list[str] = []
+        for judged in pieces(self._connection, JUDGE_LOOSE_COVERS, {}, after=""):
+            unused += [cover_id for cover_id, is_used in judged if not is_used]
+            if len(unused) >= limit:
+                break
+        return unused[:limit]
 
     def forget_loose_covers(self, cover_ids: Iterable[str]) -> None:
         for chunk in chunks(cover_ids):

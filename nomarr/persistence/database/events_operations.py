@@ -5,7 +5,8 @@ from __future__ import annotations
 from nomarr.helpers.dto.events import ChangeEvent, EventType
 from nomarr.helpers.paths_helper import escaped, path_key
 from nomarr.persistence.database.connection import ArangoConnection
-from nomarr.persistence.database.queries import EVENTS_AFTER, LAST_SEQ, MOVES, PRUNE_EVENTS
+from nomarr.persistence.database.pieces import remove_all
+from nomarr.persistence.database.queries import EVENTS_AFTER, FIRST_KEPT_EVENT, LAST_SEQ, MOVES, PRUNE_EVENTS
 from nomarr.persistence.database.rows_operations import Doc, key_of
 from nomarr.persistence.rows import escaped_or_none, event_of
 
@@ -62,4 +63,5 @@ class ArangoEvents:
         return int(seq)
 
     def prune(self, *, before: float) -> None:
-        self._connection.query(PRUNE_EVENTS, {"before": before})
+        [end] = self._connection.query(FIRST_KEPT_EVENT, {"before": before})
+        remove_all(self._connection, PRUNE_EVENTS, {"end": end}, after=0)

@@ -2,16 +2,49 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import MutableMapping
+from typing import Final
+from urllib.parse import urlsplit
 
 from arango.http import HTTPClient
 from arango.response import Response
 from requests import Session
 from requests.adapters import HTTPAdapter
+from requests.exceptions import SSLError
 from requests_toolbelt import MultipartEncoder
 from urllib3.util.retry import Retry
 
-__all__ = ["QuietHttpClient"]
+__all__ = ["CertificateRefused", "QuietHttpClient"]
+
+# Numbers of X509_V_ERR_* in OpenSSL's manual page X509_STORE_CTX_get_error.
+_OUT_OF_DATE: Final = (9, 10)
+_OTHER_HOST: Final = (62, 64)
+"""By name, and by address."""
+
+
+class CertificateRefused(Exception):
+    """The server does not prove that it is the one that is meant, and nothing was sent to it; the text says what helps.
+
+    No kind of `OSError`: of those the driver tells no cause.
+    """
+
+    def __init__(self, host: str, error: ssl.SSLCertVerificationError) -> None:
+        super().__init__(_explained(host, error.verify_code, error.verify_message))
+
+
+def _explained(host: str, code: int, message: str) -> str:
+    if code in _OTHER_HOST:
+        return (
+            f"its certificate is for another host ({message}); write a host that it is for instead of {host}, or give"
+            f" the server one for {host}, and name that with ca_file= if the server signed it itself"
+        )
+    if code in _OUT_OF_DATE:
+        return f"its certificate is not valid at this time ({message}); renew it, or set the clock of this machine"
+    return (
+        f"its certificate is not trusted ({message}); name a file with the certificate that signed it with "
+        "?ca_file=/path/to/ca.pem in the database URL"
+    )
 
 
 class QuietHttpClient(HTTPClient):
@@ -51,9 +84,14 @@ class QuietHttpClient(HTTPClient):
     ) -> Response:
         # The driver hands over text; requests would send it as Latin-1 where it can.
         body = data.encode() if isinstance(data, str) else data
-        answer = session.request(
-            method, url, params=params, data=body, headers=headers, auth=auth, timeout=self._timeout
-        )
+        try:
+            answer = session.request(
+                method, url, params=params, data=body, headers=headers, auth=auth, timeout=self._timeout
+            )
+        except SSLError as error:
+            if refusal := _refusal_in(error):
+                raise CertificateRefused(urlsplit(url).hostname or url, refusal) from error
+            raise
         return Response(
             method=method,
             url=answer.url,
@@ -62,3 +100,14 @@ class QuietHttpClient(HTTPClient):
             status_text=answer.reason,
             raw_body=answer.content.decode("utf-8", "replace"),
         )
+
+
+def _refusal_in(error: BaseException) -> ssl.SSLCertVerificationError | None:
+    """What OpenSSL said, out of the errors that requests and urllib3 have wrapped around it."""
+    while not isinstance(error, ssl.SSLCertVerificationError):
+        # urllib3 gives up with the reason beside the text.
+        inner = getattr(error, "reason", None) or next(iter(error.args), None)
+        if not isinstance(inner, BaseException):
+            return None
+        error = inner
+    return error

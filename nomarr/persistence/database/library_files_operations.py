@@ -15,6 +15,7 @@ from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.database.batch_plan import BatchPlanner
 from nomarr.persistence.database.commit import Guard, commit
 from nomarr.persistence.database.connection import ArangoConnection
+from nomarr.persistence.database.pieces import remove_all
 from nomarr.persistence.database.queries import (
     ANY_FILE,
     COUNT_LONG_MISSING,
@@ -60,9 +61,9 @@ class ArangoFiles:
         )
         # One query can't both write and remove documents of a collection, so it has only marked them.
         if batch.gone_folders:
-            self._connection.query(SWEEP, {"@collection": "library_folders"})
+            remove_all(self._connection, SWEEP, {"@collection": "library_folders"})
         if batch.gone_sidecars:
-            self._connection.query(SWEEP, {"@collection": "library_sidecars"})
+            remove_all(self._connection, SWEEP, {"@collection": "library_sidecars"})
         return result
 
     def any_files(self) -> bool:

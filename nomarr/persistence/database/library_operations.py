@@ -21,6 +21,7 @@ from nomarr.helpers.exceptions import LeaseLost, LibraryAlreadyExists, LibraryAl
 from nomarr.helpers.paths_helper import escaped, path_key, unescaped
 from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.database.connection import ArangoConnection, ServerRefused
+from nomarr.persistence.database.pieces import remove_all
 from nomarr.persistence.database.queries import (
     ADD_LIBRARY,
     COUNTED_LIBRARIES,
@@ -49,7 +50,6 @@ from nomarr.persistence.rows import (
 
 __all__ = ["ArangoLibraries"]
 
-_ROWS_REMOVED_AT_ONCE: Final = 5000
 _UNCOUNTED: Final = {"rows_of_all": 0, "rows_absent": 0, "rows_missing": 0}
 _NEVER_SCANNED: Final[Doc] = {
     "root_device": None,
@@ -109,7 +109,8 @@ class ArangoLibraries:
         return library_of(_UNCOUNTED | self._by_our_clock(row), now)
 
     def _by_our_clock(self, row: Doc) -> Doc:
-        return row | {"scan_expires_at": self._connection.our_time(row["scan_expires_at"])}
+        expires_at = row["scan_expires_at"]
+        return row if expires_at is None else row | {"scan_expires_at": self._connection.latest_time(expires_at)}
 
     def update_library(
         self,
@@ -148,14 +149,9 @@ class ArangoLibraries:
     def remove_library(self, library_id: str) -> None:
         library = key_of(library_id)
         self._connection.query(REMOVE_LIBRARY, {"library": library})
-        self._remove_rows(REMOVE_FILES, {"library": library})
+        remove_all(self._connection, REMOVE_FILES, {"library": library}, after="")
         for collection in ("library_folders", "library_sidecars", "scan_runs"):
-            self._remove_rows(REMOVE_OF_LIBRARY, {"library": library, "@collection": collection})
-
-    def _remove_rows(self, query: str, binds: Doc) -> None:
-        # In pieces: one transaction of a million rows would need all of them in the server's memory.
-        while self._connection.query(query, {**binds, "limit": _ROWS_REMOVED_AT_ONCE}):
-            pass
+            remove_all(self._connection, REMOVE_OF_LIBRARY, {"library": library, "@collection": collection})
 
     def set_root_identity(self, lease: Lease, identity: RootIdentity, *, now: float | Clock) -> None:
         self._update_leased(lease, {"root_device": identity.device, "root_inode": identity.inode}, now)
@@ -169,7 +165,7 @@ class ArangoLibraries:
     def forget_held_back(self, library_id: str, *, now: float | Clock, dead_owners: Collection[str] = ()) -> None:
         binds = {"library": key_of(library_id), "dead_owners": list(dead_owners)}
         for scanned in self._connection.query(FORGET_HELD_BACK, binds, now=now):
-            until = scanned["expires_at"] - self._connection.skew_seconds
+            until = self._connection.latest_time(scanned["expires_at"])
             raise LibraryAlreadyScanning(unescaped(scanned["name"]), scanned["owner"], until)
 
     def _update_leased(self, lease: Lease, changes: Doc, now: float | Clock) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Final
 
 from nomarr.helpers.dto.files import FileStat, KnownSidecar, Playlist, PlaylistEntry
 from nomarr.helpers.dto.scan import Lease
@@ -22,6 +24,9 @@ from nomarr.persistence.database.rows_operations import Doc, chunks, key_of
 from nomarr.persistence.rows import unescaped_or_none
 
 __all__ = ["ArangoSidecars"]
+
+_PLAYLISTS_AT_ONCE: Final = 50
+"""Written in one transaction; a long one has thousands of entries."""
 
 Place = tuple[str, str]
 """Library key and path key."""
@@ -56,8 +61,11 @@ class ArangoSidecars:
         if not playlists:
             return 0
         files = self._files_at({place for row in playlists for place in _open_places(row["entries"])})
-        keys = {row["key"] for row in playlists if not files.keys().isdisjoint(_open_places(row["entries"]))}
-        return commit(self._connection, Guard.of_lease(lease), lambda known: _resolved(keys, files, known), now)
+        keys = [row["key"] for row in playlists if not files.keys().isdisjoint(_open_places(row["entries"]))]
+        return sum(
+            commit(self._connection, Guard.of_lease(lease), partial(_resolved, set(piece), files), now)
+            for piece in chunks(keys, _PLAYLISTS_AT_ONCE)
+        )
 
     def _files_at(self, places: set[Place]) -> dict[Place, str]:
         found: dict[Place, str] = {}

@@ -27,25 +27,28 @@ __all__ = [
     "EVENTS_AFTER",
     "EVENT_AT",
     "FAILED_FILES",
+    "FAILED_PLACES",
     "FILES_AT",
     "FILES_BELOW",
     "FILES_IN_FOLDERS",
     "FILES_OF_LIBRARY",
+    "FILES_WITH_COVERS",
     "FILE_PAGES",
     "FIND_FILE",
     "FINGERPRINTS",
+    "FIRST_KEPT_EVENT",
     "FOLDERS_BELOW",
     "FOLDERS_OF_MISSING",
     "FOLDER_AND_CHILDREN",
     "FORGET_HELD_BACK",
     "FORGET_LOOSE_COVERS",
-    "FORGET_USED_COVERS",
     "GET_COPY_MARK",
     "GET_OR_SET_SETTING",
     "GET_SETTING",
     "GIVE_ENRICHMENT_BACK",
     "HASHES_IN",
     "IS_SCAN_RUNNING",
+    "JUDGE_LOOSE_COVERS",
     "KNOWS_ANY_SOUND",
     "LAST_SEQ",
     "LATER_MOVE",
@@ -95,6 +98,8 @@ __all__ = [
     "STORE_ENRICHMENT",
     "SWEEP",
     "TAKE_ENRICHMENT",
+    "UNHASHED_FILES",
+    "UNHEARD_FILES",
     "UPDATE_LEASED",
     "UPDATE_LIBRARY",
     "WANT_CONTENT_HASHES",
@@ -104,10 +109,11 @@ __all__ = [
 
 # -- parts ------------------------------------------------------------------------------------------------------
 
-# The server's clock judges leases. What is nothing beside a lease is left out.
+# The server's clock judges leases. What is nothing beside a lease is left out. Less than nothing was waited where the
+# clock was read so slowly that it is known wrongly.
 _BEGUN_AT: Final = """
 LET waited = DATE_NOW() / 1000 - @called_at
-LET begun_at = waited > 1 ? @now + waited : @now
+LET begun_at = waited > 1 OR waited < -1 ? @now + waited : @now
 """
 _KNOWN_FILE: Final = """{
     file_id: f.file_id, library_id: f.library_id, path: f.path, path_key: f.path_key, size: f.size,
@@ -140,6 +146,14 @@ _SORTED_BY: Final = {
     FileSort.ADDED: "f.first_seen_at",
 }
 
+# What was completed without an attempt at a fingerprint, or without hashes of the whole file.
+_UNHEARD: Final = (
+    'f.processing_status == "complete" AND f.fingerprint_seconds == null AND f.due_at == null AND f.hashed_size != null'
+)
+_UNHASHED: Final = (
+    'f.processing_status == "complete" AND f.content_xxh3 == null AND f.due_at == null AND f.hashed_size != null'
+)
+
 # -- the server and the schema ----------------------------------------------------------------------------------
 
 SERVER_TIME: Final = "RETURN DATE_NOW()"
@@ -164,7 +178,9 @@ LET added = LENGTH(FOR l IN libraries FILTER l._key == @library._key AND l.added
 FOR new IN (added == 0 ? [@library] : [])
     INSERT new INTO libraries
 """
-LIBRARY_KEYS: Final = "FOR l IN libraries FILTER l._key IN @libraries RETURN l._key"
+LIBRARY_KEYS: Final = """
+FOR l IN libraries FILTER @libraries == null OR l._key IN @libraries RETURN l._key
+"""
 LIBRARIES: Final = "FOR l IN libraries FILTER l._key == @library RETURN l"
 COUNTED_LIBRARIES: Final = """
 FOR l IN libraries
@@ -272,9 +288,10 @@ REMOVE_LIBRARY: Final = "FOR l IN libraries FILTER l._key == @library REMOVE l I
 REMOVE_FILES: Final = """
 LET doomed = (
     FOR f IN library_files
-        FILTER f.library_key == @library
+        FILTER f.library_key == @library AND f.path_key > @after
+        SORT f.path_key
         LIMIT @limit
-        RETURN { key: f._key, cover_id: f.cover_id }
+        RETURN { key: f._key, path_key: f.path_key, cover_id: f.cover_id }
 )
 LET loosened = (
     FOR cover_id IN UNIQUE(doomed[*].cover_id)
@@ -284,7 +301,7 @@ LET loosened = (
 )
 FOR d IN doomed
     REMOVE { _key: d.key } IN library_files
-    RETURN 1
+    RETURN [d.path_key]
 """
 REMOVE_OF_LIBRARY: Final = """
 FOR d IN @@collection
@@ -403,7 +420,7 @@ LET files = (
         RETURN 1
 )
 {_WRITTEN}"""
-SWEEP: Final = "FOR d IN @@collection FILTER d.is_gone == true REMOVE d IN @@collection OPTIONS { ignoreErrors: false }"
+SWEEP: Final = "FOR d IN @@collection FILTER d.is_gone == true LIMIT @limit REMOVE d IN @@collection RETURN 1"
 
 # -- files ------------------------------------------------------------------------------------------------------
 
@@ -563,12 +580,18 @@ FOR e IN events
 """
 LAST_SEQ: Final = 'RETURN FIRST(FOR m IN meta FILTER m._key == "events" RETURN m.last_seq) || 0'
 # By number up to the first one that is young enough, so that no index on the time is needed.
-PRUNE_EVENTS: Final = """
+FIRST_KEPT_EVENT: Final = """
 LET young = FIRST(FOR e IN events SORT e.seq FILTER e.time >= @before LIMIT 1 RETURN e.seq)
 LET newest = FIRST(FOR e IN events SORT e.seq DESC LIMIT 1 RETURN e.seq)
+RETURN young == null ? (newest || 0) + 1 : young
+"""
+PRUNE_EVENTS: Final = """
 FOR e IN events
-    FILTER e.seq < (young == null ? (newest || 0) + 1 : young)
+    FILTER e.seq > @after AND e.seq < @end
+    SORT e.seq
+    LIMIT @limit
     REMOVE e IN events
+    RETURN [OLD.seq]
 """
 LATER_MOVE: Final = """
 FOR e IN events
@@ -617,13 +640,13 @@ REMOVE_SETTING: Final = "FOR s IN settings FILTER s._key == @key REMOVE s IN set
 # -- enrichment -------------------------------------------------------------------------------------------------
 
 ENRICHMENT_HOLDER: Final = 'FOR m IN meta FILTER m._key == "enrichment" AND m.owner != null RETURN m.owner'
-TAKE_ENRICHMENT: Final = """
+TAKE_ENRICHMENT: Final = f"""{_BEGUN_AT}
 LET held = FIRST(FOR m IN meta FILTER m._key == "enrichment" RETURN m)
-LET is_free = held == null OR held.owner == null OR held.owner IN [@owner, @dead_owner] OR held.expires_at <= @time
-FOR expires_at IN (is_free ? [@time + @lease_seconds] : [])
-    UPSERT { _key: "enrichment" }
-    INSERT { _key: "enrichment", owner: @owner, expires_at: expires_at }
-    UPDATE { owner: @owner, expires_at: expires_at } IN meta
+LET is_free = held == null OR held.owner == null OR held.owner IN [@owner, @dead_owner] OR held.expires_at <= begun_at
+FOR expires_at IN (is_free ? [begun_at + @lease_seconds] : [])
+    UPSERT {{ _key: "enrichment" }}
+    INSERT {{ _key: "enrichment", owner: @owner, expires_at: expires_at }}
+    UPDATE {{ owner: @owner, expires_at: expires_at }} IN meta
     RETURN 1
 """
 GIVE_ENRICHMENT_BACK: Final = """
@@ -631,8 +654,8 @@ FOR m IN meta
     FILTER m._key == "enrichment" AND m.owner == @owner
     UPDATE m WITH { owner: null, expires_at: null } IN meta OPTIONS { keepNull: true }
 """
-IS_SCAN_RUNNING: Final = """
-FOR l IN libraries FILTER l.scan_owner != null AND l.scan_expires_at > @time LIMIT 1 RETURN 1
+IS_SCAN_RUNNING: Final = f"""{_BEGUN_AT}
+FOR l IN libraries FILTER l.scan_owner != null AND l.scan_expires_at > begun_at LIMIT 1 RETURN 1
 """
 NEXT_JOBS: Final = f"""{_OFFLINE}
 FOR f IN library_files
@@ -661,25 +684,47 @@ FOR f IN library_files
     FILTER f.processing_status == "error" AND f.library_key NOT IN offline AND {_PRESENT}
     RETURN [f.library_id, f.path, f._key]
 """
-WANT_FINGERPRINTS: Final = """
-FOR f IN library_files
-    FILTER f.processing_status == "complete" AND f.hashed_size != null
-    FILTER (f.due_at == null AND f.fingerprint_seconds == null) OR f.wanted_by == @token
-    UPDATE f WITH { processing_status: "art_done", waits_for: "sound", due_at: @time, wanted_by: @token }
+# What is wanted of many files is first looked for, by indexes out of which it goes once it is written, and then written
+# by keys: `wanted_by` tells what an earlier attempt has written, and nobody has to look for that.
+UNHEARD_FILES: Final = f"""
+FOR f IN library_files OPTIONS {{ indexHint: "unheard_1" }}
+    FILTER {_UNHEARD}
+    LIMIT @limit
+    RETURN f._key
+"""
+WANT_FINGERPRINTS: Final = f"""
+FOR f IN library_files OPTIONS {{ indexHint: "primary" }}
+    FILTER f._key IN @keys
+    FILTER ({_UNHEARD}) OR f.wanted_by == @token
+    UPDATE f WITH {{ processing_status: "art_done", waits_for: "sound", due_at: @time, wanted_by: @token }}
     IN library_files
     RETURN 1
 """
-WANT_CONTENT_HASHES: Final = """
-FOR f IN library_files
-    FILTER f.processing_status == "complete" AND f.hashed_size != null
-    FILTER (f.due_at == null AND f.content_xxh3 == null) OR f.wanted_by == @token
-    UPDATE f WITH { waits_for: "art", due_at: -1, wanted_by: @token } IN library_files
+UNHASHED_FILES: Final = f"""
+FOR f IN library_files OPTIONS {{ indexHint: "unhashed_1" }}
+    FILTER {_UNHASHED}
+    LIMIT @limit
+    RETURN f._key
+"""
+WANT_CONTENT_HASHES: Final = f"""
+FOR f IN library_files OPTIONS {{ indexHint: "primary" }}
+    FILTER f._key IN @keys
+    FILTER ({_UNHASHED}) OR f.wanted_by == @token
+    UPDATE f WITH {{ waits_for: "art", due_at: -1, wanted_by: @token }} IN library_files
     RETURN 1
 """
+# In the order of an index, as those that are to be tried again stay failed until they are.
+FAILED_PLACES: Final = """
+FOR f IN library_files OPTIONS { indexHint: "by_status_1" }
+    FILTER f.processing_status == "error" AND f.library_key == @library AND f.path_key > @after
+    SORT f.path_key
+    LIMIT @limit
+    RETURN [f.path_key, f._key, f.attempts > 0]
+"""
 RETRY_FAILED: Final = """
-FOR f IN library_files
-    FILTER f.processing_status == "error" AND (f.attempts > 0 OR f.wanted_by == @token)
-    FILTER @library == null OR f.library_key == @library
+FOR f IN library_files OPTIONS { indexHint: "primary" }
+    FILTER f._key IN @keys
+    FILTER (f.processing_status == "error" AND f.attempts > 0) OR f.wanted_by == @token
     UPDATE f WITH { due_at: @time, attempts: 0, waits_for: "art", wanted_by: @token } IN library_files
     RETURN 1
 """
@@ -751,10 +796,11 @@ FOR f IN library_files
 COVERS_IN_USE: Final = """
 FOR f IN library_files FILTER f.cover_id IN @values COLLECT found = f.cover_id RETURN found
 """
+FILES_WITH_COVERS: Final = "FOR f IN library_files FILTER f.cover_id IN @values RETURN f._key"
 # As a plan does it for files with other images beside them.
 LOOK_FOR_COVERS_AGAIN: Final = """
-FOR f IN library_files
-    FILTER f.cover_id IN @values
+FOR f IN library_files OPTIONS { indexHint: "primary" }
+    FILTER f._key IN @keys AND f.cover_id IN @values
     LET is_due = f.due_at != null OR f.processing_status == "complete"
         OR (f.processing_status == "error" AND f.attempts > 0)
     LET due_at = is_due ? MIN([f.due_at || 0, 0]) - 1 : null
@@ -764,10 +810,23 @@ FOR f IN library_files
     } IN library_files OPTIONS { keepNull: true }
 """
 LOOSE_COVERS: Final = "FOR c IN loose_covers LIMIT @limit RETURN c._key"
-FORGET_USED_COVERS: Final = """
-FOR c IN loose_covers
-    FILTER LENGTH(FOR f IN library_files FILTER f.cover_id == c._key LIMIT 1 RETURN 1) > 0
-    REMOVE c IN loose_covers
+# Asked and forgotten in one transaction: a cover may lose its last file in between.
+JUDGE_LOOSE_COVERS: Final = """
+LET judged = (
+    FOR c IN loose_covers
+        FILTER c._key > @after
+        SORT c._key
+        LIMIT @limit
+        RETURN [c._key, LENGTH(FOR f IN library_files FILTER f.cover_id == c._key LIMIT 1 RETURN 1) > 0]
+)
+LET forgotten = (
+    FOR cover IN judged
+        FILTER cover[1]
+        REMOVE { _key: cover[0] } IN loose_covers
+        RETURN 1
+)
+FOR cover IN judged
+    RETURN cover
 """
 FORGET_LOOSE_COVERS: Final = "FOR c IN loose_covers FILTER c._key IN @values REMOVE c IN loose_covers"
 
@@ -787,7 +846,14 @@ PUT_ROWS: Final = """
 FOR r IN @rows
     INSERT r INTO @@collection OPTIONS { overwriteMode: "ignore" }
 """
-CLEAR_COLLECTION: Final = "FOR d IN @@collection LIMIT @limit REMOVE d IN @@collection RETURN 1"
+CLEAR_COLLECTION: Final = """
+FOR d IN @@collection
+    FILTER d._key > @after
+    SORT d._key
+    LIMIT @limit
+    REMOVE d IN @@collection
+    RETURN [OLD._key]
+"""
 SET_LAST_SEQ: Final = """
 UPSERT { _key: "events" } INSERT { _key: "events", last_seq: @seq } UPDATE { last_seq: @seq } IN meta
 """

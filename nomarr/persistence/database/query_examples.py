@@ -27,6 +27,7 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
     "dead_owner": "nobody",
     "dead_owners": ["nobody"],
     "due_before": 0.0,
+    "end": 1,
     "entry_ids": [_ID],
     "events": [{"number": 1, "event": {}}],
     "fence": 1,
@@ -76,6 +77,7 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
 }
 _OTHERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "FILE_PAGES": {"after": ["", _ID]},
+    "PRUNE_EVENTS": {"after": 0},
     "ADD_LIBRARY": {"library": {"_key": _HASH, "added_by": _ID}},
     "COMMIT": {"folders": [_WRITE]},
     "PURGE": {"folders": [_WRITE]},
@@ -89,7 +91,6 @@ _SMALL: Final = frozenset(("libraries", "loose_covers", "meta", "settings"))
 """Collections with a few documents: to read all of them is as quick as to look one up."""
 _WHOLE: Final[Mapping[str, str]] = {
     "ANY_FILE": "it reads one document, whichever",
-    "CLEAR_COLLECTION": "everything is to go",
     "COUNT_ROWS": "it counts everything, for copies and checks",
     "ORPHANS": "it looks at everything, for `nomarr doctor`",
 }

@@ -16,6 +16,7 @@ from nomarr.persistence.rows import unescaped_or_none
 
 __all__ = [
     "DISPLACED",
+    "ROWS_AT_ONCE",
     "Doc",
     "chunks",
     "displaced_key",
@@ -32,7 +33,10 @@ Doc = dict[str, Any]
 
 DISPLACED: Final = "x"
 """No hexadecimal digit: the key of a displaced file begins with it."""
-_CHUNK: Final = 1000
+ROWS_AT_ONCE: Final = 1000
+"""Documents of one query that writes, or values that one is asked with.
+
+With what was found by enrichment a file takes some 5 kB, so they take 5 MB, and fit in one answer."""
 _ENRICHMENT: Final = (
     "audio_hash",
     "audio_bytes",
@@ -82,10 +86,10 @@ def waits_for(status: str, due_at: float | None) -> str | None:
     return "sound" if status == ProcessingStatus.ART_DONE else "art"
 
 
-def chunks(values: Iterable[Any]) -> Iterator[Sequence[Any]]:
+def chunks(values: Iterable[Any], size: int | None = None) -> Iterator[Sequence[Any]]:
     """`values` in pieces that one query takes."""
-    every = list(values)
-    return (every[start : start + _CHUNK] for start in range(0, len(every), _CHUNK))
+    every, length = list(values), size or ROWS_AT_ONCE
+    return (every[start : start + length] for start in range(0, len(every), length))
 
 
 def known_file(row: Mapping[str, Any]) -> KnownFile:

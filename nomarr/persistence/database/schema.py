@@ -63,6 +63,8 @@ INDEXES: Final = (
     Index("library_files", "absent_1", ("library_key", "missing_since", "ignored_by")),
     Index("library_files", "waiting_1", ("waits_for", "first_seen_at")),
     Index("library_files", "by_status_1", ("processing_status", "library_key", "path_key")),
+    Index("library_files", "unheard_1", ("processing_status", "fingerprint_seconds", "due_at")),
+    Index("library_files", "unhashed_1", ("processing_status", "content_xxh3", "due_at")),
     Index("library_files", "by_audio_hash_1", ("audio_hash",)),
     Index("library_files", "by_audio_bytes_1", ("audio_bytes",)),
     Index("library_files", "by_cover_1", ("cover_id",)),
@@ -89,14 +91,20 @@ def _create_everything(connection: ArangoConnection) -> None:
     for collection in COLLECTIONS:
         _create_collection(connection, collection)
     for index in INDEXES:
-        connection.attempt(
-            lambda index=index: connection.database.collection(index.collection).add_index(  # type: ignore[misc]
-                index.definition()
-            )
-        )
+        _create_index(connection, index)
 
 
-MIGRATIONS: Final[Mapping[int, Migration]] = {1: _create_everything}
+def _create_index(connection: ArangoConnection, index: Index) -> None:
+    connection.attempt(lambda: connection.database.collection(index.collection).add_index(index.definition()))
+
+
+def _create_indexes_of_what_enrichment_lacks(connection: ArangoConnection) -> None:
+    for index in INDEXES:
+        if index.name in ("unheard_1", "unhashed_1"):
+            _create_index(connection, index)
+
+
+MIGRATIONS: Final[Mapping[int, Migration]] = {1: _create_everything, 2: _create_indexes_of_what_enrichment_lacks}
 
 
 def prepare(connection: ArangoConnection, migrations: Mapping[int, Migration] = MIGRATIONS) -> None:

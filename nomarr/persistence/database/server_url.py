@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -9,7 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from nomarr.helpers.exceptions import ConfigurationError
 
-__all__ = ["EXAMPLE_URL", "ServerUrl", "parsed"]
+__all__ = ["EXAMPLE_URL", "ServerUrl", "parsed", "require_certificates"]
 
 EXAMPLE_URL: Final = "arangodb://user:password@host:8529/nomarr"
 _SOURCE: Final = "database URL"
@@ -65,6 +66,25 @@ def parsed(url: str) -> ServerUrl:
         password=unquote(parts.password or ""),
         **_options(parts.query),
     )
+
+
+def require_certificates(server: ServerUrl) -> None:
+    """Raises `ConfigurationError` unless the file that the URL names for certificates holds some."""
+    if server.ca_file is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=server.ca_file)
+    except ssl.SSLError:
+        raise _no_certificates(server.ca_file, "there is no certificate in it") from None
+    except (OSError, ValueError) as error:
+        raise _no_certificates(server.ca_file, getattr(error, "strerror", None) or str(error)) from None
+
+
+def _no_certificates(ca_file: str, problem: str) -> ConfigurationError:
+    text = (
+        f"its ca_file {ca_file!r} can't be used ({problem}); name a file with certificates in PEM form, or leave it out"
+    )
+    return ConfigurationError(text, source=_SOURCE)
 
 
 def _options(query: str) -> Mapping[str, Any]:

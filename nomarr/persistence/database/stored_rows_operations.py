@@ -13,6 +13,7 @@ from nomarr.helpers.paths_helper import path_key, unescaped
 from nomarr.persistence.database.batch_plan import blank_folder, entry_target, new_file
 from nomarr.persistence.database.connection import ArangoConnection, ServerRefused
 from nomarr.persistence.database.events_operations import new_event
+from nomarr.persistence.database.pieces import remove_all
 from nomarr.persistence.database.queries import (
     CLEAR_COLLECTION,
     COUNT_ROWS,
@@ -39,7 +40,6 @@ __all__ = ["ArangoRows"]
 Values = Mapping[str, Any]
 
 _COUNTER: Final = "events"
-_ROWS_REMOVED_AT_ONCE: Final = 5000
 _FRESH: Final[Mapping[StoredTable, Doc]] = {
     StoredTable.LIBRARIES: {"scan_token": None, "last_batch": None, "added_by": None},
     StoredTable.FILES: {"wanted_by": None, "stored_by": None},
@@ -88,14 +88,8 @@ class ArangoRows:
     def clear(self) -> None:
         for table in StoredTable:
             if table is not StoredTable.COUNTERS:
-                self._clear(table)
+                remove_all(self._connection, CLEAR_COLLECTION, {"@collection": table}, after="")
         self._connection.query(SET_LAST_SEQ, {"seq": 0})
-
-    def _clear(self, table: StoredTable) -> None:
-        # In pieces: one transaction of a million rows would need all of them in the server's memory.
-        binds = {"@collection": table, "limit": _ROWS_REMOVED_AT_ONCE}
-        while self._connection.query(CLEAR_COLLECTION, binds):
-            pass
 
     def unfinished_copy(self) -> CopyMark | None:
         marks = self._connection.query(GET_COPY_MARK)

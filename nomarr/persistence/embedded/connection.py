@@ -21,15 +21,19 @@ import stamina
 from nomarr.helpers.exceptions import DatabaseError, DatabaseNotReachable, DatabaseSchemaTooNew, StorageFull
 from nomarr.helpers.time_helper import Clock
 
-__all__ = ["LOCKED_PATIENCE_SECONDS", "SqliteConnections"]
+__all__ = ["LOCKED_PATIENCE_SECONDS", "SqliteConnections", "in_turns"]
 
 logger = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
+Piece = TypeVar("Piece")
 
 _BUSY_TIMEOUT_SECONDS = 5.0
 LOCKED_PATIENCE_SECONDS = 60.0
 _LONG_WAIT_SECONDS = 0.1
+_LONGEST_TURN_SECONDS = 0.25
+_GIVE_WAY_SECONDS = 0.12
+"""Whoever waits for a locked file looks at it every 0.1 s (`sqliteDefaultBusyCallback` in SQLite's main.c)."""
 _CACHE_KIB = 16 * 1024
 _CHECKPOINT_PAGES = 8000
 """32 MB of log before it is worked into the file, which waits for the disk; with 1000 a first scan waits often."""
@@ -77,10 +81,23 @@ class SqliteConnections:
     def write(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
         """Run `work` in one transaction, again from the start if another process holds the file."""
         with self._errors_in_our_words(), self._write_lock:
-            for attempt in self._while_locked():
-                with attempt, self._transaction():
-                    answer = work(self._writer)
+            return self._write(work)
+
+    def _write(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
+        for attempt in self._while_locked():
+            with attempt, self._transaction():
+                answer = work(self._writer)
         return answer
+
+    def write_unlinked(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
+        """As `write`, but what refers to a removed row stays; the caller removes it in pieces."""
+        with self._errors_in_our_words(), self._write_lock:
+            # Inside of a transaction it would change nothing.
+            self._writer.execute("PRAGMA foreign_keys=OFF")
+            try:
+                return self._write(work)
+            finally:
+                self._writer.execute("PRAGMA foreign_keys=ON")
 
     def write_by(self, now: float | Clock, work: Callable[[sqlite3.Connection, float], Answer]) -> Answer:
         """As `write`, for work that needs to know how late it is once the transaction has begun.
@@ -227,6 +244,16 @@ class SqliteConnections:
                 f"{self.path} is not a usable SQLite database ({text}); restore a backup, or choose another with --db"
             )
         return DatabaseError(f"the database {self.path} failed: {text}")
+
+
+def in_turns(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """The pieces, with pauses between their transactions in which others who wait for the file get their turn."""
+    begun = time.monotonic()
+    for piece in pieces:
+        if time.monotonic() - begun > _LONGEST_TURN_SECONDS:
+            time.sleep(_GIVE_WAY_SECONDS)
+            begun = time.monotonic()
+        yield piece
 
 
 def _is_locked(error: Exception) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from nomarr.helpers.dto.enrichment import (
 from nomarr.helpers.dto.files import FileRecord, FileStat
 from nomarr.helpers.dto.scan import LeaseOwner
 from nomarr.helpers.paths_helper import escaped, unescaped
-from nomarr.persistence.embedded.connection import SqliteConnections
+from nomarr.persistence.embedded.connection import SqliteConnections, in_turns
 from nomarr.persistence.embedded.library_sidecars_operations import look_for_covers_again
 from nomarr.persistence.embedded.rows_operations import (
     DUE_ANEW,
@@ -27,6 +27,7 @@ from nomarr.persistence.embedded.rows_operations import (
     FILE_RECORD_COLUMNS,
     FILE_RECORDS,
     KNOWN_FILE_COLUMNS,
+    ROWS_AT_ONCE,
     chunks,
     enrichment_of,
     known_file,
@@ -44,6 +45,12 @@ _WAITING: Final = {
     EnrichmentStep.SOUND: "f.due_at IS NOT NULL AND f.processing_status = 'art_done'",
 }
 """As the partial indexes have it, so that these are used."""
+_COMPLETE: Final = "processing_status = 'complete' AND due_at IS NULL"
+_COMPLETE_WITHOUT: Final = (
+    "SELECT f.row_id FROM enrichment e CROSS JOIN library_files f ON f.row_id = e.row_id"
+    f" WHERE e.{{}} IS NULL AND {_COMPLETE}"
+)
+"""Without a value that enrichment finds; by the index of the few rows that lack it, in the order of a CROSS JOIN."""
 _FILE: Final = ", ".join(f"f.{column.strip()}" for column in KNOWN_FILE_COLUMNS.split(","))
 _FILE_VALUES: Final = len(KNOWN_FILE_COLUMNS.split(","))
 
@@ -133,34 +140,30 @@ class SqliteEnrichment:
         return [file_record(row) for row in rows]
 
     def want_fingerprints(self, *, now: float) -> int:
-        def work(db: sqlite3.Connection) -> int:
-            return db.execute(
-                "UPDATE library_files SET processing_status = 'art_done', due_at = ?"
-                " WHERE processing_status = 'complete' AND due_at IS NULL"
-                " AND row_id IN (SELECT row_id FROM enrichment WHERE fingerprint_seconds IS NULL)",
-                (now,),
-            ).rowcount
-
-        return self._connections.write(work)
+        found = self._connections.read_numbers(_COMPLETE_WITHOUT.format("fingerprint_seconds"))
+        return self._change_all(found, "processing_status = 'art_done', due_at = ?", now, condition=_COMPLETE)
 
     def want_content_hashes(self) -> int:
-        def work(db: sqlite3.Connection) -> int:
-            return db.execute(
-                f"UPDATE library_files SET due_at = {DUE_ANEW} WHERE processing_status = 'complete' AND due_at IS NULL"
-                " AND row_id IN (SELECT row_id FROM enrichment WHERE content_xxh3 IS NULL)"
-            ).rowcount
-
-        return self._connections.write(work)
+        found = self._connections.read_numbers(_COMPLETE_WITHOUT.format("content_xxh3"))
+        return self._change_all(found, f"due_at = {DUE_ANEW}", condition=_COMPLETE)
 
     def retry_failed(self, *, now: float, library_id: str | None = None) -> int:
-        def work(db: sqlite3.Connection) -> int:
+        tried = "processing_status = 'error' AND attempts > 0"
+        found = self._connections.read_numbers(
+            f"SELECT row_id FROM library_files WHERE {tried} AND library_id = COALESCE(?, library_id)", (library_id,)
+        )
+        return self._change_all(found, "due_at = ?, attempts = 0", now, condition=tried)
+
+    def _change_all(self, row_ids: Sequence[int], assignments: str, *values: object, condition: str) -> int:
+        """Change those of the files in pieces for which the condition still holds; how many."""
+
+        def work(db: sqlite3.Connection, piece: Sequence[int]) -> int:
             return db.execute(
-                "UPDATE library_files SET due_at = ?, attempts = 0 WHERE processing_status = 'error' AND attempts > 0"
-                " AND library_id = COALESCE(?, library_id)",
-                (now, library_id),
+                f"UPDATE library_files SET {assignments} WHERE row_id IN ({placeholders(len(piece))}) AND {condition}",
+                (*values, *piece),
             ).rowcount
 
-        return self._connections.write(work)
+        return sum(self._connections.write(partial(work, piece=piece)) for piece in in_turns(chunks(row_ids)))
 
     # -- what came of it ---------------------------------------------------------------------------------------
 
@@ -289,21 +292,41 @@ class SqliteEnrichment:
         return used
 
     def look_for_covers_again(self, cover_ids: Sequence[str]) -> None:
-        for chunk in chunks(cover_ids):
-            have = f"row_id IN (SELECT row_id FROM enrichment WHERE cover_id IN ({placeholders(len(chunk))}))"
-            self._connections.write(partial(_look_again, have, tuple(chunk)))
+        for look_again in in_turns(self._looks_again(cover_ids)):
+            self._connections.write(look_again)
+
+    def _looks_again(self, cover_ids: Sequence[str]) -> Iterator[Callable[[sqlite3.Connection], None]]:
+        for covers in chunks(cover_ids):
+            have_them = f"SELECT row_id FROM enrichment WHERE cover_id IN ({placeholders(len(covers))})"
+            for row_ids in chunks(self._connections.read_numbers(have_them, tuple(covers))):
+                yield partial(_look_again, f"row_id IN ({placeholders(len(row_ids))})", tuple(row_ids))
 
     def loose_covers(self, *, limit: int) -> list[str]:
         rows = self._connections.read("SELECT cover_id FROM loose_covers LIMIT ?", (limit,))
         return [row["cover_id"] for row in rows]
 
     def unused_covers(self, *, limit: int) -> list[str]:
-        def work(db: sqlite3.Connection) -> list[str]:
-            db.execute(
-                "DELETE FROM loose_covers WHERE EXISTS"
-                " (SELECT 1 FROM enrichment e WHERE e.cover_id = loose_covers.cover_id)"
-            )
-            return [row["cover_id"] for row in db.execute("SELECT cover_id FROM loose_covers LIMIT ?", (limit,))]
+        unused: list[str] = []
+        after = ""
+        while covers := self._judge_loose_covers(after):
+            unused += [cover_id for cover_id, is_used in covers if not is_used]
+            if len(unused) >= limit:
+                break
+            after = covers[-1][0]
+        return unused[:limit]
+
+    def _judge_loose_covers(self, after: str) -> list[tuple[str, bool]]:
+        """The next loose covers, and whether a file still has them; these are forgotten."""
+
+        def work(db: sqlite3.Connection) -> list[tuple[str, bool]]:
+            rows = db.execute(
+                "SELECT cover_id, EXISTS (SELECT 1 FROM enrichment e WHERE e.cover_id = c.cover_id)"
+                f" FROM loose_covers c WHERE cover_id > ? ORDER BY cover_id LIMIT {ROWS_AT_ONCE}",
+                (after,),
+            ).fetchall()
+            used = [(cover_id,) for cover_id, is_used in rows if is_used]
+            db.executemany("DELETE FROM loose_covers WHERE cover_id = ?", used)
+            return [(cover_id, bool(is_used)) for cover_id, is_used in rows]
 
         # Asked often, and nearly always in vain: that needs no transaction that writes.
         return self._connections.write(work) if self.loose_covers(limit=1) else []
@@ -350,7 +373,7 @@ def _known_sound(row: sqlite3.Row) -> KnownSound | None:
     )
 
 
-def _look_again(condition: str, values: tuple[str, ...], db: sqlite3.Connection) -> None:
+def _look_again(condition: str, values: tuple[int, ...], db: sqlite3.Connection) -> None:
     look_for_covers_again(db, condition, *values)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
+from functools import partial
 from typing import Final, NamedTuple
 
 from nomarr.helpers.dto.events import ChangeEvent, EventType
-from nomarr.persistence.embedded.connection import SqliteConnections
+from nomarr.persistence.embedded.connection import SqliteConnections, in_turns
+from nomarr.persistence.embedded.rows_operations import chunks
 from nomarr.persistence.rows import event_of
 
 __all__ = ["IS_MOVE", "NewEvent", "SqliteEvents", "insert_events"]
@@ -69,10 +71,14 @@ class SqliteEvents:
 
     def prune(self, *, before: float) -> None:
         # By number up to the first one that is young enough, so that no index on the time is needed.
-        self._connections.write(
-            lambda db: db.execute(
-                "DELETE FROM events WHERE seq < COALESCE((SELECT seq FROM events WHERE time >= ? ORDER BY seq LIMIT 1),"
-                " (SELECT MAX(seq) + 1 FROM events))",
-                (before,),
-            )
+        old = self._connections.read_numbers(
+            "SELECT seq FROM events WHERE seq < COALESCE((SELECT seq FROM events WHERE time >= ? ORDER BY seq LIMIT 1),"
+            " (SELECT MAX(seq) + 1 FROM events)) ORDER BY seq",
+            (before,),
         )
+        for seqs in in_turns(chunks(old)):
+            self._connections.write(partial(_remove, first=seqs[0], last=seqs[-1]))
+
+
+def _remove(db: sqlite3.Connection, *, first: int, last: int) -> None:
+    db.execute("DELETE FROM events WHERE seq BETWEEN ? AND ?", (first, last))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Final
 
 from nomarr.helpers.dto.batches import ImageUpsert, PlaylistUpsert, ScanBatch
 from nomarr.helpers.dto.files import FileStat, KnownSidecar, Playlist, PlaylistEntry
 from nomarr.helpers.dto.scan import Lease
 from nomarr.helpers.paths_helper import escaped, folder_of, unescaped
 from nomarr.helpers.time_helper import Clock
-from nomarr.persistence.embedded.connection import SqliteConnections
+from nomarr.persistence.embedded.connection import SqliteConnections, in_turns
 from nomarr.persistence.embedded.library_operations import require_lease
 from nomarr.persistence.embedded.rows_operations import (
     DUE_ANEW,
@@ -22,6 +24,9 @@ from nomarr.persistence.embedded.rows_operations import (
 from nomarr.persistence.rows import escaped_or_none, unescaped_or_none
 
 __all__ = ["SqliteSidecars", "look_for_covers_again", "write_sidecars"]
+
+_PLAYLISTS_AT_ONCE: Final = 50
+"""Written in one transaction; a long one has thousands of entries."""
 
 
 class SqliteSidecars:
@@ -63,21 +68,30 @@ class SqliteSidecars:
             yield Playlist(library_id, unescaped(path), entries, unescaped_or_none(error))
 
     def resolve_entries(self, lease: Lease, *, now: float | Clock) -> int:
-        open_entries = "file_id IS NULL AND target_path_key IS NOT NULL"
-        if not self._connections.read(f"SELECT 1 FROM playlist_entries WHERE {open_entries} LIMIT 1"):
-            return 0
         found = (
-            "SELECT f.file_id FROM library_files f WHERE f.library_id = playlist_entries.target_library_id"
-            " AND f.path_key = playlist_entries.target_path_key"
+            "SELECT f.file_id FROM library_files f WHERE f.library_id = e.target_library_id"
+            " AND f.path_key = e.target_path_key"
+        )
+        playlists = self._connections.read(
+            "SELECT DISTINCT e.library_id, e.playlist_path"
+            " FROM playlist_entries e INDEXED BY playlist_entries_unresolved"
+            f" WHERE e.file_id IS NULL AND e.target_path_key IS NOT NULL AND EXISTS ({found})"
         )
 
-        def work(db: sqlite3.Connection, begun_at: float) -> int:
+        def work(db: sqlite3.Connection, begun_at: float, piece: Sequence[sqlite3.Row]) -> int:
             require_lease(db, lease, begun_at)
             return db.execute(
-                f"UPDATE playlist_entries SET file_id = ({found}) WHERE {open_entries} AND EXISTS ({found})"
+                f"UPDATE playlist_entries AS e SET file_id = ({found})"
+                f" WHERE (e.library_id, e.playlist_path) IN (VALUES {', '.join(['(?, ?)'] * len(piece))})"
+                # The plus keeps SQLite from walking through all entries that mean nothing yet, once for each piece.
+                f" AND +e.file_id IS NULL AND +e.target_path_key IS NOT NULL AND EXISTS ({found})",
+                [value for playlist in piece for value in playlist],
             ).rowcount
 
-        return self._connections.write_by(now, work)
+        return sum(
+            self._connections.write_by(now, partial(work, piece=piece))
+            for piece in in_turns(chunks(playlists, _PLAYLISTS_AT_ONCE))
+        )
 
 
 def write_sidecars(db: sqlite3.Connection, library_id: str, batch: ScanBatch) -> tuple[int, int]:

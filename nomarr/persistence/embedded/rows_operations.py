@@ -16,6 +16,7 @@ __all__ = [
     "FILE_RECORDS",
     "FILE_RECORD_COLUMNS",
     "KNOWN_FILE_COLUMNS",
+    "ROWS_AT_ONCE",
     "chunks",
     "displaced_key",
     "enrichment_of",
@@ -49,8 +50,10 @@ DUE_ANEW: Final = "MIN(COALESCE(due_at, 0.0), 0.0) - 1.0"
 
 _DISPLACED: Final = "/"
 """No path inside a library begins like this."""
-_CHUNK: Final = 500
-"""Values bound at once; SQLite takes 32,766, shorter statements are prepared once and used again."""
+ROWS_AT_ONCE: Final = 500
+"""Values bound at once; SQLite takes 32,766, shorter statements are prepared once and used again.
+
+A transaction of so many rows takes a few milliseconds; others want to write, too."""
 
 
 def standing_key(path: str) -> str:
@@ -67,9 +70,10 @@ def displaced_key(file_id: str) -> str:
     return _DISPLACED + file_id
 
 
-def chunks(values: Sequence[Any]) -> Iterable[Sequence[Any]]:
+def chunks(values: Sequence[Any], size: int | None = None) -> Iterable[Sequence[Any]]:
     """`values` in pieces that fit one statement."""
-    return (values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK))
+    length = size or ROWS_AT_ONCE
+    return (values[start : start + length] for start in range(0, len(values), length))
 
 
 def placeholders(count: int) -> str:

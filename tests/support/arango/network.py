@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import sys
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from support.arango.requests import Answer
@@ -18,13 +20,22 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Listener:
-    """Listens from the beginning to `close`; port 0 takes a free one."""
+    """Listens from the beginning to `close`; port 0 takes a free one.
 
-    def __init__(self, port: int, respond: Respond) -> None:
-        self._server = _Server(port, respond)
+    Args:
+        certificate: a file with a certificate and its key, to speak TLS with.
+    """
+
+    def __init__(self, port: int, respond: Respond, certificate: Path | None = None) -> None:
+        self._server = _Server(port, respond, certificate)
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), name="arango-double")
         self._thread.start()
+
+    @property
+    def accepted(self) -> int:
+        """How many connections there were."""
+        return self._server.accepted
 
     def close(self) -> None:
         """Returns when the port is free and every connection is reset."""
@@ -38,11 +49,17 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = False
     request_queue_size = 100
 
-    def __init__(self, port: int, respond: Respond) -> None:
+    def __init__(self, port: int, respond: Respond, certificate: Path | None) -> None:
         self.respond = respond
+        self.accepted = 0
         self._connections: set[socket.socket] = set()
         self._changing = threading.Lock()
         super().__init__(("127.0.0.1", port), _Connection)
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            # A handshake belongs to the thread of its connection, not to the one that accepts all of them.
+            self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
     def server_bind(self) -> None:
         """Without looking up the name of the host, as the class above does."""
@@ -52,6 +69,7 @@ class _Server(ThreadingHTTPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         with self._changing:
+            self.accepted += 1
             self._connections.add(request)
         super().process_request(request, client_address)
 
@@ -72,8 +90,8 @@ class _Server(ThreadingHTTPServer):
                 connection.shutdown(socket.SHUT_RD)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that has gone is no error; anything else is shown."""
-        if not isinstance(sys.exc_info()[1], ConnectionError):
+        """A client that has gone, or does not trust the certificate, is no error; anything else is shown."""
+        if not isinstance(sys.exc_info()[1], (ConnectionError, ssl.SSLError)):
             super().handle_error(request, client_address)
 
 

@@ -91,7 +91,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """One request and what became of it; `fault` names the injected one, `status` is 0 when no answer was sent."""
+    """One request and what became of it; `fault` names the injected one, `status` is 0 when no answer was sent.
+
+    Of a query, `looked_at` documents were read in collections and their indexes, and `written` documents changed, also
+    when its answer was lost."""
 
     number: int
     method: str
@@ -101,3 +104,5 @@ class Logged:
     bind_names: tuple[str, ...]
     fault: str
     status: int
+    looked_at: int = 0
+    written: int = 0

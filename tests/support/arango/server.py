@@ -7,6 +7,7 @@ import traceback
 import urllib.parse
 from collections.abc import Callable
 from itertools import count
+from pathlib import Path
 from types import TracebackType
 
 from support.arango.api import Api, system_clock
@@ -20,7 +21,8 @@ class ArangoDouble:
     """An ArangoDB 3.12 server for tests, inside the test's process.
 
     `with ArangoDouble() as server:` starts and stops it; `stop` and `start` do so in between, on the same port and with
-    its data. `faults` is asked about every request and may be exchanged at any time."""
+    its data. `faults` is asked about every request and may be exchanged at any time. With a `certificate`, a file that
+    holds its key, too, it speaks TLS."""
 
     def __init__(
         self,
@@ -29,12 +31,14 @@ class ArangoDouble:
         password: str = "secret",
         clock: Callable[[], float] = system_clock,
         faults: Plan = no_faults,
+        certificate: Path | None = None,
     ) -> None:
         self.api = Api(username=username, password=password, clock=clock)
         self.faults = faults
         self.log: list[Logged] = []
         self.port = 0
         self._username = username
+        self._certificate = certificate
         self._numbers = count(1)
         self._failures: list[BaseException] = []
         self._one_at_a_time = threading.Lock()
@@ -64,15 +68,21 @@ class ArangoDouble:
         return f"http://127.0.0.1:{self.port}"
 
     def database_url(self, database: str = "nomarr") -> str:
-        """For Nomarr: `arangodb://user:password@127.0.0.1:port/database`."""
+        """For Nomarr: `arangodb://user:password@127.0.0.1:port/database`, or `arangodb+https://…`."""
+        scheme = "arangodb" if self._certificate is None else "arangodb+https"
         password = urllib.parse.quote(self.api.password, safe="")
-        return f"arangodb://{self._username}:{password}@127.0.0.1:{self.port}/{database}"
+        return f"{scheme}://{self._username}:{password}@127.0.0.1:{self.port}/{database}"
+
+    @property
+    def connections(self) -> int:
+        """How many there were since it was started."""
+        return 0 if self._listener is None else self._listener.accepted
 
     def start(self) -> None:
         with self._changing:
             if self._listener is None:
                 self._stopping.clear()
-                self._listener = Listener(self.port, self._respond)
+                self._listener = Listener(self.port, self._respond, self._certificate)
                 self.port = self._listener.port
 
     def stop(self) -> None:
@@ -104,14 +114,17 @@ class ArangoDouble:
         """The answer with its content; None when the connection is to be reset. Called by every connection's thread."""
         request = parsed(next(self._numbers), method, target, headers, body)
         fault = self.faults(request)
-        answer = self._answer(request, fault)
-        self.log.append(logged(request, fault, answer))
+        done = self._done(request, fault)
+        is_lost = isinstance(fault, LostAnswer) or self._stopping.is_set()
+        answer = None if is_lost else done
+        self.log.append(logged(request, fault, answer, done))
         if answer is None:
             return None
         content = answer.content
         return answer, content[: len(content) // 2] if isinstance(fault, TruncatedJson) else content
 
-    def _answer(self, request: Request, fault: Fault | None) -> Answer | None:
+    def _done(self, request: Request, fault: Fault | None) -> Answer | None:
+        """The answer to what was done; None if nothing was."""
         if isinstance(fault, Refusal):
             return Answer.failed(fault.problem)
         if isinstance(fault, Away):
@@ -120,9 +133,7 @@ class ArangoDouble:
             return None
         if isinstance(fault, Stall):
             self._stopping.wait(fault.seconds)
-        answer = self._execute(request)
-        is_lost = isinstance(fault, LostAnswer) or self._stopping.is_set()
-        return None if is_lost else answer
+        return self._execute(request)
 
     def _execute(self, request: Request) -> Answer:
         try:
@@ -155,7 +166,10 @@ def parsed(number: int, method: str, target: str, headers: dict[str, str], body:
     return Request(number, method, urllib.parse.unquote(path), database, parameters, headers, body)
 
 
-def logged(request: Request, fault: Fault | None, answer: Answer | None) -> Logged:
+def logged(request: Request, fault: Fault | None, answer: Answer | None, done: Answer | None) -> Logged:
+    """`done` is the answer before it got lost."""
+    told = done.body if done is not None and isinstance(done.body, dict) else {}
+    statistics = told.get("extra", {}).get("stats", {})
     return Logged(
         number=request.number,
         method=request.method,
@@ -165,4 +179,6 @@ def logged(request: Request, fault: Fault | None, answer: Answer | None) -> Logg
         bind_names=request.bind_names,
         fault="" if fault is None else type(fault).__name__,
         status=0 if answer is None else answer.status,
+        looked_at=statistics.get("scannedFull", 0) + statistics.get("scannedIndex", 0),
+        written=statistics.get("writesExecuted", 0),
     )
