@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 from media.audio_factory import AudioFactory, tool_is_there
 from support.backends import Server, prepared_server, sqlite_url
+from support.fork_server import ForkServer, fork_server
 from support.music import Tree, build
 from support.system import Disk
 
@@ -72,6 +73,13 @@ def database_url(database: Path) -> str:
 def arango_server() -> Iterator[Server]:
     """One server for all tests; each has a database of its own."""
     with prepared_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[ForkServer]:
+    """Starts programs for all tests."""
+    with fork_server() as server:
         yield server
 
 
