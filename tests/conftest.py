@@ -14,6 +14,7 @@ from media.audio_factory import AudioFactory, tool_is_there
 from support.backends import Server, prepared_server, sqlite_url
 from support.fork_server import ForkServer, fork_server
 from support.music import Tree, build
+from support.songs import KEPT_IN
 from support.system import Disk
 
 from nomarr import Nomarr
@@ -22,6 +23,14 @@ settings.register_profile("default", deadline=None, print_blob=True)
 settings.load_profile("default")
 
 _MACHINE = Path(tempfile.gettempdir()) / f"nomarr-tests-{os.getuid()}.lock"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let all processes of this run share what one of them has encoded; those that are started later inherit this."""
+    if KEPT_IN not in os.environ:
+        folder = tempfile.TemporaryDirectory(prefix="nomarr-songs-")
+        os.environ[KEPT_IN] = folder.name
+        config.add_cleanup(folder.cleanup)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
