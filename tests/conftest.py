@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from support.songs import KEPT_IN
 from support.system import Disk
 
 from nomarr import Nomarr
+from nomarr.persistence.db import Database
 
 settings.register_profile("default", deadline=None, print_blob=True)
 settings.load_profile("default")
@@ -92,9 +94,20 @@ def forks() -> Iterator[ForkServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database as its first opening leaves it; making one waits for the disk longer than many a test takes."""
+    path = tmp_path_factory.mktemp("empty") / "nomarr.db"
+    with Database.open(sqlite_url(path)):
+        return path
+
+
 @pytest.fixture
-async def nomarr(database_url: str) -> AsyncIterator[Nomarr]:
+async def nomarr(database_url: str, database: Path, empty_database: Path) -> AsyncIterator[Nomarr]:
     """An open Nomarr that takes every file as settled; tests about settling open their own."""
+    if database_url == sqlite_url(database):
+        database.parent.mkdir(exist_ok=True)
+        shutil.copyfile(empty_database, database)
     async with Nomarr.open(database_url, settle_seconds=0, tag_workers=1) as opened:
         yield opened
 
