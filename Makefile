@@ -12,6 +12,8 @@ DEV_READY := $(VENV)/.dev-ready
 
 export MUSIC NOMARR_TEST_ARANGO_URL PYTHON
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Without bytecode every process of the tests would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## List the targets

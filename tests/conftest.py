@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
@@ -12,15 +13,26 @@ import pytest
 from hypothesis import settings
 from media.audio_factory import AudioFactory, tool_is_there
 from support.backends import Server, prepared_server, sqlite_url
+from support.fork_server import ForkServer, fork_server
 from support.music import Tree, build
+from support.songs import KEPT_IN
 from support.system import Disk
 
 from nomarr import Nomarr
+from nomarr.persistence.db import Database
 
 settings.register_profile("default", deadline=None, print_blob=True)
 settings.load_profile("default")
 
 _MACHINE = Path(tempfile.gettempdir()) / f"nomarr-tests-{os.getuid()}.lock"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let all processes of this run share what one of them has encoded; those that are started later inherit this."""
+    if KEPT_IN not in os.environ:
+        folder = tempfile.TemporaryDirectory(prefix="nomarr-songs-")
+        os.environ[KEPT_IN] = folder.name
+        config.add_cleanup(folder.cleanup)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -75,9 +87,27 @@ def arango_server() -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def forks() -> Iterator[ForkServer]:
+    """Starts programs for all tests."""
+    with fork_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database as its first opening leaves it; making one waits for the disk longer than many a test takes."""
+    path = tmp_path_factory.mktemp("empty") / "nomarr.db"
+    with Database.open(sqlite_url(path)):
+        return path
+
+
 @pytest.fixture
-async def nomarr(database_url: str) -> AsyncIterator[Nomarr]:
+async def nomarr(database_url: str, database: Path, empty_database: Path) -> AsyncIterator[Nomarr]:
     """An open Nomarr that takes every file as settled; tests about settling open their own."""
+    if database_url == sqlite_url(database):
+        database.parent.mkdir(exist_ok=True)
+        shutil.copyfile(empty_database, database)
     async with Nomarr.open(database_url, settle_seconds=0, tag_workers=1) as opened:
         yield opened
 

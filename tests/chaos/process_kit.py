@@ -8,8 +8,6 @@ import os
 import queue
 import signal
 import sqlite3
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -17,10 +15,11 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import psutil
 from scan_once import COUNTERS, Job
+from support.fork_server import ForkServer
 
 PROGRAM = Path(__file__).with_name("scan_once.py")
 PATIENCE_SECONDS = 60.0
@@ -40,21 +39,17 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = PATIENC
 class Scanner:
     """A child program that scans. A context manager: leaving it ends the child and whatever it started, by pid."""
 
+    forks: ClassVar[ForkServer]
+    """What starts them; a fixture sets it."""
+
     def __init__(self, job: Job) -> None:
         # A mark in the environment: its worker processes can be told from others even after it has died.
         self._mark = uuid.uuid4().hex
-        self.process = subprocess.Popen(
-            [sys.executable, str(PROGRAM), job.as_json()],
-            env=os.environ | {_MARK: self._mark},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        environment = os.environ | {_MARK: self._mark}
+        self.process = self.forks.start(str(PROGRAM), job.as_json(), environment=environment, new_session=True)
         self.facts: list[dict[str, Any]] = []
-        self._lines: queue.Queue[str | None] = queue.Queue()
-        self._errors: list[str] = []
+        self._lines: queue.Queue[bytes | None] = queue.Queue()
+        self._errors: list[bytes] = []
         self._threads = [threading.Thread(target=self._listen), threading.Thread(target=self._collect_errors)]
         for thread in self._threads:
             thread.start()
@@ -66,7 +61,7 @@ class Scanner:
     @property
     def errors(self) -> str:
         """What it wrote to its standard error; complete once it has ended."""
-        return "".join(self._errors)
+        return b"".join(self._errors).decode()
 
     def __enter__(self) -> Self:
         return self
@@ -79,14 +74,12 @@ class Scanner:
         for thread in self._threads:
             thread.join()
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
-            if pipe is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    pipe.close()
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
 
     def go(self) -> None:
         """Let a child that waits for it begin."""
-        assert self.process.stdin is not None
-        self.process.stdin.write("\n")
+        self.process.stdin.write(b"\n")
         self.process.stdin.flush()
 
     def send(self, number: signal.Signals) -> float:
@@ -127,7 +120,8 @@ class Scanner:
 
     def members(self) -> list[int]:
         """The child and everything it started that still runs."""
-        return [pid for pid in psutil.pids() if _is_running(pid) and _mark_of(pid) == self._mark]
+        started = [pid for pid in psutil.pids() if _is_running(pid) and _mark_of(pid) == self._mark]
+        return started if self.process.poll() is not None else [self.pid, *started]
 
     def workers(self) -> list[int]:
         """What it started and still runs."""
@@ -147,15 +141,13 @@ class Scanner:
         return found
 
     def _listen(self) -> None:
-        assert self.process.stdout is not None
         for line in self.process.stdout:
             # A program that is killed may leave half a line behind.
-            if line.endswith("\n"):
+            if line.endswith(b"\n"):
                 self._lines.put(line)
         self._lines.put(None)
 
     def _collect_errors(self) -> None:
-        assert self.process.stderr is not None
         self._errors += self.process.stderr
 
 

@@ -25,6 +25,8 @@ from scan_once import Job
 from nomarr import Config, LibraryState, Nomarr
 from nomarr.persistence.db import Database
 
+pytestmark = pytest.mark.usefixtures("scanners")
+
 SEED = int(os.environ.get("NOMARR_CHAOS_SEED", "20240607"))
 CI_KILLS = 15
 CHAOS_KILLS = int(os.environ.get("NOMARR_CHAOS_KILLS", "220"))

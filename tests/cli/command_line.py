@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from support.fork_server import ForkServer, inherited
 
 __all__ = ["CommandLine", "Finished"]
 
@@ -43,6 +44,9 @@ class CommandLine:
 
     folder: Path
     settings: dict[str, str] = field(default_factory=dict)
+    """Further environment variables."""
+    forks: ForkServer | None = None
+    """What runs commands quicker than a start of Python does; without it they are started as people start them."""
 
     @property
     def url(self) -> str:
@@ -50,21 +54,29 @@ class CommandLine:
 
     @property
     def environment(self) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH") if name in os.environ}
         home = str(self.folder / "home")
         # Every file counts as settled: nothing else writes here.
-        return kept | {"HOME": home, "NOMARR_SETTLE_SECONDS": "0", "NOMARR_TAG_WORKERS": "1"} | self.settings
+        return inherited() | {"HOME": home, "NOMARR_SETTLE_SECONDS": "0", "NOMARR_TAG_WORKERS": "1"} | self.settings
 
     def command(self, *arguments: str | Path) -> list[str]:
-        return [sys.executable, "-m", "nomarr", "--db", self.url, *map(str, arguments)]
+        return [sys.executable, "-m", "nomarr", *self._arguments(*arguments)]
 
     def __call__(self, *arguments: str | Path, stdin: str = "") -> Finished:
-        finished = subprocess.run(
-            self.command(*arguments),
-            env=self.environment,
-            cwd=self.folder,
-            input=stdin.encode(),
-            capture_output=True,
-            check=False,
+        if self.forks is None:
+            done = subprocess.run(
+                self.command(*arguments),
+                env=self.environment,
+                cwd=self.folder,
+                input=stdin.encode(),
+                capture_output=True,
+                check=False,
+            )
+            return Finished(done.returncode, done.stdout.decode(), done.stderr.decode())
+        forked = self.forks.start(
+            "nomarr", *self._arguments(*arguments), environment=self.environment, folder=self.folder
         )
-        return Finished(finished.returncode, finished.stdout.decode(), finished.stderr.decode())
+        stdout, stderr = forked.communicate(stdin.encode())
+        return Finished(forked.wait(), stdout.decode(), stderr.decode())
+
+    def _arguments(self, *arguments: str | Path) -> list[str]:
+        return ["--db", self.url, *map(str, arguments)]

@@ -10,12 +10,13 @@ import pytest
 from command_line import CommandLine
 from mutagen.id3 import TALB, TIT2, TPE1, TRCK
 from mutagen.wave import WAVE
+from support.fork_server import ForkServer
 from support.music import build, tone
 
 
 @pytest.fixture
-def cli(tmp_path: Path) -> CommandLine:
-    return CommandLine(tmp_path)
+def cli(tmp_path: Path, forks: ForkServer) -> CommandLine:
+    return CommandLine(tmp_path, forks=forks)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def tagged() -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="module")
-def scanned(tmp_path_factory: pytest.TempPathFactory, tagged: Callable[..., Path]) -> CommandLine:
+def scanned(tmp_path_factory: pytest.TempPathFactory, tagged: Callable[..., Path], forks: ForkServer) -> CommandLine:
     """A scanned library `Music`, for tests that change nothing: Rock, Jazz, a broken file, odd names, a playlist."""
     folder = tmp_path_factory.mktemp("scanned")
     music = build(
@@ -47,7 +48,7 @@ def scanned(tmp_path_factory: pytest.TempPathFactory, tagged: Callable[..., Path
         },
     )
     tagged(music / "Jazz" / "tagged.wav", "[bold]Déjà vu[/bold]\x1b[31m")
-    command_line = CommandLine(folder)
+    command_line = CommandLine(folder, forks=forks)
     finished = command_line("scan", music)
     assert finished.code == 0, finished.err
     return command_line

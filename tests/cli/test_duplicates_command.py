@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from command_line import CommandLine
+from support.fork_server import ForkServer
 from support.songs import encode, song
 from test_json_contract import FILE
 
@@ -13,7 +14,7 @@ USAGE, UNREACHABLE = 2, 3
 
 
 @pytest.fixture(scope="module")
-def enriched(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
+def enriched(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer) -> CommandLine:
     """The library `Music`: one song three times, another one once, and a file that was not enriched yet."""
     folder = tmp_path_factory.mktemp("duplicates")
     music = folder / "Music"
@@ -22,7 +23,7 @@ def enriched(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
     (music / "evil\x1b[31m.flac").write_bytes((music / "a.flac").read_bytes())
     encode(song(1, 15), music / "c.mp3", "-b:a", "128k")
     encode(song(2, 15), music / "d.flac")
-    cli = CommandLine(folder)
+    cli = CommandLine(folder, forks=forks)
     assert cli("scan", music).code == 0
     assert cli("enrich").code == 0
     encode(song(1, 15), music / "e.wav")

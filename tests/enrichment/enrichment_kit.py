@@ -31,6 +31,7 @@ from nomarr.helpers.dto.enrichment import EnrichmentReport
 _MARK = "MARK_OF_ENRICHMENT_TEST"
 FPCALC, FFPROBE = "fpcalc", "ffprobe"
 _ANSWERS = "answers"
+_HELPERS = ("multiprocessing.resource_tracker", "support/fork_server.py")
 HANGS = "exec sleep 600"
 IGNORES_SIGTERM = "trap '' TERM; sleep 600; sleep 600"
 CRASHES = "kill -SEGV $$"
@@ -295,13 +296,13 @@ async def assert_covers_are_those_of(nomarr: Nomarr, *libraries: Library) -> Non
 
 
 def children() -> list[psutil.Process]:
-    """What this process started and still runs. The helper of multiprocessing ends with it and belongs to others."""
+    """What this process started and still runs. Helpers of other tests end with it."""
     return [one for one in psutil.Process().children(recursive=True) if _runs(one)]
 
 
 def _runs(process: psutil.Process) -> bool:
     try:
-        is_tracker = any("multiprocessing.resource_tracker" in part for part in process.cmdline())
-        return bool(process.status() != psutil.STATUS_ZOMBIE) and not is_tracker
+        is_helper = any(helper in part for part in process.cmdline() for helper in _HELPERS)
+        return bool(process.status() != psutil.STATUS_ZOMBIE) and not is_helper
     except (psutil.NoSuchProcess, psutil.ZombieProcess):
         return False

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from itertools import combinations
 from pathlib import Path
 
@@ -65,9 +66,10 @@ def cut(wav: bytes, seconds: float) -> bytes:
 
 @pytest.fixture(scope="module")
 def songs(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Fingerprint]:
-    """The fingerprint of a song, encoded."""
+    """The fingerprint of a song, encoded; each is made and heard once."""
     folder = tmp_path_factory.mktemp("songs")
 
+    @cache
     def make(seed: int, encoding: str = "wav", *, artist: int = 0) -> Fingerprint:
         name, *options = ENCODINGS.get(encoding, ("a.wav",))
         return heard(encode(song(seed, SECONDS, artist=artist), folder / f"{artist} {seed} {name}", *options))

@@ -7,10 +7,18 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.fork_server import ForkServer
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "chaos"))
 
 from disk_model import Disk
+from process_kit import Scanner
+
+
+@pytest.fixture(autouse=True)
+def _scanners(forks: ForkServer) -> None:
+    """Lets programs that scan start."""
+    Scanner.forks = forks
 
 
 @pytest.fixture

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import random
+import shutil
 import subprocess
 import wave
 from array import array
@@ -12,7 +14,12 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-__all__ = ["encode", "song", "wav_of"]
+import xxhash
+
+__all__ = ["KEPT_IN", "encode", "song", "wav_of"]
+
+KEPT_IN = "SONGS_OF_TESTS_ARE_KEPT_IN"
+"""The environment variable that names the folder of what was encoded in this run, for all its processes."""
 
 _RATE = 44_100
 _TABLE = 1024
@@ -51,13 +58,34 @@ def wav_of(samples: bytes) -> bytes:
 
 
 def encode(wav: bytes, target: Path, *options: str) -> Path:
-    """Encode by the extension of `target`, with these options of ffmpeg's; a WAV file is just written."""
+    """Encode by the extension of `target`, with these options of ffmpeg's; a WAV file is just written.
+
+    What was encoded before in this run is copied: the same sound with the same options is the same file.
+    """
     if target.suffix == ".wav" and not options:
         target.write_bytes(wav)
-        return target
+    elif folder := os.environ.get(KEPT_IN):
+        shutil.copyfile(_kept(Path(folder), wav, target.suffix, options), target)
+    else:
+        _encode(wav, target, options)
+    return target
+
+
+def _kept(folder: Path, wav: bytes, suffix: str, options: tuple[str, ...]) -> Path:
+    key = xxhash.xxh3_128(wav)
+    key.update(repr(options).encode())
+    kept = folder / f"{key.hexdigest()}{suffix}"
+    if not kept.exists():
+        # Another process may be making the same one; whichever is ready last stays.
+        new = folder / f"{os.getpid()} {kept.name}"
+        _encode(wav, new, options)
+        new.replace(kept)
+    return kept
+
+
+def _encode(wav: bytes, target: Path, options: tuple[str, ...]) -> None:
     command = ["ffmpeg", "-v", "error", "-y", "-threads", "1", "-f", "wav", "-i", "pipe:0", *options, str(target)]
     subprocess.run(command, check=True, input=wav, capture_output=True)
-    return target
 
 
 def _beats(seed: int, artist: int) -> Iterator[bytes]:
