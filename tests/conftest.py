@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
@@ -28,7 +29,10 @@ _MACHINE = Path(tempfile.gettempdir()) / f"nomarr-tests-{os.getuid()}.lock"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let all processes of this run share what one of them has encoded; those that are started later inherit this."""
+    """Before anything is started, as processes that are started later inherit it."""
+    # A shell lets what it runs in the background ignore Ctrl-C; programs under test have to hear it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    # All processes of this run share what one of them has encoded.
     if KEPT_IN not in os.environ:
         folder = tempfile.TemporaryDirectory(prefix="nomarr-songs-")
         os.environ[KEPT_IN] = folder.name

@@ -21,9 +21,11 @@ __all__ = ["default_roots", "folders_in", "require_inside"]
 _USUAL: Final = ("/music", "/srv", "/mnt", "/media")
 _MOST: Final = 5000
 _PATIENCE_SECONDS: Final = 5.0
-_THREADS: Final = ThreadPoolExecutor(4, "look at folders")
-"""Of its own: a disk that does not answer must not hold up what else is done in threads, such as the database. No more
-threads than these hang on such disks, which anyio's would not promise: one that is given up makes room for the next."""
+_LOOKS: Final = 4
+"""So many folders are looked at at the same time, disks that do not answer included: no more threads hang on them."""
+_THREADS: Final = ThreadPoolExecutor(_LOOKS, "look at folders")
+"""Of its own: a disk that does not answer must not hold up what else is done in threads, such as the database. anyio's
+threads would not do, as one that is given up makes room for the next."""
 
 T = TypeVar("T")
 
