@@ -7,6 +7,7 @@ import platform
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +27,8 @@ def lease_owner() -> Iterator[LeaseOwner]:
     free for the next owner in this process.
     """
     pid = os.getpid()
-    owner = LeaseOwner(_host(), pid, _started(pid) or 0, uuid.uuid4().hex)
+    process = _look_up(pid)
+    owner = LeaseOwner(_host(), pid, process.started if process else 0, uuid.uuid4().hex)
     _ALIVE.add(owner)
     try:
         yield owner
@@ -43,10 +45,22 @@ def is_certainly_dead(owner: str) -> bool:
     known = LeaseOwner.parse(owner)
     if known is None or known.host != _host():
         return False
-    started = _started(known.pid)
-    if started is None:
-        return not os.path.exists(f"/proc/{known.pid}") and os.path.exists("/proc/self")
-    return started != known.started or (known.pid == os.getpid() and known not in _ALIVE)
+    process = _look_up(known.pid)
+    if process is None:
+        return os.path.exists("/proc/self") and _is_gone(known.pid)
+    is_another = process.started != known.started
+    return process.has_ended or is_another or (known.pid == os.getpid() and known not in _ALIVE)
+
+
+def _is_gone(pid: int) -> bool:
+    """True if there is no such process; /proc may hide those of other users (proc(5), hidepid)."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
 
 
 def _host() -> str:
@@ -54,15 +68,21 @@ def _host() -> str:
     return "/".join((platform.node(), _text("/proc/sys/kernel/random/boot_id"), _link("/proc/self/ns/pid")))
 
 
-def _started(pid: int) -> int | None:
-    """Start time of a running process in ticks since boot (proc_pid_stat(5), field 22); None if there is none."""
+@dataclass(frozen=True, slots=True)
+class _Process:
+    started: int
+    """In ticks since boot (proc_pid_stat(5), field 22)."""
+    has_ended: bool
+    """True for one that nobody has waited for yet."""
+
+
+def _look_up(pid: int) -> _Process | None:
+    """None if there is no such process, or none that may be looked at."""
     try:
         after_name = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
         return None
-    if after_name[0] in (b"Z", b"X"):
-        return None
-    return int(after_name[19])
+    return _Process(int(after_name[19]), after_name[0] in (b"Z", b"X"))
 
 
 def _text(path: str) -> str:
