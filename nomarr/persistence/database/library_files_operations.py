@@ -21,10 +21,11 @@ from nomarr.persistence.database.queries import (
     COUNT_LONG_MISSING,
     COUNT_PRESENT,
     FILE_PAGES,
-    FILES_BELOW,
     FILES_IN_FOLDERS,
+    FILES_OF_KEYS,
     FILES_OF_LIBRARY,
     FIND_FILE,
+    KEYS_BELOW,
     LONG_MISSING,
     PATHS_BELOW,
     RECORD_OF_ID,
@@ -33,7 +34,7 @@ from nomarr.persistence.database.queries import (
     SWEEP,
     WITH_INODES,
 )
-from nomarr.persistence.database.rows_operations import DISPLACED, chunks, key_of, known_file
+from nomarr.persistence.database.rows_operations import DISPLACED, Doc, chunks, key_of, known_file
 from nomarr.persistence.database.upkeep_operations import purge_missing, undo_move
 from nomarr.persistence.rows import file_record, matches
 
@@ -77,12 +78,21 @@ class ArangoFiles:
         return found
 
     def below(self, library_id: str, folder: str) -> Iterator[list[KnownFile]]:
-        query, where = (FILES_BELOW, {"folder": path_key(folder)}) if folder else (FILES_OF_LIBRARY, {})
-        binds = {"library": key_of(library_id), "limit": _PAGE, **where}
-        last = ""
-        while rows := self._connection.query(query, {**binds, "after": last}):
-            last = rows[-1]["path_key"]
+        pages = self._of_folder(library_id, folder) if folder else self._of_library(library_id)
+        for rows in pages:
             yield [known_file(row) for row in rows]
+
+    def _of_library(self, library_id: str) -> Iterator[list[Doc]]:
+        last = ""
+        binds = {"library": key_of(library_id), "limit": _PAGE}
+        while rows := self._connection.query(FILES_OF_LIBRARY, {**binds, "after": last}):
+            last = rows[-1]["path_key"]
+            yield rows
+
+    def _of_folder(self, library_id: str, folder: str) -> Iterator[list[Doc]]:
+        binds = {"library": key_of(library_id), "folder": path_key(folder)}
+        for keys in chunks(self._connection.query(KEYS_BELOW, binds), _PAGE):
+            yield self._connection.query(FILES_OF_KEYS, {**binds, "keys": keys})
 
     def with_inodes(self, inodes: Sequence[int]) -> list[KnownFile]:
         found: list[KnownFile] = []

@@ -29,8 +29,8 @@ __all__ = [
     "FAILED_FILES",
     "FAILED_PLACES",
     "FILES_AT",
-    "FILES_BELOW",
     "FILES_IN_FOLDERS",
+    "FILES_OF_KEYS",
     "FILES_OF_LIBRARY",
     "FILES_WITH_COVERS",
     "FILE_PAGES",
@@ -49,6 +49,7 @@ __all__ = [
     "HASHES_IN",
     "IS_SCAN_RUNNING",
     "JUDGE_LOOSE_COVERS",
+    "KEYS_BELOW",
     "KNOWS_ANY_SOUND",
     "LAST_SEQ",
     "LATER_MOVE",
@@ -439,11 +440,16 @@ FOR f IN library_files
     LIMIT @limit
     RETURN {_KNOWN_FILE}
 """
-FILES_BELOW: Final = f"""
-FOR f IN library_files
-    FILTER f.library_key == @library AND f.path_key > @after AND @folder IN f.within[*]
-    SORT f.path_key
-    LIMIT @limit
+# An index on an array gives no order, so a page at a time would read the rest of the folder for each. Without a hint
+# the server takes the index of a large library's paths once the query has a range of them, and reads all of it.
+KEYS_BELOW: Final = """
+FOR f IN library_files OPTIONS { indexHint: "within_1" }
+    FILTER f.library_key == @library AND @folder IN f.within[*]
+    RETURN f._key
+"""
+FILES_OF_KEYS: Final = f"""
+FOR f IN library_files OPTIONS {{ indexHint: "primary" }}
+    FILTER f._key IN @keys AND f.library_key == @library AND @folder IN f.within[*]
     RETURN {_KNOWN_FILE}
 """
 WITH_INODES: Final = f"FOR f IN library_files FILTER f.inode IN @inodes RETURN {_KNOWN_FILE}"
@@ -472,7 +478,7 @@ FOR f IN library_files
     RETURN [f.path, f.file_id, f._key]
 """
 RECORDS_OF_KEYS: Final = f"""
-FOR f IN library_files
+FOR f IN library_files OPTIONS {{ indexHint: "primary" }}
     FILTER f._key IN @keys AND f.ignored_by == null AND (@library == null OR f.library_key == @library)
     FILTER (f.missing_since != null) == @missing
     RETURN {_RECORD}
