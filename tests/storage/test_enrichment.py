@@ -505,6 +505,15 @@ def test_an_outcome_is_refused_if_the_folder_has_another_image_since(scan: Scan)
     assert scan.db.enrichment.store(replace(art_done(again), job_due_at=again.due_at))
 
 
+def test_an_outcome_is_refused_if_the_file_was_also_read_again_since(scan: Scan) -> None:
+    scan.add("d/a")
+    job = job_of(scan, "d/a")
+    scan.write_images(image("d/cover.jpg"))
+    scan.write(upserts=[upsert("d/a", number=1, tags=read("Other"))])
+    assert not scan.db.enrichment.store(replace(art_done(job), job_due_at=job.due_at))
+    assert due_paths(scan) == ["d/a"]
+
+
 def test_another_folder_image_makes_files_due_that_could_not_be_decoded(scan: Scan) -> None:
     scan.add("d/a")
     scan.write(upserts=[upsert("d/broken", number=5, tags=unreadable())])

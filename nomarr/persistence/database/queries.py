@@ -825,7 +825,7 @@ LET is_held = LENGTH(
 ) > 0
 LET made_due = (
     FOR f IN library_files OPTIONS {{ indexHint: "primary" }}
-        FILTER f._key IN (is_held ? @keys : []) AND f.folder_key IN @folders
+        FILTER f._key IN (is_held ? @keys : []) AND f.library_key == @library AND f.folder_key IN @folders
         {_LOOK_FOR_COVER_AGAIN}
         RETURN 1
 )

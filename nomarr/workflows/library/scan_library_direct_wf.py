@@ -425,7 +425,7 @@ class _Scan:
         )
 
     async def _write_sidecars(self, diff: FolderDiff) -> None:
-        # Files that are only recorded now were not looked into before their images were listed.
+        # Files that come into the folder by this scan are due, or were looked into after their images were listed.
         if diff.has_rows and diff.has_other_images():
             self._with_other_images.add(diff.listing.path)
         await self._write_gone_sidecars(diff.gone_sidecars)
