@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 from support.arango import ArangoDouble
+from support.arango.faults import LOGIN_REFUSED
 from support.music import build, tone, wait_for_another_timestamp
 from support.scans import scan
 
-from nomarr import Nomarr
+from nomarr import DatabaseError, Nomarr
+from nomarr.persistence.database.queries import COMMIT
 from nomarr.persistence.database.query_examples import named_queries
 
 CONSTANT = 30
@@ -67,7 +69,6 @@ async def test_a_first_scan_asks_once_for_each_batch(
 async def test_covers_beside_known_files_are_looked_for_before_their_images_are_recorded(
     server: ArangoDouble, tmp_path: Path, music_tree: Callable[..., Path]
 ) -> None:
-    """After a crash in between they are looked for again."""
     folders = 150
     root = music_tree({str(number): {"a.wav": tone(200)} for number in range(folders)})
     settings = {"settle_seconds": 0, "tag_workers": 1, "scan_batch_size": 50}
@@ -86,6 +87,28 @@ async def test_covers_beside_known_files_are_looked_for_before_their_images_are_
         "LOOK_FOR_COVERS_IN",
         "COMMIT",
     ] * math.ceil(2 * folders / (4 * 50))
+
+
+async def test_covers_are_looked_for_again_if_their_images_could_not_be_recorded(
+    server: ArangoDouble, tmp_path: Path, music_tree: Callable[..., Path]
+) -> None:
+    root = music_tree({"a.wav": tone(200)})
+    settings = {"settle_seconds": 0, "tag_workers": 1}
+    async with Nomarr.open(server.database_url(), **settings, data_folder=str(tmp_path / "data")) as nomarr:
+        library = await nomarr.libraries.add_library("music", root)
+        wait_for_another_timestamp(root.parent, 0.03)
+        await scan(nomarr, library)
+        wait_for_another_timestamp(root.parent)
+        build(root, {"cover.jpg": b"\xff\xd8"})
+        server.forget_requests()
+        server.faults = lambda request: LOGIN_REFUSED if request.query == COMMIT else None
+        with pytest.raises(DatabaseError):
+            await scan(nomarr, library)
+        server.faults = lambda _: None
+        assert asked(server)["LOOK_FOR_COVERS_IN"] == 1
+        report = await scan(nomarr, library)
+        assert asked(server)["LOOK_FOR_COVERS_IN"] == 1
+        assert (report.images_changed, report.files_unchanged) == (1, 1)
 
 
 async def test_an_unchanged_scan_asks_once_for_a_page_of_folders(
