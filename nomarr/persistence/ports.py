@@ -138,7 +138,8 @@ class FileStore(Protocol):
         The result tells what really became different: the same batch once more gives UNCHANGED rows and zeros. Of
         several upserts of one path the last one is written, the others are UNCHANGED; of several moves of one file
         the last one counts. What is not where the batch says (its guard is the path) is left alone; an upsert with the
-        id of such a row is INSERTED under a fresh one.
+        id of such a row is INSERTED under a fresh one. A folder of which the batch writes a part, and not the record,
+        has no digest from then on.
 
         Raises:
             LeaseLost: if the lease ran out or is somebody else's; nothing is written then.
@@ -256,6 +257,16 @@ class SidecarStore(Protocol):
 
     def playlists(self, library_id: str) -> Iterator[Playlist]:
         """Every playlist with its entries, by path."""
+
+    def look_for_covers_in(self, lease: Lease, folders: Collection[str], *, now: float | Clock) -> None:
+        """Make the files directly in the folders due: other images are beside them now, one may be their cover.
+
+        In pieces, each its own transaction. To be called before a batch records the images: after a crash in between
+        they are still to be recorded, so the wish is not lost. Who looks for covers looks at the disk, not at the rows.
+
+        Raises:
+            LeaseLost: if the lease ran out or is somebody else's; nothing more is written then.
+        """
 
     def resolve_entries(self, lease: Lease, *, now: float | Clock) -> int:
         """Point entries that mean a file which is known now to that file; how many were.

@@ -317,7 +317,8 @@ def _due_at(row: Row, upsert: FileUpsert, *, is_new: bool) -> float | None:
     if upsert.tags.error is not None:
         return None
     due_at: float | None = row["due_at"]
-    return DUE_NOW if is_new else due_at
+    # What became due anew stays so: who works on it just now has to see that.
+    return min(due_at or DUE_NOW, DUE_NOW) if is_new else due_at
 
 
 def tags_json(tags: AudioTags) -> str:

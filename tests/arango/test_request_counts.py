@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 from support.arango import ArangoDouble
-from support.music import tone, wait_for_another_timestamp
+from support.arango.faults import LOGIN_REFUSED
+from support.music import build, tone, wait_for_another_timestamp
 from support.scans import scan
 
-from nomarr import Nomarr
+from nomarr import DatabaseError, Nomarr
+from nomarr.persistence.database.queries import COMMIT
 from nomarr.persistence.database.query_examples import named_queries
 
 CONSTANT = 30
@@ -43,12 +45,18 @@ async def scans_of(
         return first, asked(server)
 
 
-@pytest.mark.parametrize(("files", "batch_size"), [(400, 50), (401, 200)])
+@pytest.mark.parametrize("covers", [{}, {"cover.jpg": b"\xff\xd8"}], ids=["no covers", "covers"])
+@pytest.mark.parametrize(("files", "batch_size"), [(400, 50), (401, 200), (400, 63)])
 async def test_a_first_scan_asks_once_for_each_batch(
-    server: ArangoDouble, tmp_path: Path, music_tree: Callable[..., Path], files: int, batch_size: int
+    server: ArangoDouble,
+    tmp_path: Path,
+    music_tree: Callable[..., Path],
+    files: int,
+    batch_size: int,
+    covers: dict[str, bytes],
 ) -> None:
     content = tone(300)
-    tree = {f"{n:03}": {f"{n}-{i}.wav": content for i in range(10)} for n in range(files // 10)}
+    tree = {f"{n:03}": {**covers, **{f"{n}-{i}.wav": content for i in range(10)}} for n in range(files // 10)}
     root = music_tree({**tree, **{f"{i}.wav": content for i in range(files % 10)}})
     first, again = await scans_of(server, root, tmp_path, batch_size)
     batches = math.ceil(files / batch_size)
@@ -56,6 +64,51 @@ async def test_a_first_scan_asks_once_for_each_batch(
     assert first.total() <= batches + CONSTANT, first
     assert again["COMMIT"] == 0
     assert again.total() <= CONSTANT, again
+
+
+async def test_covers_beside_known_files_are_looked_for_before_their_images_are_recorded(
+    server: ArangoDouble, tmp_path: Path, music_tree: Callable[..., Path]
+) -> None:
+    folders = 150
+    root = music_tree({str(number): {"a.wav": tone(200)} for number in range(folders)})
+    settings = {"settle_seconds": 0, "tag_workers": 1, "scan_batch_size": 50}
+    async with Nomarr.open(server.database_url(), **settings, data_folder=str(tmp_path / "data")) as nomarr:
+        library = await nomarr.libraries.add_library("music", root)
+        wait_for_another_timestamp(root.parent, 0.03)
+        await scan(nomarr, library)
+        wait_for_another_timestamp(root.parent)
+        build(root, {str(number): {"cover.jpg": b"\xff\xd8"} for number in range(folders)})
+        server.forget_requests()
+        await scan(nomarr, library)
+    names = {text: name for name, text in named_queries()}
+    told = [names[seen.query] for seen in server.log if seen.query in names]
+    assert [name for name in told if name in ("KEYS_IN_FOLDERS", "LOOK_FOR_COVERS_IN", "COMMIT")] == [
+        "KEYS_IN_FOLDERS",
+        "LOOK_FOR_COVERS_IN",
+        "COMMIT",
+    ] * math.ceil(2 * folders / (4 * 50))
+
+
+async def test_covers_are_looked_for_again_if_their_images_could_not_be_recorded(
+    server: ArangoDouble, tmp_path: Path, music_tree: Callable[..., Path]
+) -> None:
+    root = music_tree({"a.wav": tone(200)})
+    settings = {"settle_seconds": 0, "tag_workers": 1}
+    async with Nomarr.open(server.database_url(), **settings, data_folder=str(tmp_path / "data")) as nomarr:
+        library = await nomarr.libraries.add_library("music", root)
+        wait_for_another_timestamp(root.parent, 0.03)
+        await scan(nomarr, library)
+        wait_for_another_timestamp(root.parent)
+        build(root, {"cover.jpg": b"\xff\xd8"})
+        server.forget_requests()
+        server.faults = lambda request: LOGIN_REFUSED if request.query == COMMIT else None
+        with pytest.raises(DatabaseError):
+            await scan(nomarr, library)
+        server.faults = lambda _: None
+        assert asked(server)["LOOK_FOR_COVERS_IN"] == 1
+        report = await scan(nomarr, library)
+        assert asked(server)["LOOK_FOR_COVERS_IN"] == 1
+        assert (report.images_changed, report.files_unchanged) == (1, 1)
 
 
 async def test_an_unchanged_scan_asks_once_for_a_page_of_folders(

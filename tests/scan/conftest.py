@@ -15,7 +15,15 @@ from nomarr import Nomarr
 
 # Scans use the whole of a backend here; the other files run on a server with `-m thorough`.
 ON_EVERY_BACKEND = frozenset(
-    {"test_cost", "test_losses", "test_moves", "test_playlists", "test_scan_options", "test_undo_moves"}
+    {
+        "test_batch_sizes",
+        "test_cost",
+        "test_losses",
+        "test_moves",
+        "test_playlists",
+        "test_scan_options",
+        "test_undo_moves",
+    }
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from nomarr.helpers.dto.batches import (
@@ -24,6 +24,7 @@ from nomarr.helpers.dto.files import FileRecord, FileStat, FolderRecord, KnownFi
 from nomarr.helpers.dto.library import Library, ScanTarget
 from nomarr.helpers.dto.scan import Lease, LeaseOwner, ScanRunState
 from nomarr.helpers.dto.tags import AudioTags, TagReadResult
+from nomarr.helpers.paths_helper import folder_of
 from nomarr.persistence.db import Database
 
 START = 1_700_000_000.0
@@ -158,6 +159,12 @@ class Scan:
         """Write one batch, a second after the last one."""
         self.now += 1
         return self.db.library_files.upsert_batch(self.lease, ScanBatch(**parts), now=self.now)  # type: ignore[arg-type]
+
+    def write_images(self, *images: ImageUpsert, gone: Sequence[str] = ()) -> BatchResult:
+        """Write images beside known files as a scan does it."""
+        folders = {folder_of(path) for path in (*gone, *(image.path for image in images))}
+        self.db.library_sidecars.look_for_covers_in(self.lease, folders, now=self.now)
+        return self.write(images=list(images), gone_sidecars=list(gone))
 
     def add(self, *paths: str) -> dict[str, KnownFile]:
         """New files, each with numbers of its own; the known files by path."""

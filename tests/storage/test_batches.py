@@ -560,6 +560,19 @@ class TestFoldersThatAreNotFinished:
         scan.write(**{part: [rows[part]]})
         assert self.digests(scan) == {"": "", "d": "", "e": "digest", "f": "digest"}
 
+    @pytest.mark.parametrize(
+        "rows",
+        [{"images": [image("d/new.jpg")]}, {"playlists": [playlist("d/p.m3u")]}, {"gone_sidecars": ["d/old.jpg"]}],
+        ids=lambda rows: next(iter(rows)),
+    )
+    def test_images_and_playlists_take_it_away_too(
+        self, scan: Scan, files: dict[str, KnownFile], rows: dict[str, list[object]]
+    ) -> None:
+        scan.write(**rows)
+        assert self.digests(scan) == {"": "", "d": "", "e": "digest", "f": "digest"}
+        scan.write(**rows, folders=[folder("d", "new digest")])
+        assert self.digests(scan)["d"] == "new digest"
+
     def test_a_folder_that_ends_with_the_batch_has_its_new_digest(
         self, scan: Scan, files: dict[str, KnownFile]
     ) -> None:
@@ -571,6 +584,13 @@ class TestFoldersThatAreNotFinished:
     ) -> None:
         scan.write(gone=[gone(files["d/a"]), gone(files["d/b"])], gone_folders=["d"])
         assert "d" not in self.digests(scan)
+
+    def test_a_folder_that_its_files_left_is_gone_with_what_is_below_it(self, scan: Scan) -> None:
+        files = scan.add("old/a", "old/sub/b")
+        scan.write(folders=[folder(""), folder("old"), folder("old/sub")])
+        moves = [moved(files["old/a"], "new/a"), moved(files["old/sub/b"], "new/b")]
+        scan.write(moves=moves, gone_folders=["old"], folders=[folder(""), folder("new")])
+        assert self.digests(scan) == {"": "digest", "new": "digest"}
 
 
 # -- who has to make room -----------------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ def test_what_a_scan_with_a_wrong_clock_read_is_due_at_once(scan: Scan) -> None:
         finish(scan, path)
     scan.write(upserts=[upsert("d/a", number=9)])
     assert sorted(due_paths(scan)) == ["d/a", "d/c"]
-    scan.write(images=[image("d/cover.jpg")])
+    scan.write_images(image("d/cover.jpg"))
     assert sorted(due_paths(scan)) == ["d/a", "d/b", "d/c"]
     assert scan.db.enrichment.due_work(now=LATER) == DueWork(art=3)
 
@@ -76,7 +76,7 @@ def test_each_other_image_makes_a_file_due_anew(scan: Scan) -> None:
     scan.add("d/a")
     seen = [job_of(scan, "d/a").due_at]
     for number in (1, 2, 3):
-        scan.write(images=[image("d/cover.jpg", number)])
+        scan.write_images(image("d/cover.jpg", number))
         seen.append(job_of(scan, "d/a").due_at)
     assert len(set(seen)) == 4
 
@@ -264,14 +264,14 @@ def test_failed_files_can_be_tried_again_at_once(scan: Scan) -> None:
 def test_another_folder_image_makes_the_files_of_its_folder_due(scan: Scan, change: str) -> None:
     scan.add("d/a", "d/e/b", "c")
     if change != "new":
-        scan.write(images=[image("d/cover.jpg")])
+        scan.write_images(image("d/cover.jpg"))
     for path in ("d/a", "d/e/b", "c"):
         finish(scan, path)
     assert due_paths(scan) == []
     if change == "gone":
-        scan.write(gone_sidecars=["d/cover.jpg"])
+        scan.write_images(gone=["d/cover.jpg"])
     else:
-        scan.write(images=[image("d/cover.jpg", number=2)])
+        scan.write_images(image("d/cover.jpg", number=2))
     [job] = jobs(scan)
     assert (job.path, job.step) == ("d/a", ART)
     assert job.known is not None
@@ -498,11 +498,20 @@ def test_several_files_may_lose_one_cover_at_once(scan: Scan) -> None:
 def test_an_outcome_is_refused_if_the_folder_has_another_image_since(scan: Scan) -> None:
     scan.add("d/a")
     job = job_of(scan, "d/a")
-    scan.write(images=[image("d/cover.jpg")])
+    scan.write_images(image("d/cover.jpg"))
     assert not scan.db.enrichment.store(replace(art_done(job), job_due_at=job.due_at))
     again = job_of(scan, "d/a")
     assert again.due_at != job.due_at
     assert scan.db.enrichment.store(replace(art_done(again), job_due_at=again.due_at))
+
+
+def test_an_outcome_is_refused_if_the_file_was_also_read_again_since(scan: Scan) -> None:
+    scan.add("d/a")
+    job = job_of(scan, "d/a")
+    scan.write_images(image("d/cover.jpg"))
+    scan.write(upserts=[upsert("d/a", number=1, tags=read("Other"))])
+    assert not scan.db.enrichment.store(replace(art_done(job), job_due_at=job.due_at))
+    assert due_paths(scan) == ["d/a"]
 
 
 def test_another_folder_image_makes_files_due_that_could_not_be_decoded(scan: Scan) -> None:
@@ -511,5 +520,5 @@ def test_another_folder_image_makes_files_due_that_could_not_be_decoded(scan: Sc
     job = job_of(scan, "d/a")
     failed = EnrichmentUpdate(job.file_id, job.stat, ProcessingStatus.ERROR, None, error="can't be decoded", attempts=6)
     scan.db.enrichment.store(failed)
-    scan.write(images=[image("d/cover.jpg")])
+    scan.write_images(image("d/cover.jpg"))
     assert [(job.path, job.attempts) for job in jobs(scan)] == [("d/a", 6)]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 from storage_kit import START, Scan, folder, image, lose_lease, playlist, upsert
 from support.arango import ArangoDouble
+from support.written import Written, written_on, written_to_file
 
 from nomarr.helpers.dto.enrichment import Enrichment, EnrichmentUpdate, ProcessingStatus
 from nomarr.helpers.exceptions import LeaseLost
@@ -23,8 +24,6 @@ FILES = [f"{name}/{number}" for name in "ab" for number in range(5)]
 COVER = "1" * 32
 LATER = START + 1000.0
 
-Written = Callable[[], list[int]]
-
 
 @pytest.fixture
 def written(request: pytest.FixtureRequest, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Written:
@@ -35,43 +34,11 @@ def written(request: pytest.FixtureRequest, database_url: str, monkeypatch: pyte
     for sidecars in (library_sidecars_operations, embedded_sidecars):
         monkeypatch.setattr(sidecars, "_PLAYLISTS_AT_ONCE", PIECE)
     if database_url.startswith("sqlite"):
-        return _written_to_file(monkeypatch)
+        return written_to_file(monkeypatch)
     server = request.getfixturevalue("arango_server")
     if not isinstance(server, ArangoDouble):
         pytest.skip("a real server does not tell how much each query wrote")
-    return lambda: _written_on(server)
-
-
-def _written_on(server: ArangoDouble) -> list[int]:
-    counts = [seen.written for seen in server.log if seen.written]
-    server.forget_requests()
-    return counts
-
-
-def _written_to_file(monkeypatch: pytest.MonkeyPatch) -> Written:
-    counts: list[int] = []
-    connect = sqlite3.connect
-
-    def connect_noting(*arguments: Any, **options: Any) -> sqlite3.Connection:
-        connection: sqlite3.Connection = connect(*arguments, **options)
-        before = 0
-
-        def note(statement: str) -> None:
-            nonlocal before
-            if statement == "COMMIT":
-                counts.append(connection.total_changes - before)
-                before = connection.total_changes
-
-        connection.set_trace_callback(note)
-        return connection
-
-    def written() -> list[int]:
-        since = [count for count in counts if count]
-        counts.clear()
-        return since
-
-    monkeypatch.setattr(sqlite3, "connect", connect_noting)
-    return written
+    return partial(written_on, server)
 
 
 def enriched(scan: Scan, status: ProcessingStatus = ProcessingStatus.COMPLETE, **more: Any) -> None:
@@ -147,6 +114,30 @@ def test_a_cover_that_every_file_has_is_looked_for_in_pieces(written: Written, s
     # SQLite keeps what was found apart from the files.
     assert max(written()) <= 2 * PIECE
     assert len(scan.db.enrichment.next_jobs(now=LATER, limit=100)) == len(FILES)
+
+
+@pytest.mark.parametrize("folders", [["a"], ["a", "b"]])
+def test_covers_beside_many_files_are_looked_for_in_pieces(written: Written, scan: Scan, folders: list[str]) -> None:
+    scan.add(*FILES, "a/below/c", "elsewhere")
+    enriched(scan, cover_id=COVER, fingerprint_seconds=1.0)
+    written()
+    scan.db.library_sidecars.look_for_covers_in(scan.lease, folders, now=scan.now)
+    # SQLite keeps what was found apart from the files.
+    assert max(written()) <= 2 * PIECE
+    due = scan.db.enrichment.next_jobs(now=LATER, limit=100)
+    assert sorted(job.path for job in due) == [path for path in FILES if path[0] in folders]
+    assert all(job.known is not None and job.known.is_of(job.stat) for job in due)
+
+
+def test_whoever_lost_the_lease_looks_for_no_covers(written: Written, scan: Scan) -> None:
+    scan.add(*FILES)
+    enriched(scan, cover_id=COVER)
+    lose_lease(scan)
+    written()
+    with pytest.raises(LeaseLost):
+        scan.db.library_sidecars.look_for_covers_in(scan.lease, ["a"], now=scan.now)
+    assert written() == []
+    assert scan.db.enrichment.next_jobs(now=LATER, limit=100) == []
 
 
 def test_covers_that_are_still_in_use_are_looked_at_in_pieces(written: Written, scan: Scan) -> None:

@@ -40,6 +40,8 @@ class FolderDiff:
     """Playlists and images to record."""
     gone_sidecars: tuple[str, ...] = ()
     unchanged: int = 0
+    has_rows: bool = False
+    """True if any file of the folder is known, perhaps a missing one."""
 
     @property
     def files(self) -> int:
@@ -63,6 +65,11 @@ class FolderDiff:
         self.unchanged -= len(more.keys() - self.seen.keys())
         self.seen = {index: row for index, row in self.seen.items() if index not in more}
         self.changed = {**self.changed, **more}
+
+    def has_other_images(self) -> bool:
+        """True if images beside the files came, went or changed."""
+        paths = (*self.gone_sidecars, *(self.listing.names[index] for index in self.sidecars))
+        return any(kind_of(path) is FileKind.IMAGE for path in paths)
 
     def path_at(self, index: int) -> str:
         """The normalized path of a listed file."""
@@ -97,7 +104,7 @@ def diff_folder(
             new.append(index)
         else:
             found[index] = row
-    diff = FolderDiff(listing, tuple(new), sidecars=tuple(changed_sidecars))
+    diff = FolderDiff(listing, tuple(new), sidecars=tuple(changed_sidecars), has_rows=bool(rows))
     _compare_found(diff, found, read_everything, timestamp_granularity)
     _judge_absent(diff, by_name, [row for row in rows if row.displaced and row.is_present])
     diff.gone_sidecars = tuple(sidecar.path for name, sidecar in known_sidecars.items() if name not in listing.unknown)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from nomarr.helpers.dto.files import FileStat, FolderRecord
 from nomarr.helpers.dto.tags import TagReadResult
+from nomarr.helpers.paths_helper import folder_of
 
 __all__ = [
     "BatchResult",
@@ -21,6 +23,9 @@ __all__ = [
     "RowOutcome",
     "ScanBatch",
 ]
+
+_OTHER_ROWS_PER_FILE: Final = 4
+"""A batch of `batch_size` files has at most about so many times `batch_size` other rows."""
 
 
 class RowOutcome(StrEnum):
@@ -136,10 +141,30 @@ class ScanBatch:
         """How many file rows it touches; what the batch size counts."""
         return len(self.moves) + len(self.upserts) + len(self.seen) + len(self.gone) + len(self.hidden)
 
+    @property
+    def other_rows(self) -> int:
+        """How many folders, images and playlists it touches, and lines of playlists."""
+        folders = len(self.folders) + len(self.gone_folders)
+        sidecars = len(self.images) + len(self.gone_sidecars) + len(self.playlists)
+        return folders + sidecars + sum(len(playlist.lines) for playlist in self.playlists)
+
+    def is_full(self, batch_size: int) -> bool:
+        """True if it has to be written before more comes into it.
+
+        A library has folders, images and playlists beside its files, rarely more than a few for each. So they make no
+        further batches of a scan that has files to write, and no large one of a scan that has not.
+        """
+        return self.file_rows >= batch_size or self.other_rows >= _OTHER_ROWS_PER_FILE * batch_size
+
+    def unfinished_folders(self) -> set[str]:
+        """Folders of which it writes a part, and not the record, which is written with the last part."""
+        files = (self.upserts, self.seen, self.gone, self.hidden, self.playlists, self.images)
+        paths = [row.path for part in files for row in part]
+        paths += [*(move.to_path for move in self.moves), *self.gone_sidecars]
+        return {folder_of(path) for path in paths} - {folder.path for folder in self.folders}
+
     def __bool__(self) -> bool:
-        return bool(
-            self.file_rows or self.folders or self.gone_folders or self.playlists or self.images or self.gone_sidecars
-        )
+        return bool(self.file_rows or self.other_rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from nomarr.helpers.dto.batches import (
 )
 from nomarr.helpers.dto.events import EventType
 from nomarr.helpers.dto.files import FileStat
-from nomarr.helpers.paths_helper import escaped, folder_of, folders_above, is_within, path_key
+from nomarr.helpers.paths_helper import escaped, folder_of, folders_above, path_key
 from nomarr.persistence.database.commit import FileRows, Known, Plan
 from nomarr.persistence.database.events_operations import new_event
 from nomarr.persistence.database.rows_operations import (
@@ -66,6 +66,7 @@ class BatchPlanner:
         self._rows = FileRows(known.files)
         self._plan = Plan()
         self._displaced_ids: set[str] = set()
+        self._gone_folders = set(batch.gone_folders)
 
     def plan(self) -> tuple[Plan, BatchResult]:
         """The writes, and what they do."""
@@ -108,9 +109,6 @@ class BatchPlanner:
             file.file_id for part in (batch.moves, batch.upserts, batch.seen, batch.gone, batch.hidden) for file in part
         }
         plan.sidecar_keys = {key_of(self._library_id, path) for path in batch.gone_sidecars}
-        images = [image.path for image in batch.images]
-        images += [path for path in batch.gone_sidecars if self._known_sidecar(path, "image")]
-        plan.folders_of_images = {(self._library_key, path_key(folder_of(path))) for path in images}
 
     def _known_sidecar(self, path: str, kind: str) -> Doc | None:
         doc = self._known.sidecars.get(key_of(self._library_id, path))
@@ -243,9 +241,6 @@ class BatchPlanner:
         for image in batch.images:
             self._put_sidecar("image", image)
         self._detach_entries()
-        for row in self._rows.all():
-            if (row["library_key"], row["folder_key"]) in self._plan.folders_of_images:
-                look_for_cover_again(row)
         return gone_playlists + len(batch.playlists), gone_images + len(batch.images)
 
     def _remove_sidecars(self, kind: str) -> int:
@@ -289,9 +284,7 @@ class BatchPlanner:
         If the scan ends before that, the next one compares them again, and knows of them when they are gone by then.
         """
         batch = self._batch
-        parts = (batch.moves, batch.upserts, batch.seen, batch.gone, batch.hidden)
-        paths = [file.to_path if isinstance(file, FileMove) else file.path for part in parts for file in part]
-        unfinished = {folder_of(path) for path in paths} - {folder.path for folder in batch.folders}
+        unfinished = batch.unfinished_folders()
         self._plan.gone_folders = [(self._library_key, path_key(path)) for path in batch.gone_folders]
         opened = {above for path in unfinished for above in folders_above(path)} | unfinished
         # What is gone goes with everything below it, whatever the batch writes there.
@@ -312,11 +305,13 @@ class BatchPlanner:
             self._put_folder(record.path, row)
 
     def _is_gone(self, folder: str) -> bool:
-        return any(is_within(folder, gone) for gone in self._batch.gone_folders)
+        return not self._gone_folders.isdisjoint((folder, *folders_above(folder)))
 
     def _open_left_folder(self, move: FileMove) -> None:
         # It may be out of this scan; as long as it has a digest, nobody looks into it.
         folder = folder_of(move.from_path)
+        if move.from_library_id == self._library_id and self._is_gone(folder):
+            return
         row = blank_folder(move.from_library_id, folder) | {"is_gone": True}
         key = key_of(move.from_library_id, folder)
         self._plan.folders[key] = {"key": key, "ins": {"_key": key, **row}, "upd": {"digest": ""}}

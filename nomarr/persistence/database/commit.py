@@ -88,8 +88,6 @@ class Plan:
     places: set[tuple[str, str]] = field(default_factory=set)
     """Library key and path key of files that stand there."""
     file_ids: set[str] = field(default_factory=set)
-    folders_of_images: set[tuple[str, str]] = field(default_factory=set)
-    """Library key and folder key of all their files."""
     sidecar_keys: set[str] = field(default_factory=set)
     entry_ids: set[str] = field(default_factory=set)
     """Files whose playlists have to be known."""
@@ -107,7 +105,6 @@ class Plan:
         return {
             "places": sorted(self.places),
             "file_ids": sorted(self.file_ids),
-            "folders_of_images": sorted(self.folders_of_images),
             "sidecar_keys": sorted(self.sidecar_keys),
             "entry_ids": sorted(self.entry_ids),
             "files": self.files,

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
 from nomarr.helpers.dto.files import FileStat, KnownSidecar, Playlist, PlaylistEntry
 from nomarr.helpers.dto.scan import Lease
+from nomarr.helpers.exceptions import LeaseLost
 from nomarr.helpers.paths_helper import path_key, unescaped
 from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.database.commit import Guard, Known, Plan, commit
 from nomarr.persistence.database.connection import ArangoConnection
 from nomarr.persistence.database.queries import (
     FILES_AT,
+    KEYS_IN_FOLDERS,
+    LOOK_FOR_COVERS_IN,
     OPEN_PLAYLISTS,
     PLAYLIST_PATHS,
     PLAYLISTS,
@@ -66,6 +69,18 @@ class ArangoSidecars:
             commit(self._connection, Guard.of_lease(lease), partial(_resolved, set(piece), files), now)
             for piece in chunks(keys, _PLAYLISTS_AT_ONCE)
         )
+
+    def look_for_covers_in(self, lease: Lease, folders: Collection[str], *, now: float | Clock) -> None:
+        library = key_of(lease.library_id)
+        for chunk in chunks(path_key(folder) for folder in folders):
+            found = self._connection.query(KEYS_IN_FOLDERS, {"library": library, "folders": chunk})
+            for keys in chunks(found):
+                binds = {"library": library, "owner": lease.owner, "fence": lease.fence}
+                [is_held] = self._connection.query(
+                    LOOK_FOR_COVERS_IN, {**binds, "keys": keys, "folders": chunk}, now=now
+                )
+                if not is_held:
+                    raise LeaseLost(lease.library_id)
 
     def _files_at(self, places: set[Place]) -> dict[Place, str]:
         found: dict[Place, str] = {}

@@ -50,6 +50,7 @@ __all__ = [
     "IS_SCAN_RUNNING",
     "JUDGE_LOOSE_COVERS",
     "KEYS_BELOW",
+    "KEYS_IN_FOLDERS",
     "KNOWS_ANY_SOUND",
     "LAST_SEQ",
     "LATER_MOVE",
@@ -58,6 +59,7 @@ __all__ = [
     "LIBRARY_KEYS",
     "LONG_MISSING",
     "LOOK_FOR_COVERS_AGAIN",
+    "LOOK_FOR_COVERS_IN",
     "LOOSE_COVERS",
     "MOVES",
     "NEXT_JOBS",
@@ -134,6 +136,17 @@ LET offline = (FOR l IN libraries FILTER l.offline_reason != null RETURN l._key)
 _REACHABLE: Final = f"""
     FILTER f.library_key NOT IN offline AND {_PRESENT}
     FILTER @library == null OR f.library_key == @library
+"""
+
+# As a plan does it for files that come into another folder.
+_LOOK_FOR_COVER_AGAIN: Final = """
+    LET is_due = f.due_at != null OR f.processing_status == "complete"
+        OR (f.processing_status == "error" AND f.attempts > 0)
+    LET due_at = is_due ? MIN([f.due_at || 0, 0]) - 1 : null
+    UPDATE f WITH {
+        hashed_ctime_ns: f.hashed_size == null ? null : -1, due_at: due_at,
+        waits_for: due_at == null ? null : (f.processing_status == "art_done" ? "sound" : "art")
+    } IN library_files OPTIONS { keepNull: true }
 """
 
 # As hexadecimal digits texts are in the order of their bytes, whatever the server's locale.
@@ -335,12 +348,6 @@ LET at_places = (
             RETURN f
 )
 LET of_ids = (FOR f IN library_files FILTER f.file_id IN @file_ids RETURN f)
-LET in_folders = (
-    FOR p IN @folders_of_images
-        FOR f IN library_files
-            FILTER f.library_key == p[0] AND f.folder_key == p[1]
-            RETURN f
-)
 LET of_keys = (FOR s IN library_sidecars FILTER s._key IN @sidecar_keys RETURN s)
 LET with_entries = (
     FOR file_id IN @entry_ids
@@ -349,7 +356,7 @@ LET with_entries = (
             RETURN s
 )
 LET revisions = UNIQUE(UNION(
-    at_places[*]._rev, of_ids[*]._rev, in_folders[*]._rev, of_keys[*]._rev, with_entries[*]._rev
+    at_places[*]._rev, of_ids[*]._rev, of_keys[*]._rev, with_entries[*]._rev
 ))
 LET is_known = LENGTH(revisions) == LENGTH(@revisions)
     AND LENGTH(FOR r IN revisions FILTER r NOT IN @revisions RETURN 1) == 0
@@ -402,7 +409,7 @@ RETURN {
     is_written: is_written OR is_written_now,
     is_allowed: is_allowed,
     refused: refused,
-    files: must_tell ? UNION(at_places, of_ids, in_folders) : [],
+    files: must_tell ? UNION(at_places, of_ids) : [],
     sidecars: must_tell ? UNION(of_keys, with_entries) : []
 }
 """
@@ -803,17 +810,32 @@ COVERS_IN_USE: Final = """
 FOR f IN library_files FILTER f.cover_id IN @values COLLECT found = f.cover_id RETURN found
 """
 FILES_WITH_COVERS: Final = "FOR f IN library_files FILTER f.cover_id IN @values RETURN f._key"
-# As a plan does it for files with other images beside them.
-LOOK_FOR_COVERS_AGAIN: Final = """
-FOR f IN library_files OPTIONS { indexHint: "primary" }
+LOOK_FOR_COVERS_AGAIN: Final = f"""
+FOR f IN library_files OPTIONS {{ indexHint: "primary" }}
     FILTER f._key IN @keys AND f.cover_id IN @values
-    LET is_due = f.due_at != null OR f.processing_status == "complete"
-        OR (f.processing_status == "error" AND f.attempts > 0)
-    LET due_at = is_due ? MIN([f.due_at || 0, 0]) - 1 : null
-    UPDATE f WITH {
-        hashed_ctime_ns: -1, due_at: due_at,
-        waits_for: due_at == null ? null : (f.processing_status == "art_done" ? "sound" : "art")
-    } IN library_files OPTIONS { keepNull: true }
+    {_LOOK_FOR_COVER_AGAIN}
+"""
+KEYS_IN_FOLDERS: Final = """
+FOR folder IN @folders
+    FOR f IN library_files
+        FILTER f.library_key == @library AND f.folder_key == folder
+        RETURN f._key
+"""
+# Twice, or just after the lease was lost, it does no harm; so it need not exclude a query that takes the lease.
+LOOK_FOR_COVERS_IN: Final = f"""{_BEGUN_AT}
+LET is_held = LENGTH(
+    FOR l IN libraries
+        FILTER l._key == @library AND l.scan_owner == @owner AND l.scan_fence == @fence
+        FILTER l.scan_expires_at > begun_at
+        RETURN 1
+) > 0
+LET made_due = (
+    FOR f IN library_files OPTIONS {{ indexHint: "primary" }}
+        FILTER f._key IN (is_held ? @keys : []) AND f.library_key == @library AND f.folder_key IN @folders
+        {_LOOK_FOR_COVER_AGAIN}
+        RETURN 1
+)
+RETURN is_held
 """
 LOOSE_COVERS: Final = "FOR c IN loose_covers LIMIT @limit RETURN c._key"
 # Asked and forgotten in one transaction: a cover may lose its last file in between.

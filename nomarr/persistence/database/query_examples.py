@@ -36,7 +36,6 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
     "files": [_WRITE],
     "folder": _HASH,
     "folders": [_HASH],
-    "folders_of_images": [_PLACE],
     "gone_folders": [_PLACE],
     "inode": 1,
     "inodes": [1],

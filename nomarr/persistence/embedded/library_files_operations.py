@@ -425,9 +425,7 @@ class _BatchWriter:
 
         If the scan ends before that, the next one compares them again, and knows of them when they are gone by then.
         """
-        parts = (batch.moves, batch.upserts, batch.seen, batch.gone, batch.hidden)
-        paths = [file.to_path if isinstance(file, FileMove) else file.path for part in parts for file in part]
-        unfinished = {folder_of(path) for path in paths} - {folder.path for folder in batch.folders}
+        unfinished = batch.unfinished_folders()
         known = {place for folder in unfinished for place in (folder, *folders_above(folder))}
         self._db.executemany(
             f"INSERT OR IGNORE {_FOLDER_COLUMNS} VALUES (?, ?, ?, '', 0, 0)",

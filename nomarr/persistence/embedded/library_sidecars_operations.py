@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from typing import Final
 
@@ -93,20 +93,33 @@ class SqliteSidecars:
             for piece in in_turns(chunks(playlists, _PLAYLISTS_AT_ONCE))
         )
 
+    def look_for_covers_in(self, lease: Lease, folders: Collection[str], *, now: float | Clock) -> None:
+        def work(db: sqlite3.Connection, begun_at: float, piece: Sequence[int]) -> None:
+            require_lease(db, lease, begun_at)
+            look_for_covers_again(db, f"row_id IN ({placeholders(len(piece))})", *piece)
+
+        for piece in in_turns(self._rows_in(lease.library_id, folders)):
+            self._connections.write_by(now, partial(work, piece=piece))
+
+    def _rows_in(self, library_id: str, folders: Collection[str]) -> Iterator[Sequence[int]]:
+        for chunk in chunks([escaped(folder) for folder in folders]):
+            found = self._connections.read_numbers(
+                f"SELECT row_id FROM library_files WHERE library_id = ? AND folder IN ({placeholders(len(chunk))})",
+                (library_id, *chunk),
+            )
+            yield from chunks(found)
+
 
 def write_sidecars(db: sqlite3.Connection, library_id: str, batch: ScanBatch) -> tuple[int, int]:
     """Write the batch's playlists and images; how many of each changed."""
     playlists = sum(_removed(db, library_id, "playlist", path) for path in batch.gone_sidecars)
-    gone_images = [path for path in batch.gone_sidecars if _removed(db, library_id, "image", path)]
+    gone_images = sum(_removed(db, library_id, "image", path) for path in batch.gone_sidecars)
     for playlist in batch.playlists:
         _put(db, library_id, "playlist", playlist)
         _put_entries(db, library_id, playlist)
     for image in batch.images:
         _put(db, library_id, "image", image)
-    changed = [*gone_images, *(image.path for image in batch.images)]
-    for folder in {folder_of(path) for path in changed}:
-        look_for_covers_again(db, "library_id = ? AND folder = ?", library_id, escaped(folder))
-    return playlists + len(batch.playlists), len(changed)
+    return playlists + len(batch.playlists), gone_images + len(batch.images)
 
 
 def look_for_covers_again(db: sqlite3.Connection, condition: str, *values: object) -> None:

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import groupby, islice
 from typing import Final, TypeVar
 
 import anyio
@@ -30,6 +31,7 @@ from nomarr.helpers.dto.batches import (
     FileMove,
     FileSeen,
     FileUpsert,
+    ImageUpsert,
     RowOutcome,
     ScanBatch,
 )
@@ -39,7 +41,7 @@ from nomarr.helpers.dto.scan import HeldBackLosses, Lease, ScanOptions, ScanPhas
 from nomarr.helpers.dto.watching import PathChange
 from nomarr.helpers.exceptions import LibraryNotFound
 from nomarr.helpers.file_kinds import FileKind, kind_of
-from nomarr.helpers.paths_helper import join
+from nomarr.helpers.paths_helper import folder_of, join
 from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.db import Database
 from nomarr.workflows.library.file_workers_wf import READ_CHUNK, FileSkill, FileWorkers, in_order
@@ -48,7 +50,7 @@ from nomarr.workflows.library.find_same_audio_wf import SameAudioFinder
 from nomarr.workflows.library.find_transcoded_wf import TranscodedFinder
 from nomarr.workflows.library.listen_to_file_wf import Listener
 from nomarr.workflows.library.progress_wf import ProgressMeter
-from nomarr.workflows.library.record_sidecars_wf import record_sidecars
+from nomarr.workflows.library.record_sidecars_wf import read_sidecars
 from nomarr.workflows.library.survey_wf import Survey, SurveyRules, survey_targets
 
 __all__ = ["ScanContext", "ScanOutcome", "scan_library_direct_workflow"]
@@ -59,6 +61,9 @@ _READ_IN_THREAD: Final = 512
 """Up to so many files are read in a thread: starting worker processes costs as much as reading these."""
 
 _READ_TAGS: Final = FileSkill(read_file, unread_file)
+
+_SIDECARS_AT_ONCE: Final = 20
+"""Recorded before it is asked whether the batch is full; a playlist may have thousands of lines."""
 
 _BRAKE_FILES: Final = 50
 _BRAKE_SHARE: Final = 0.2
@@ -114,7 +119,7 @@ async def scan_library_direct_workflow(
     Args:
         scan_targets: folders of this library; overlapping ones are merged, those that are gone become their
             nearest existing parent.
-        batch_size: file rows per write transaction.
+        batch_size: file rows per write transaction; a few times as many other rows.
 
     Raises:
         LeaseLost: if the lease ran out or was taken over; nothing was written after that.
@@ -208,6 +213,7 @@ class _Scan:
         self._report = ScanReport(context.scan_id, library.library_id, ScanRunState.COMPLETED)
         self._held_back: HeldBackLosses | None = None
         self._batch = ScanBatch()
+        self._with_other_images: set[str] = set()
         self._unsettled: set[str] = set()
         self._moved: set[str] = set()
         self._lost_moves: set[str] = set()
@@ -361,8 +367,7 @@ class _Scan:
                     self._take_read_file(step, next(answers), final_look)
                 else:
                     await self._end_folder(step.diff, survey, placement, held_back)
-                if self._batch.file_rows >= self._batch_size:
-                    await self._flush()
+                await self._flush_if_full()
             self._context.meter.files_done += len(files)
             self._context.meter.current_folder = steps[-1].diff.listing.path
 
@@ -409,8 +414,7 @@ class _Scan:
         lost = [row for row in diff.gone if row.file_id not in placement.moved_away]
         await self._write_gone(lost, held_back)
         await self._write_hidden(diff.hidden)
-        if diff.sidecars or diff.gone_sidecars:
-            await self._in_thread(partial(record_sidecars, self._db, self._library, diff, self._batch))
+        await self._write_sidecars(diff)
         is_final = (
             listing.path not in self._unsettled
             and not any(row.file_id in held_back for row in lost)
@@ -419,6 +423,21 @@ class _Scan:
         self._batch.folders.append(
             FolderRecord(listing.path, listing.digest if is_final else "", listing.device != survey.root_device)
         )
+
+    async def _write_sidecars(self, diff: FolderDiff) -> None:
+        # Files that come into the folder by this scan are due, or were looked into after their images were listed.
+        if diff.has_rows and diff.has_other_images():
+            self._with_other_images.add(diff.listing.path)
+        await self._write_gone_sidecars(diff.gone_sidecars)
+        sidecars = read_sidecars(self._db, self._library, diff)
+        for _ in range(0, len(diff.sidecars), _SIDECARS_AT_ONCE):
+            piece = await self._in_thread(lambda: list(islice(sidecars, _SIDECARS_AT_ONCE)))
+            for sidecar in piece:
+                if isinstance(sidecar, ImageUpsert):
+                    self._batch.images.append(sidecar)
+                else:
+                    self._batch.playlists.append(sidecar)
+            await self._flush_if_full()
 
     # -- what is not there any more ---------------------------------------------------------------------------
 
@@ -466,9 +485,31 @@ class _Scan:
         await self._write_gone(lost, held_back)
         await self._write_hidden(survey.hidden_files)
         if not any(row.file_id in held_back for row in lost):
-            self._batch.gone_folders += survey.gone_folders
-            self._batch.gone_sidecars += survey.gone_sidecars
-        self._batch.gone_folders += survey.hidden_folders
+            await self._write_sidecars_of_absent(survey.gone_sidecars)
+            await self._write_gone_folders(survey.gone_folders)
+        await self._write_gone_folders(survey.hidden_folders)
+
+    async def _write_sidecars_of_absent(self, paths: Sequence[str]) -> None:
+        for folder, below in groupby(sorted(paths, key=folder_of), folder_of):
+            gone = list(below)
+            if any(kind_of(path) is FileKind.IMAGE for path in gone):
+                # Its files may come back without their images.
+                self._with_other_images.add(folder)
+            await self._write_gone_sidecars(gone)
+
+    async def _write_gone_sidecars(self, paths: Sequence[str]) -> None:
+        for path in paths:
+            self._batch.gone_sidecars.append(path)
+            await self._flush_if_full()
+
+    async def _write_gone_folders(self, topmost: Sequence[str]) -> None:
+        for top in topmost:
+            tree = ScanTarget(self._library.library_id, top)
+            known = await self._in_thread(partial(self._db.library_folders.within, tree))
+            # What is below comes first: as long as a folder is known, a scan finds out that it is gone.
+            for folder in (*sorted(known.keys() - {top}, reverse=True), top):
+                self._batch.gone_folders.append(folder)
+                await self._flush_if_full()
 
     async def _write_gone(self, lost: Sequence[KnownFile], held_back: set[str]) -> None:
         for row in lost:
@@ -484,19 +525,27 @@ class _Scan:
     # -- writing ----------------------------------------------------------------------------------------------
 
     async def _flush_if_full(self) -> None:
-        if self._batch.file_rows >= self._batch_size:
+        if self._batch.is_full(self._batch_size):
             await self._flush()
 
     async def _flush(self) -> None:
         batch, self._batch = self._batch, ScanBatch()
         if not batch:
             return
+        await self._look_for_other_covers()
         # The clock, not the time: this process may be stopped for longer than its lease before the write begins.
         result = await self._in_thread(
             partial(self._db.library_files.upsert_batch, self._context.lease, batch, now=self._context.clock)
         )
         self._lost_moves.update(result.lost_moves)
         self._count(batch, result)
+
+    async def _look_for_other_covers(self) -> None:
+        """Of the files beside the images that the next batch records, and before it, so that no crash forgets it."""
+        folders, self._with_other_images = self._with_other_images, set()
+        if folders:
+            look = partial(self._db.library_sidecars.look_for_covers_in, self._context.lease, sorted(folders))
+            await self._in_thread(partial(look, now=self._context.clock))
 
     def _count(self, batch: ScanBatch, result: BatchResult) -> None:
         outcomes = result.upserts
