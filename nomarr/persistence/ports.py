@@ -74,8 +74,12 @@ class LibraryStore(Protocol):
     def remove_library(self, library_id: str) -> None:
         """Forget the library, and then in pieces everything that belongs to it.
 
-        If that is interrupted, `check_integrity` finds what is left; called again, it goes on.
+        From the first moment on nobody is shown any of it. If that is interrupted, it is one of
+        `unfinished_removals`; called again, it goes on.
         """
+
+    def unfinished_removals(self) -> list[str]:
+        """The ids of libraries whose removal was begun and has not ended; another process may be at it just now."""
 
     def set_root_identity(self, lease: Lease, identity: RootIdentity, *, now: float | Clock) -> None: ...
 

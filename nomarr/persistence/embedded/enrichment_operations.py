@@ -22,6 +22,7 @@ from nomarr.helpers.paths_helper import escaped, unescaped
 from nomarr.persistence.embedded.connection import SqliteConnections, in_turns
 from nomarr.persistence.embedded.library_sidecars_operations import look_for_covers_again
 from nomarr.persistence.embedded.rows_operations import (
+    BEING_REMOVED,
     DUE_ANEW,
     ENRICHMENT_COLUMNS,
     FILE_RECORD_COLUMNS,
@@ -39,7 +40,10 @@ from nomarr.persistence.rows import escaped_or_none, file_record, tags_from_json
 __all__ = ["SqliteEnrichment"]
 
 _PRESENT: Final = "f.missing_since IS NULL AND f.ignored_by IS NULL AND f.path_key = f.path"
-_REACHABLE: Final = "f.library_id NOT IN (SELECT library_id FROM libraries WHERE offline_reason IS NOT NULL)"
+_KEPT: Final = f"library_id NOT IN ({BEING_REMOVED})"
+_REACHABLE: Final = (
+    f"f.library_id NOT IN (SELECT library_id FROM libraries WHERE offline_reason IS NOT NULL UNION ALL {BEING_REMOVED})"
+)
 _WAITING: Final = {
     EnrichmentStep.ART: "f.due_at IS NOT NULL AND f.processing_status <> 'art_done'",
     EnrichmentStep.SOUND: "f.due_at IS NOT NULL AND f.processing_status = 'art_done'",
@@ -150,7 +154,8 @@ class SqliteEnrichment:
     def retry_failed(self, *, now: float, library_id: str | None = None) -> int:
         tried = "processing_status = 'error' AND attempts > 0"
         found = self._connections.read_numbers(
-            f"SELECT row_id FROM library_files WHERE {tried} AND library_id = COALESCE(?, library_id)", (library_id,)
+            f"SELECT row_id FROM library_files WHERE {tried} AND library_id = COALESCE(?, library_id) AND {_KEPT}",
+            (library_id,),
         )
         return self._change_all(found, "due_at = ?, attempts = 0", now, condition=tried)
 
@@ -275,7 +280,7 @@ class SqliteEnrichment:
             rows = self._connections.read(
                 f"SELECT {_FILE}, {ENRICHMENT_COLUMNS}, {said} FROM enrichment e"
                 " JOIN library_files f ON f.row_id = e.row_id"
-                f" WHERE {column} IN ({placeholders(len(chunk))}) AND {condition}",
+                f" WHERE {column} IN ({placeholders(len(chunk))}) AND {condition} AND f.{_KEPT}",
                 (*chunk, *more),
             )
             yield from (sound for row in rows if (sound := _known_sound(row)) is not None)
