@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from storage_kit import START, Scan, folder, image, lose_lease, playlist, upsert
+from storage_kit import START, Scan, folder, image, lose_lease, playlist, store, upsert
 from support.arango import ArangoDouble
 
 from nomarr.helpers.dto.enrichment import Enrichment, EnrichmentUpdate, ProcessingStatus
@@ -82,7 +82,7 @@ def enriched(scan: Scan, status: ProcessingStatus = ProcessingStatus.COMPLETE, *
         failed = {"attempts": 1, "error": "broken"} if status is ProcessingStatus.ERROR else {}
         due_at = None if status is ProcessingStatus.COMPLETE else LATER * 2
         update = EnrichmentUpdate(job.file_id, job.stat, status, due_at, found, **failed)  # type: ignore[arg-type]
-        assert scan.db.enrichment.store(update)
+        assert store(scan.db, update)
 
 
 def want_fingerprints(scan: Scan) -> int:
@@ -157,7 +157,7 @@ def test_covers_that_are_still_in_use_are_looked_at_in_pieces(written: Written, 
     def give(path: str, cover: str) -> None:
         found = Enrichment(due[path].stat, "a" * 32, 5000, cover_id=cover * 32)
         update = EnrichmentUpdate(due[path].file_id, due[path].stat, ProcessingStatus.COMPLETE, None, found)
-        assert scan.db.enrichment.store(update)
+        assert store(scan.db, update)
 
     for path in FILES:
         give(path, path[-1])

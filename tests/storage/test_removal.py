@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from copy_kit import digests
-from storage_kit import START, Scan, folder, give_lease_back, moved, playlist, start_scan
+from storage_kit import START, Scan, folder, give_lease_back, moved, playlist, start_scan, store
 from support.arango import ArangoDouble
 from support.arango.faults import UNIQUE, no_faults
 from support.backends import fresh_name, sqlite_url
@@ -69,7 +69,7 @@ def filled(scan: Scan, other: Scan) -> Scan:
         library.add("x/heard", "x/failed")
         library.write(folders=[folder(""), folder("x")], playlists=[playlist("p.m3u", "x/heard")])
         for job in scan.db.enrichment.next_jobs(now=LATER, limit=9, library_id=library.library_id):
-            scan.db.enrichment.store(_outcome(job))
+            store(scan.db, _outcome(job))
         give_lease_back(library)
     return scan
 

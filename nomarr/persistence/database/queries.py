@@ -76,6 +76,7 @@ __all__ = [
     "REMOVE_LIBRARY",
     "REMOVE_OF_LIBRARY",
     "REMOVE_SETTING",
+    "RENEW_ENRICHMENT",
     "RENEW_LEASE",
     "RETRY_FAILED",
     "ROWS_AFTER",
@@ -116,6 +117,22 @@ __all__ = [
 _BEGUN_AT: Final = """
 LET waited = DATE_NOW() / 1000 - @called_at
 LET begun_at = waited > 1 OR waited < -1 ? @now + waited : @now
+"""
+# What only the one process may write that enriches. Writing the lease makes such a query and one that takes it exclude
+# each other.
+_ENRICHES: Final = f"""{_BEGUN_AT}
+LET lease = FIRST(
+    FOR m IN meta
+        FILTER m._key == "enrichment" AND m.owner == @owner AND m.expires_at > begun_at
+        RETURN m
+)
+"""
+_ENRICHED: Final = """
+LET fenced = (
+    FOR m IN (lease == null ? [] : [lease])
+        UPDATE { _key: m._key, _rev: m._rev } WITH { written_by: @token } IN meta OPTIONS { ignoreRevs: false }
+        RETURN 1
+)
 """
 _KNOWN_FILE: Final = """{
     file_id: f.file_id, library_id: f.library_id, path: f.path, path_key: f.path_key, size: f.size,
@@ -672,6 +689,13 @@ FOR expires_at IN (is_free ? [begun_at + @lease_seconds] : [])
     UPDATE {{ owner: @owner, expires_at: expires_at }} IN meta
     RETURN 1
 """
+RENEW_ENRICHMENT: Final = f"""{_BEGUN_AT}
+FOR m IN meta
+    FILTER m._key == "enrichment" AND m.owner == @owner
+    UPDATE {{ _key: m._key, _rev: m._rev }} WITH {{ expires_at: begun_at + @lease_seconds }} IN meta
+        OPTIONS {{ ignoreRevs: false }}
+    RETURN 1
+"""
 GIVE_ENRICHMENT_BACK: Final = """
 FOR m IN meta
     FILTER m._key == "enrichment" AND m.owner == @owner
@@ -753,25 +777,26 @@ FOR f IN library_files OPTIONS { indexHint: "primary" }
     RETURN 1
 """
 # `stored_by` tells what an earlier attempt has stored.
-STORE_ENRICHMENT: Final = """
+STORE_ENRICHMENT: Final = f"""{_ENRICHES}
 LET stored = (
     FOR f IN library_files
         FILTER f.file_id == @file_id
         FILTER f.stored_by == @token OR (
-            f.size == @size AND f.mtime_ns == @mtime_ns AND f.ctime_ns == @ctime_ns AND f.inode == @inode
-            AND (@job_due_at == null OR f.due_at == @job_due_at)
+            lease != null AND f.size == @size AND f.mtime_ns == @mtime_ns AND f.ctime_ns == @ctime_ns
+            AND f.inode == @inode AND (@job_due_at == null OR f.due_at == @job_due_at)
         )
-        UPDATE f WITH MERGE(@changes, { stored_by: @token }) IN library_files
-            OPTIONS { keepNull: true, mergeObjects: false }
-        RETURN { before: OLD.cover_id, after: NEW.cover_id }
+        UPDATE f WITH MERGE(@changes, {{ stored_by: @token }}) IN library_files
+            OPTIONS {{ keepNull: true, mergeObjects: false }}
+        RETURN {{ before: OLD.cover_id, after: NEW.cover_id }}
 )
 LET loosened = (
     FOR c IN stored
         FILTER c.before != null AND c.before != c.after
-        UPSERT { _key: c.before } INSERT { _key: c.before } UPDATE {} IN loose_covers
+        UPSERT {{ _key: c.before }} INSERT {{ _key: c.before }} UPDATE {{}} IN loose_covers
         RETURN 1
 )
-RETURN LENGTH(stored) > 0
+{_ENRICHED}
+RETURN {{ is_held: lease != null, is_stored: LENGTH(stored) > 0 }}
 """
 KNOWS_ANY_SOUND: Final = "FOR f IN library_files FILTER f.audio_bytes > null LIMIT 1 RETURN 1"
 LENGTHS_IN: Final = """
@@ -858,7 +883,16 @@ LET forgotten = (
 FOR cover IN judged
     RETURN cover
 """
-FORGET_LOOSE_COVERS: Final = "FOR c IN loose_covers FILTER c._key IN @values REMOVE c IN loose_covers"
+FORGET_LOOSE_COVERS: Final = f"""{_ENRICHES}
+LET forgotten = (
+    FOR c IN loose_covers
+        FILTER lease != null AND c._key IN @values
+        REMOVE c IN loose_covers
+        RETURN 1
+)
+{_ENRICHED}
+RETURN lease != null
+"""
 
 # -- every row, for copies and checks -----------------------------------------------------------------------------
 

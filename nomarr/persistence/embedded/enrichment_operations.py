@@ -18,7 +18,9 @@ from nomarr.helpers.dto.enrichment import (
 )
 from nomarr.helpers.dto.files import FileRecord, FileStat
 from nomarr.helpers.dto.scan import LeaseOwner
+from nomarr.helpers.exceptions import EnrichmentBusy
 from nomarr.helpers.paths_helper import escaped, unescaped
+from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.embedded.connection import SqliteConnections, in_turns
 from nomarr.persistence.embedded.library_sidecars_operations import look_for_covers_again
 from nomarr.persistence.embedded.rows_operations import (
@@ -82,6 +84,15 @@ class SqliteEnrichment:
             return taken.rowcount == 1
 
         return self._connections.write(work)
+
+    def renew_lease(self, owner: LeaseOwner, *, now: float | Clock, lease_seconds: float) -> bool:
+        def work(db: sqlite3.Connection, begun_at: float) -> bool:
+            renewed = db.execute(
+                "UPDATE enrichment_lease SET expires_at = ? WHERE owner = ?", (begun_at + lease_seconds, str(owner))
+            )
+            return renewed.rowcount == 1
+
+        return self._connections.write_by(now, work)
 
     def give_lease_back(self, owner: LeaseOwner) -> None:
         self._connections.write(lambda db: db.execute("DELETE FROM enrichment_lease WHERE owner = ?", (str(owner),)))
@@ -172,8 +183,9 @@ class SqliteEnrichment:
 
     # -- what came of it ---------------------------------------------------------------------------------------
 
-    def store(self, update: EnrichmentUpdate) -> bool:
-        def work(db: sqlite3.Connection) -> bool:
+    def store(self, update: EnrichmentUpdate, owner: LeaseOwner, *, now: float | Clock) -> bool:
+        def work(db: sqlite3.Connection, begun_at: float) -> bool:
+            _require_lease(db, owner, begun_at)
             written = db.execute(
                 "UPDATE library_files SET processing_status = ?, last_error = ?, attempts = ?, due_at = ?"
                 " WHERE file_id = ? AND size = ? AND mtime_ns = ? AND ctime_ns = ? AND inode = ?"
@@ -192,7 +204,7 @@ class SqliteEnrichment:
                 _put(db, written[0]["row_id"], update.found)
             return bool(written)
 
-        return self._connections.write(work)
+        return self._connections.write_by(now, work)
 
     # -- sounds ------------------------------------------------------------------------------------------------
 
@@ -336,9 +348,21 @@ class SqliteEnrichment:
         # Asked often, and nearly always in vain: that needs no transaction that writes.
         return self._connections.write(work) if self.loose_covers(limit=1) else []
 
-    def forget_loose_covers(self, cover_ids: Iterable[str]) -> None:
+    def forget_loose_covers(self, cover_ids: Iterable[str], owner: LeaseOwner, *, now: float | Clock) -> None:
         given = [(cover_id,) for cover_id in cover_ids]
-        self._connections.write(lambda db: db.executemany("DELETE FROM loose_covers WHERE cover_id = ?", given))
+
+        def work(db: sqlite3.Connection, begun_at: float) -> None:
+            _require_lease(db, owner, begun_at)
+            db.executemany("DELETE FROM loose_covers WHERE cover_id = ?", given)
+
+        self._connections.write_by(now, work)
+
+
+def _require_lease(db: sqlite3.Connection, owner: LeaseOwner, now: float) -> None:
+    """Raises `EnrichmentBusy` unless the lease is the owner's and has not run out; call it inside the transaction."""
+    row = db.execute("SELECT owner, expires_at FROM enrichment_lease").fetchone()
+    if row is None or row["owner"] != str(owner) or row["expires_at"] <= now:
+        raise EnrichmentBusy("another process" if row is None else row["owner"])
 
 
 def _job(row: sqlite3.Row) -> EnrichmentJob:
