@@ -23,9 +23,11 @@ from make_library import encode_sounds
 from mutagen.id3 import ID3, TIT2, TPE1
 
 from nomarr import Library, Nomarr, ScanTarget
+from nomarr.components.library.lease_owner_comp import lease_owner
 from nomarr.components.media.audio_hash_comp import audio_hash
 from nomarr.helpers.dto.enrichment import Enrichment, EnrichmentUpdate, ProcessingStatus
 from nomarr.helpers.dto.files import FileRecord, FileStat
+from nomarr.helpers.time_helper import system_clock
 
 MISSING, NEW = 10_000, 500
 TIMES_WITHOUT = 2.0
@@ -68,7 +70,12 @@ def remember_sound(nomarr: Nomarr, root: Path, file: FileRecord) -> None:
         fingerprint=MADE_UP_FINGERPRINT,
         fingerprint_seconds=file.tags.duration_seconds,
     )
-    nomarr.database.enrichment.store(EnrichmentUpdate(file.file_id, stat, ProcessingStatus.COMPLETE, None, found))
+    update = EnrichmentUpdate(file.file_id, stat, ProcessingStatus.COMPLETE, None, found)
+    enrichment = nomarr.database.enrichment
+    with lease_owner() as owner:
+        enrichment.take_lease(owner, now=system_clock(), lease_seconds=60)
+        enrichment.store(update, owner, now=system_clock)
+        enrichment.give_lease_back(owner)
 
 
 async def measure(place: Path, missing: int, new: int, streams: list[bytes]) -> Cost:

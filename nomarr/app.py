@@ -156,6 +156,7 @@ class Nomarr:
         Comes back at once; `watcher.subscribe` tells what goes on. Does nothing if `enable_file_watching` is false.
         Files are enriched in the background, too, unless `enable_enrichment` is false.
         """
+        self.tasks.start_once("finish removals", self.libraries.finish_removals)
         if self.config.enable_file_watching:
             await self.watcher.watch_all()
         self.enrich_in_background()

@@ -74,8 +74,12 @@ class LibraryStore(Protocol):
     def remove_library(self, library_id: str) -> None:
         """Forget the library, and then in pieces everything that belongs to it.
 
-        If that is interrupted, `check_integrity` finds what is left; called again, it goes on.
+        From the first moment on nobody is shown any of it. If that is interrupted, it is one of
+        `unfinished_removals`; called again, it goes on.
         """
+
+    def unfinished_removals(self) -> list[str]:
+        """The ids of libraries whose removal was begun and has not ended; another process may be at it just now."""
 
     def set_root_identity(self, lease: Lease, identity: RootIdentity, *, now: float | Clock) -> None: ...
 
@@ -322,6 +326,12 @@ class EnrichmentStore(Protocol):
             dead_owner: an owner that is known to be dead; its lease may be taken before it expires.
         """
 
+    def renew_lease(self, owner: LeaseOwner, *, now: float | Clock, lease_seconds: float) -> bool:
+        """Go on being the process that enriches; False if another one has been it since the lease was taken.
+
+        A lease that ran out is renewed if nobody took it meanwhile.
+        """
+
     def give_lease_back(self, owner: LeaseOwner) -> None: ...
 
     def is_any_scan_running(self, now: float) -> bool:
@@ -344,9 +354,14 @@ class EnrichmentStore(Protocol):
     def retry_failed(self, *, now: float, library_id: str | None = None) -> int:
         """Make those files due that enrichment failed with, as if it were for the first time; how many."""
 
-    def store(self, update: EnrichmentUpdate) -> bool:
+    def store(self, update: EnrichmentUpdate, owner: LeaseOwner, *, now: float | Clock) -> bool:
         """Write the outcome of a step; False, and nothing is written, if the row's file is another one by now, or if it
-        became due anew since the step began."""
+        became due anew since the step began.
+
+        Raises:
+            EnrichmentBusy: if the owner's lease ran out or another process has it; nothing is written then. A cover
+                that was stored for the update may be deleted already.
+        """
 
     def knows_any_sound(self) -> bool:
         """True if any file has an audio hash."""
@@ -387,8 +402,12 @@ class EnrichmentStore(Protocol):
     def unused_covers(self, *, limit: int) -> list[str]:
         """Loose covers that no file has; those that a file still has are loose again when they lose that, too."""
 
-    def forget_loose_covers(self, cover_ids: Iterable[str]) -> None:
-        """They were deleted."""
+    def forget_loose_covers(self, cover_ids: Iterable[str], owner: LeaseOwner, *, now: float | Clock) -> None:
+        """They were deleted.
+
+        Raises:
+            EnrichmentBusy: as `store`; they may have been stored again, and be loose again.
+        """
 
 
 class SettingStore(Protocol):

@@ -71,7 +71,7 @@ async def test_a_run_ends_although_what_it_can_not_do_becomes_due_again(nomarr: 
     await add(nomarr, root)
     for path in paths:
         path.unlink()
-    times = itertools.count(time.time(), 100.0)
+    times = itertools.count(time.time(), 10.0)
     options = EnrichmentOptions(str(root.parent / "covers"))
     service = EnrichmentService(nomarr.database, nomarr.tasks, options, times.__next__)
     with anyio.fail_after(20):
@@ -351,6 +351,28 @@ async def test_the_end_of_the_program_ends_it(database: Path, root: Path, tools:
 
 
 # -- other processes ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("of_file", ["art", "sound"])
+async def test_who_lost_the_lease_while_it_worked_stores_nothing_more(
+    nomarr: Nomarr, root: Path, tools: Tools, of_file: str
+) -> None:
+    sound(root / "a.flac", 1, picture(1))
+    library = await add(nomarr, root)
+    store, other = nomarr.database.enrichment, owner_elsewhere()
+
+    def take_over(progress: EnrichmentProgress) -> None:
+        """As if this process had been stopped for longer than its lease."""
+        if progress.state is EnrichmentState.RUNNING and progress.step == of_file and store.holder() != str(other):
+            assert store.take_lease(other, now=time.time(), lease_seconds=60, dead_owner=store.holder())
+
+    nomarr.enrichment.subscribe(take_over)
+    with pytest.raises(EnrichmentBusy) as raised:
+        await nomarr.enrichment.run()
+    assert raised.value.owner == str(other)
+    before = {"art": "metadata_done", "sound": "art_done"}[of_file]
+    assert await statuses(nomarr, library) == {"a.flac": before}
+    assert store.holder() == str(other)
 
 
 @pytest.mark.usefixtures("tools")

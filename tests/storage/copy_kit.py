@@ -17,6 +17,7 @@ from storage_kit import (
     playlist,
     seen,
     start_scan,
+    store,
     take_lease,
     unreadable,
     upsert,
@@ -101,7 +102,7 @@ def _enrich(scan: Scan, file_id: str, cover_id: str) -> None:
     stat = scan.by_id()[file_id].stat
     found = Enrichment(stat, "f" * 32, 4711, None, "c" * 64, "AQAD", 12.25, 180.5, cover_id)
     update = EnrichmentUpdate(file_id, stat, ProcessingStatus.ART_DONE, due_at=START, found=found)
-    assert scan.db.enrichment.store(update)
+    assert store(scan.db, update)
 
 
 def _fill_other(db: Database) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from nomarr.helpers.dto.batches import (
@@ -19,6 +20,7 @@ from nomarr.helpers.dto.batches import (
     PlaylistUpsert,
     ScanBatch,
 )
+from nomarr.helpers.dto.enrichment import EnrichmentUpdate
 from nomarr.helpers.dto.events import ChangeEvent
 from nomarr.helpers.dto.files import FileRecord, FileStat, FolderRecord, KnownFile
 from nomarr.helpers.dto.library import Library, ScanTarget
@@ -239,6 +241,27 @@ def take_lease(
 def give_lease_back(scan: Scan) -> None:
     """The scan has completed."""
     scan.db.library.mark_scan_completed(scan.lease, ScanRunState.COMPLETED, now=scan.now, report=None)
+
+
+def store(db: Database, update: EnrichmentUpdate, *, now: float = START) -> bool:
+    """As a process does that enriches, and gives its lease back."""
+    with enriching(db, now) as enricher:
+        return db.enrichment.store(update, enricher, now=now)
+
+
+def forget_loose_covers(db: Database, cover_ids: list[str], *, now: float = START) -> None:
+    """As a process does that enriches, and gives its lease back."""
+    with enriching(db, now) as enricher:
+        db.enrichment.forget_loose_covers(cover_ids, enricher, now=now)
+
+
+@contextmanager
+def enriching(db: Database, now: float = START) -> Iterator[LeaseOwner]:
+    """One process that enriches the database."""
+    enricher = owner("enricher")
+    assert db.enrichment.take_lease(enricher, now=now, lease_seconds=LEASE_SECONDS)
+    yield enricher
+    db.enrichment.give_lease_back(enricher)
 
 
 def lose_lease(scan: Scan) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from copy_kit import fill
-from storage_kit import START, folder, owner, start_scan, take_lease
+from storage_kit import START, folder, owner, start_scan, store, take_lease
 from support.arango import ArangoDouble
 
 from nomarr.components.media.cover_store_comp import CoverStore
@@ -218,7 +218,7 @@ async def test_lost_covers_are_made_again_and_unused_ones_removed(
     done = EnrichmentUpdate(
         record.file_id, stat, ProcessingStatus.COMPLETE, due_at=None, found=Enrichment(stat, cover_id=COVER)
     )
-    assert tidy.enrichment.store(done)
+    assert store(tidy, done)
     (covers.folder / "ff").mkdir(parents=True)
     (covers.folder / "ff" / ("f" * 32)).write_bytes(b"nobody's")
     wrong = {FindingKind.COVER_MISSING: 1, FindingKind.COVER_WITHOUT_FILE: 1}
@@ -235,7 +235,7 @@ async def test_a_cover_id_that_is_none_is_a_missing_cover(tidy: Database, integr
     (file, _) = tidy.library_files.in_folders("music", ["Rock"])
     found_out = Enrichment(file.stat, cover_id=NO_COVER)
     update = EnrichmentUpdate(file.file_id, file.stat, ProcessingStatus.COMPLETE, due_at=None, found=found_out)
-    assert tidy.enrichment.store(update)
+    assert store(tidy, update)
     assert await found(integrity) == {FindingKind.COVER_MISSING: 1}
 
 

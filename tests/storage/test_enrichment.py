@@ -5,7 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from storage_kit import START, Scan, fresh_id, gone, hidden, image, moved, owner, read, stat, unreadable, upsert
+from storage_kit import (
+    START,
+    Scan,
+    forget_loose_covers,
+    fresh_id,
+    gone,
+    hidden,
+    image,
+    moved,
+    owner,
+    read,
+    stat,
+    store,
+    unreadable,
+    upsert,
+)
 
 from nomarr.helpers.dto.enrichment import (
     DueWork,
@@ -42,7 +57,7 @@ def finish(scan: Scan, path: str, audio_hash: str = "a" * 32, **more: object) ->
     job = job_of(scan, path)
     values = {"fingerprint": "AQAA", "fingerprint_seconds": 12.5} | more
     update = EnrichmentUpdate(job.file_id, job.stat, ProcessingStatus.COMPLETE, None, found(job, audio_hash, **values))
-    assert scan.db.enrichment.store(update)
+    assert store(scan.db, update)
 
 
 def art_done(job: EnrichmentJob, **more: object) -> EnrichmentUpdate:
@@ -114,15 +129,15 @@ def test_one_library_can_be_asked_for_alone(scan: Scan, other: Scan) -> None:
 
 def test_the_slow_step_comes_when_every_file_had_the_quick_one(scan: Scan) -> None:
     scan.add("a", "b")
-    scan.db.enrichment.store(art_done(job_of(scan, "a")))
+    store(scan.db, art_done(job_of(scan, "a")))
     assert [(job.path, job.step) for job in jobs(scan)] == [("b", ART)]
-    scan.db.enrichment.store(art_done(job_of(scan, "b")))
+    store(scan.db, art_done(job_of(scan, "b")))
     assert {(job.path, job.step) for job in jobs(scan)} == {("a", SOUND), ("b", SOUND)}
 
 
 def test_a_file_that_changed_before_its_slow_step_has_the_quick_one_again(scan: Scan) -> None:
     scan.add("a")
-    scan.db.enrichment.store(art_done(job_of(scan, "a")))
+    store(scan.db, art_done(job_of(scan, "a")))
     scan.write(upserts=[upsert("a", number=2)])
     assert [(job.path, job.step) for job in jobs(scan)] == [("a", ART)]
 
@@ -130,10 +145,10 @@ def test_a_file_that_changed_before_its_slow_step_has_the_quick_one_again(scan: 
 def test_what_has_to_wait_is_told_with_its_time(scan: Scan) -> None:
     scan.add("a", "b", "c")
     job = job_of(scan, "a")
-    scan.db.enrichment.store(
-        EnrichmentUpdate(job.file_id, job.stat, ProcessingStatus.ERROR, LATER + 60, error="hangs", attempts=1)
+    store(
+        scan.db, EnrichmentUpdate(job.file_id, job.stat, ProcessingStatus.ERROR, LATER + 60, error="hangs", attempts=1)
     )
-    scan.db.enrichment.store(art_done(job_of(scan, "b")))
+    store(scan.db, art_done(job_of(scan, "b")))
     assert scan.db.enrichment.due_work(now=LATER) == DueWork(art=1, sound=1, failed=1, next_due_at=LATER + 60, later=1)
     assert "a" not in due_paths(scan)
     assert "a" in due_paths(scan, now=LATER + 60)
@@ -145,7 +160,7 @@ def test_what_is_unfinished_counts_each_file_once(scan: Scan) -> None:
     for path, due_at in (("retried", LATER), ("given up", None)):
         job = job_of(scan, path)
         failed = EnrichmentUpdate(job.file_id, job.stat, ProcessingStatus.ERROR, due_at, error="hangs", attempts=1)
-        scan.db.enrichment.store(failed)
+        store(scan.db, failed)
     finish(scan, "done")
     work = scan.db.enrichment.due_work(now=LATER)
     assert work == DueWork(art=2, failed=3, given_up=2)
@@ -157,8 +172,9 @@ def test_failed_files_are_listed_with_their_errors(scan: Scan, other: Scan) -> N
     files = scan.add("b", "c", "fine", "gone")
     for path in ("gone", "c", "b"):
         job = job_of(scan, path)
-        scan.db.enrichment.store(
-            EnrichmentUpdate(job.file_id, job.stat, ProcessingStatus.ERROR, None, error=f"{path} hangs", attempts=1)
+        store(
+            scan.db,
+            EnrichmentUpdate(job.file_id, job.stat, ProcessingStatus.ERROR, None, error=f"{path} hangs", attempts=1),
         )
     scan.write(gone=[gone(files["gone"])])
     failed = [(file.path, file.last_error) for file in scan.db.enrichment.failed_files(limit=9)]
@@ -174,7 +190,7 @@ def test_everything_found_is_kept(scan: Scan) -> None:
     job = job_of(scan, "a")
     everything = Enrichment(job.stat, "a" * 32, 5000, "b" * 32, "c" * 64, "AQAA", 12.5, 12.75, "d" * 32)
     update = EnrichmentUpdate(job.file_id, job.stat, ProcessingStatus.ART_DONE, LATER, everything)
-    assert scan.db.enrichment.store(update)
+    assert store(scan.db, update)
     assert job_of(scan, "a").known == everything
     record = scan.record("a")
     assert (record.processing_status, record.audio_hash, record.cover_id) == ("art_done", "a" * 32, "d" * 32)
@@ -189,7 +205,7 @@ def test_a_file_that_changed_meanwhile_is_done_again(scan: Scan) -> None:
     scan.add("a")
     job = job_of(scan, "a")
     scan.write(upserts=[upsert("a", number=2)])
-    assert not scan.db.enrichment.store(art_done(job))
+    assert not store(scan.db, art_done(job))
     assert scan.record("a").audio_hash is None
     assert job_of(scan, "a").stat == stat(2)
 
@@ -227,7 +243,7 @@ def test_an_error_of_enrichment_outlives_a_scan_that_reads_the_same_file(scan: S
     scan.add("a")
     job = job_of(scan, "a")
     failed = EnrichmentUpdate(job.file_id, job.stat, ProcessingStatus.ERROR, None, error="can't be decoded", attempts=5)
-    scan.db.enrichment.store(failed)
+    store(scan.db, failed)
     scan.write(upserts=[upsert("a", number=1)])
     record = scan.record("a")
     assert (record.processing_status, record.last_error) == ("error", "can't be decoded")
@@ -240,7 +256,7 @@ def test_an_error_of_enrichment_outlives_a_scan_that_reads_the_same_file(scan: S
 def test_a_complaint_about_a_cover_outlives_a_scan_that_reads_the_same_file(scan: Scan) -> None:
     scan.add("a")
     job = job_of(scan, "a")
-    scan.db.enrichment.store(replace(art_done(job), error="its cover can't be used"))
+    store(scan.db, replace(art_done(job), error="its cover can't be used"))
     assert job_of(scan, "a").error == "its cover can't be used"
     scan.write(upserts=[upsert("a", number=1)])
     record = scan.record("a")
@@ -254,7 +270,7 @@ def test_failed_files_can_be_tried_again_at_once(scan: Scan) -> None:
     scan.write(upserts=[upsert("broken", number=5, tags=unreadable())])
     job = job_of(scan, "a")
     failed = EnrichmentUpdate(job.file_id, job.stat, ProcessingStatus.ERROR, None, error="can't be decoded", attempts=5)
-    scan.db.enrichment.store(failed)
+    store(scan.db, failed)
     assert scan.db.enrichment.retry_failed(now=LATER) == 1
     [again] = jobs(scan)
     assert (again.path, again.attempts) == ("a", 0)
@@ -442,7 +458,7 @@ def test_a_cover_is_loose_when_a_file_lost_it(scan: Scan) -> None:
     finish(scan, "a", cover_id=better)
     assert scan.db.enrichment.loose_covers(limit=10) == [cover]
     assert scan.db.enrichment.covers_in_use([cover, better]) == {cover, better}
-    scan.db.enrichment.forget_loose_covers([cover])
+    forget_loose_covers(scan.db, [cover])
     assert scan.db.enrichment.loose_covers(limit=10) == []
 
 
@@ -456,7 +472,7 @@ def test_a_cover_that_loses_its_last_file_while_it_is_judged_is_loose_again(scan
         finish(scan, path)
         assert scan.db.enrichment.loose_covers(limit=10) == [cover]
         assert scan.db.enrichment.unused_covers(limit=10) == [cover] * number
-    scan.db.enrichment.forget_loose_covers([cover])
+    forget_loose_covers(scan.db, [cover])
     assert scan.db.enrichment.unused_covers(limit=10) == []
 
 
@@ -474,14 +490,14 @@ def test_storing_the_same_again_loosens_no_cover(scan: Scan) -> None:
     record = scan.record("a")
     same = Enrichment(stat(1), "a" * 32, 5000, cover_id="1" * 32)
     update = EnrichmentUpdate(record.file_id, stat(1), ProcessingStatus.COMPLETE, None, same)
-    assert scan.db.enrichment.store(update)
-    assert scan.db.enrichment.store(replace(update, found=None))
+    assert store(scan.db, update)
+    assert store(scan.db, replace(update, found=None))
     assert scan.db.enrichment.loose_covers(limit=10) == []
 
 
 def test_an_update_of_nobody_is_not_stored(scan: Scan) -> None:
     update = EnrichmentUpdate(fresh_id(), stat(1), ProcessingStatus.COMPLETE, None)
-    assert not scan.db.enrichment.store(update)
+    assert not store(scan.db, update)
 
 
 def test_several_files_may_lose_one_cover_at_once(scan: Scan) -> None:
@@ -499,10 +515,10 @@ def test_an_outcome_is_refused_if_the_folder_has_another_image_since(scan: Scan)
     scan.add("d/a")
     job = job_of(scan, "d/a")
     scan.write_images(image("d/cover.jpg"))
-    assert not scan.db.enrichment.store(replace(art_done(job), job_due_at=job.due_at))
+    assert not store(scan.db, replace(art_done(job), job_due_at=job.due_at))
     again = job_of(scan, "d/a")
     assert again.due_at != job.due_at
-    assert scan.db.enrichment.store(replace(art_done(again), job_due_at=again.due_at))
+    assert store(scan.db, replace(art_done(again), job_due_at=again.due_at))
 
 
 def test_an_outcome_is_refused_if_the_file_was_also_read_again_since(scan: Scan) -> None:
@@ -510,7 +526,7 @@ def test_an_outcome_is_refused_if_the_file_was_also_read_again_since(scan: Scan)
     job = job_of(scan, "d/a")
     scan.write_images(image("d/cover.jpg"))
     scan.write(upserts=[upsert("d/a", number=1, tags=read("Other"))])
-    assert not scan.db.enrichment.store(replace(art_done(job), job_due_at=job.due_at))
+    assert not store(scan.db, replace(art_done(job), job_due_at=job.due_at))
     assert due_paths(scan) == ["d/a"]
 
 
@@ -519,6 +535,6 @@ def test_another_folder_image_makes_files_due_that_could_not_be_decoded(scan: Sc
     scan.write(upserts=[upsert("d/broken", number=5, tags=unreadable())])
     job = job_of(scan, "d/a")
     failed = EnrichmentUpdate(job.file_id, job.stat, ProcessingStatus.ERROR, None, error="can't be decoded", attempts=6)
-    scan.db.enrichment.store(failed)
+    store(scan.db, failed)
     scan.write_images(image("d/cover.jpg"))
     assert [(job.path, job.attempts) for job in jobs(scan)] == [("d/a", 6)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from storage_kit import START, Scan, moved, start_scan, upsert
+from storage_kit import START, Scan, moved, start_scan, store, upsert
 from support.arango import ArangoDouble
 from support.arango.faults import UNIQUE, Fault, InTurn, LostAnswer, TruncatedJson, no_faults
 from support.arango.requests import Request
@@ -70,7 +70,7 @@ def enriched(scan: Scan, status: ProcessingStatus) -> None:
         due_at = None if status is ProcessingStatus.COMPLETE else LATER * 2
         found = Enrichment(job.stat, "a" * 32, 5000)
         update = EnrichmentUpdate(job.file_id, job.stat, status, due_at, found, attempts=int(due_at is not None))
-        assert scan.db.enrichment.store(update)
+        assert store(scan.db, update)
 
 
 @pytest.mark.parametrize(("wish", "status"), WISHES.items())

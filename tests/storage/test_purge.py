@@ -18,6 +18,7 @@ from storage_kit import (
     playlist,
     start_scan,
     stat,
+    store,
     upsert,
 )
 
@@ -47,7 +48,7 @@ def lose(scan: Scan, *paths: str) -> float:
 def enrich(scan: Scan, path: str, cover_id: str | None = None) -> None:
     file = scan.files()[path]
     found = Enrichment(file.stat, "a" * 32, 5000, fingerprint="AQAA", fingerprint_seconds=9.0, cover_id=cover_id)
-    assert scan.db.enrichment.store(EnrichmentUpdate(file.file_id, file.stat, ProcessingStatus.COMPLETE, None, found))
+    assert store(scan.db, EnrichmentUpdate(file.file_id, file.stat, ProcessingStatus.COMPLETE, None, found))
 
 
 def all_paths(scan: Scan) -> list[str]:

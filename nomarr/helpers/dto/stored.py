@@ -119,6 +119,7 @@ class FindingKind(StrEnum):
 
     BROKEN_STORAGE = "broken_storage"
     ROW_WITHOUT_LIBRARY = "row_without_library"
+    REMOVAL_UNFINISHED = "removal_unfinished"
     FOLDER_WITHOUT_PARENT = "folder_without_parent"
     FILE_WITHOUT_FOLDER = "file_without_folder"
     FILE_ID_TWICE = "file_id_twice"

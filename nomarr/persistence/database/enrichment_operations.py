@@ -16,7 +16,9 @@ from nomarr.helpers.dto.enrichment import (
 )
 from nomarr.helpers.dto.files import FileRecord, FileStat
 from nomarr.helpers.dto.scan import LeaseOwner
+from nomarr.helpers.exceptions import EnrichmentBusy
 from nomarr.helpers.paths_helper import path_key, unescaped
+from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.database.connection import ArangoConnection
 from nomarr.persistence.database.pieces import change_all, pieces
 from nomarr.persistence.database.queries import (
@@ -40,6 +42,7 @@ from nomarr.persistence.database.queries import (
     LOOSE_COVERS,
     NEXT_JOBS,
     RECORDS_OF_KEYS,
+    RENEW_ENRICHMENT,
     RETRY_FAILED,
     SAME_AUDIO,
     SOUNDS_AT,
@@ -87,6 +90,11 @@ class ArangoEnrichment:
             "lease_seconds": lease_seconds,
         }
         return bool(self._connection.query(TAKE_ENRICHMENT, binds, now=now))
+
+    def renew_lease(self, owner: LeaseOwner, *, now: float | Clock, lease_seconds: float) -> bool:
+        self._connection.measure_clock()
+        binds = {"owner": str(owner), "lease_seconds": lease_seconds}
+        return bool(self._connection.query(RENEW_ENRICHMENT, binds, now=now))
 
     def give_lease_back(self, owner: LeaseOwner) -> None:
         self._connection.query(GIVE_ENRICHMENT_BACK, {"owner": str(owner)})
@@ -147,7 +155,7 @@ class ArangoEnrichment:
 
     # -- what came of it ---------------------------------------------------------------------------------------
 
-    def store(self, update: EnrichmentUpdate) -> bool:
+    def store(self, update: EnrichmentUpdate, owner: LeaseOwner, *, now: float | Clock) -> bool:
         changes = {
             "processing_status": update.status,
             "last_error": escaped_or_none(update.error),
@@ -156,17 +164,21 @@ class ArangoEnrichment:
             "waits_for": waits_for(update.status, update.due_at),
             **({} if update.found is None else enrichment_fields(update.found)),
         }
-        [is_stored] = self._connection.query(
+        answer = self._connection.row(
             STORE_ENRICHMENT,
             {
+                "owner": str(owner),
                 "file_id": update.file_id,
                 **update.stat._asdict(),
                 "job_due_at": update.job_due_at,
                 "changes": changes,
                 "token": uuid.uuid4().hex,
             },
+            now=now,
         )
-        return bool(is_stored)
+        if not answer["is_held"] and not answer["is_stored"]:
+            raise EnrichmentBusy(self.holder() or "another process")
+        return bool(answer["is_stored"])
 
     # -- sounds ------------------------------------------------------------------------------------------------
 
@@ -235,9 +247,12 @@ class ArangoEnrichment:
                 break
         return unused[:limit]
 
-    def forget_loose_covers(self, cover_ids: Iterable[str]) -> None:
+    def forget_loose_covers(self, cover_ids: Iterable[str], owner: LeaseOwner, *, now: float | Clock) -> None:
         for chunk in chunks(cover_ids):
-            self._connection.query(FORGET_LOOSE_COVERS, {"values": chunk})
+            binds = {"values": chunk, "owner": str(owner), "token": uuid.uuid4().hex}
+            [is_held] = self._connection.query(FORGET_LOOSE_COVERS, binds, now=now)
+            if not is_held:
+                raise EnrichmentBusy(self.holder() or "another process")
 
 
 def _key_or_none(library_id: str | None) -> str | None:

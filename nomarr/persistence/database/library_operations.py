@@ -26,6 +26,7 @@ from nomarr.persistence.database.queries import (
     ADD_LIBRARY,
     COUNTED_LIBRARIES,
     FORGET_HELD_BACK,
+    FORGET_REMOVAL,
     LIBRARIES,
     REMOVE_FILES,
     REMOVE_LIBRARY,
@@ -33,6 +34,7 @@ from nomarr.persistence.database.queries import (
     RENEW_LEASE,
     SCAN_COMPLETED,
     SCAN_STARTED,
+    UNFINISHED_REMOVALS,
     UPDATE_LEASED,
     UPDATE_LIBRARY,
 )
@@ -147,11 +149,15 @@ class ArangoLibraries:
         self._connection.query(UPDATE_LIBRARY, {"library": key_of(library_id), "changes": changes})
 
     def remove_library(self, library_id: str) -> None:
-        library = key_of(library_id)
-        self._connection.query(REMOVE_LIBRARY, {"library": library})
+        library, removal = key_of(library_id), _removal_key(library_id)
+        self._connection.query(REMOVE_LIBRARY, {"library": library, "library_id": library_id, "key": removal})
         remove_all(self._connection, REMOVE_FILES, {"library": library}, after="")
         for collection in ("library_folders", "library_sidecars", "scan_runs"):
             remove_all(self._connection, REMOVE_OF_LIBRARY, {"library": library, "@collection": collection})
+        self._connection.query(FORGET_REMOVAL, {"key": removal})
+
+    def unfinished_removals(self) -> list[str]:
+        return self._connection.query(UNFINISHED_REMOVALS)
 
     def set_root_identity(self, lease: Lease, identity: RootIdentity, *, now: float | Clock) -> None:
         self._update_leased(lease, {"root_device": identity.device, "root_inode": identity.inode}, now)
@@ -257,6 +263,11 @@ class ArangoLibraries:
 
     def set_queued_targets(self, library_id: str, targets: Sequence[ScanTarget]) -> None:
         self._update(library_id, {"queued_targets": targets_json(targets)})
+
+
+def _removal_key(library_id: str) -> str:
+    """Of the document in `meta` that says that a removal was begun."""
+    return f"removal-{key_of(library_id)}"
 
 
 def _proof(lease: Lease) -> dict[str, Any]:

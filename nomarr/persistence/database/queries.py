@@ -42,6 +42,7 @@ __all__ = [
     "FOLDER_AND_CHILDREN",
     "FORGET_HELD_BACK",
     "FORGET_LOOSE_COVERS",
+    "FORGET_REMOVAL",
     "GET_COPY_MARK",
     "GET_OR_SET_SETTING",
     "GET_SETTING",
@@ -78,6 +79,7 @@ __all__ = [
     "REMOVE_LIBRARY",
     "REMOVE_OF_LIBRARY",
     "REMOVE_SETTING",
+    "RENEW_ENRICHMENT",
     "RENEW_LEASE",
     "RETRY_FAILED",
     "ROWS_AFTER",
@@ -101,6 +103,7 @@ __all__ = [
     "STORE_ENRICHMENT",
     "SWEEP",
     "TAKE_ENRICHMENT",
+    "UNFINISHED_REMOVALS",
     "UNHASHED_FILES",
     "UNHEARD_FILES",
     "UPDATE_LEASED",
@@ -118,6 +121,22 @@ _BEGUN_AT: Final = """
 LET waited = DATE_NOW() / 1000 - @called_at
 LET begun_at = waited > 1 OR waited < -1 ? @now + waited : @now
 """
+# What only the one process may write that enriches. Writing the lease makes such a query and one that takes it exclude
+# each other.
+_ENRICHES: Final = f"""{_BEGUN_AT}
+LET lease = FIRST(
+    FOR m IN meta
+        FILTER m._key == "enrichment" AND m.owner == @owner AND m.expires_at > begun_at
+        RETURN m
+)
+"""
+_ENRICHED: Final = """
+LET fenced = (
+    FOR m IN (lease == null ? [] : [lease])
+        UPDATE { _key: m._key, _rev: m._rev } WITH { written_by: @token } IN meta OPTIONS { ignoreRevs: false }
+        RETURN 1
+)
+"""
 _KNOWN_FILE: Final = """{
     file_id: f.file_id, library_id: f.library_id, path: f.path, path_key: f.path_key, size: f.size,
     mtime_ns: f.mtime_ns, ctime_ns: f.ctime_ns, inode: f.inode, device: f.device, read_at: f.read_at,
@@ -130,11 +149,15 @@ _RECORD: Final = """MERGE(UNSET(f, @unwanted), { has_image: LENGTH(
         LIMIT 1 RETURN 1
 ) > 0 })"""
 _PRESENT: Final = "f.missing_since == null AND f.ignored_by == null"
-_OFFLINE: Final = """
+# What is left of a library whose removal was begun is shown to nobody.
+_REMOVED: Final = """
+LET removed = (FOR m IN meta FILTER m.removed_key != null RETURN m.removed_key)
+"""
+_OFFLINE: Final = f"""{_REMOVED}
 LET offline = (FOR l IN libraries FILTER l.offline_reason != null RETURN l._key)
 """
 _REACHABLE: Final = f"""
-    FILTER f.library_key NOT IN offline AND {_PRESENT}
+    FILTER f.library_key NOT IN offline AND f.library_key NOT IN removed AND {_PRESENT}
     FILTER @library == null OR f.library_key == @library
 """
 
@@ -176,12 +199,12 @@ SET_SCHEMA_VERSION: Final = """
 UPSERT { _key: "schema" } INSERT { _key: "schema", version: @version } UPDATE { version: MAX([OLD.version, @version]) }
 IN meta
 """
-ORPHANS: Final = """
+ORPHANS: Final = f"""{_REMOVED}
 LET known = (FOR l IN libraries RETURN l._key)
 FOR f IN @@collection
-    FILTER f.library_key NOT IN known
+    FILTER f.library_key NOT IN known AND f.library_key NOT IN removed
     COLLECT library_id = f.library_id WITH COUNT INTO rows
-    RETURN { library_id, rows }
+    RETURN {{ library_id, rows }}
 """
 
 # -- libraries and leases ---------------------------------------------------------------------------------------
@@ -298,7 +321,18 @@ FOR l IN (library == null ? [] : [library])
         OPTIONS { keepNull: true, mergeObjects: false, ignoreRevs: false }
 """
 # Removed first, so that a scan that still runs writes nothing more.
-REMOVE_LIBRARY: Final = "FOR l IN libraries FILTER l._key == @library REMOVE l IN libraries"
+REMOVE_LIBRARY: Final = """
+LET begun = (
+    FOR key IN [@key]
+        UPSERT { _key: key }
+        INSERT { _key: key, removed_id: @library_id, removed_key: @library }
+        UPDATE {} IN meta
+        RETURN 1
+)
+FOR l IN libraries FILTER l._key == @library REMOVE l IN libraries
+"""
+UNFINISHED_REMOVALS: Final = "FOR m IN meta FILTER m.removed_id != null RETURN m.removed_id"
+FORGET_REMOVAL: Final = "FOR m IN meta FILTER m._key == @key REMOVE m IN meta"
 REMOVE_FILES: Final = """
 LET doomed = (
     FOR f IN library_files
@@ -459,7 +493,9 @@ FOR f IN library_files OPTIONS {{ indexHint: "primary" }}
     FILTER f._key IN @keys AND f.library_key == @library AND @folder IN f.within[*]
     RETURN {_KNOWN_FILE}
 """
-WITH_INODES: Final = f"FOR f IN library_files FILTER f.inode IN @inodes RETURN {_KNOWN_FILE}"
+WITH_INODES: Final = f"""{_REMOVED}
+FOR f IN library_files FILTER f.inode IN @inodes AND f.library_key NOT IN removed RETURN {_KNOWN_FILE}
+"""
 # Keys are hashes: the first ones are a choice from everywhere, and always the same.
 SAMPLE: Final = f"""
 FOR f IN library_files
@@ -490,11 +526,14 @@ FOR f IN library_files OPTIONS {{ indexHint: "primary" }}
     FILTER (f.missing_since != null) == @missing
     RETURN {_RECORD}
 """
-RECORD_OF_ID: Final = f"FOR f IN library_files FILTER f.file_id == @file_id RETURN {_RECORD}"
+RECORD_OF_ID: Final = f"""{_REMOVED}
+FOR f IN library_files FILTER f.file_id == @file_id AND f.library_key NOT IN removed RETURN {_RECORD}
+"""
 FILE_PAGES: Final = {
-    (sort, descending): f"""
+    (sort, descending): f"""{_REMOVED}
 FOR f IN library_files
     FILTER @library == null OR f.library_key == @library
+    FILTER f.library_key NOT IN removed
     FILTER @folder IN f.within[*] AND f.ignored_by == null AND (f.missing_since != null) == @missing
     FILTER @status == null OR f.processing_status == @status
     LET value = {value}
@@ -617,9 +656,10 @@ FOR e IN events
     SORT e.seq DESC
     RETURN { seq: e.seq, is_there: LENGTH(there) > 0 }
 """
-SCAN_RUNS: Final = """
+SCAN_RUNS: Final = f"""{_REMOVED}
 FOR s IN scan_runs
     FILTER @library == null OR s.library_key == @library
+    FILTER s.library_key NOT IN removed
     SORT s.started_at DESC, s.inserted_at DESC, s.fence DESC
     LIMIT @limit
     RETURN s
@@ -662,6 +702,13 @@ FOR expires_at IN (is_free ? [begun_at + @lease_seconds] : [])
     UPDATE {{ owner: @owner, expires_at: expires_at }} IN meta
     RETURN 1
 """
+RENEW_ENRICHMENT: Final = f"""{_BEGUN_AT}
+FOR m IN meta
+    FILTER m._key == "enrichment" AND m.owner == @owner
+    UPDATE {{ _key: m._key, _rev: m._rev }} WITH {{ expires_at: begun_at + @lease_seconds }} IN meta
+        OPTIONS {{ ignoreRevs: false }}
+    RETURN 1
+"""
 GIVE_ENRICHMENT_BACK: Final = """
 FOR m IN meta
     FILTER m._key == "enrichment" AND m.owner == @owner
@@ -694,7 +741,8 @@ RETURN {{
 """
 FAILED_FILES: Final = f"""{_OFFLINE}
 FOR f IN library_files
-    FILTER f.processing_status == "error" AND f.library_key NOT IN offline AND {_PRESENT}
+    FILTER f.processing_status == "error" AND {_PRESENT}
+    FILTER f.library_key NOT IN offline AND f.library_key NOT IN removed
     RETURN [f.library_id, f.path, f._key]
 """
 # What is wanted of many files is first looked for, by indexes out of which it goes once it is written, and then written
@@ -742,25 +790,26 @@ FOR f IN library_files OPTIONS { indexHint: "primary" }
     RETURN 1
 """
 # `stored_by` tells what an earlier attempt has stored.
-STORE_ENRICHMENT: Final = """
+STORE_ENRICHMENT: Final = f"""{_ENRICHES}
 LET stored = (
     FOR f IN library_files
         FILTER f.file_id == @file_id
         FILTER f.stored_by == @token OR (
-            f.size == @size AND f.mtime_ns == @mtime_ns AND f.ctime_ns == @ctime_ns AND f.inode == @inode
-            AND (@job_due_at == null OR f.due_at == @job_due_at)
+            lease != null AND f.size == @size AND f.mtime_ns == @mtime_ns AND f.ctime_ns == @ctime_ns
+            AND f.inode == @inode AND (@job_due_at == null OR f.due_at == @job_due_at)
         )
-        UPDATE f WITH MERGE(@changes, { stored_by: @token }) IN library_files
-            OPTIONS { keepNull: true, mergeObjects: false }
-        RETURN { before: OLD.cover_id, after: NEW.cover_id }
+        UPDATE f WITH MERGE(@changes, {{ stored_by: @token }}) IN library_files
+            OPTIONS {{ keepNull: true, mergeObjects: false }}
+        RETURN {{ before: OLD.cover_id, after: NEW.cover_id }}
 )
 LET loosened = (
     FOR c IN stored
         FILTER c.before != null AND c.before != c.after
-        UPSERT { _key: c.before } INSERT { _key: c.before } UPDATE {} IN loose_covers
+        UPSERT {{ _key: c.before }} INSERT {{ _key: c.before }} UPDATE {{}} IN loose_covers
         RETURN 1
 )
-RETURN LENGTH(stored) > 0
+{_ENRICHED}
+RETURN {{ is_held: lease != null, is_stored: LENGTH(stored) > 0 }}
 """
 KNOWS_ANY_SOUND: Final = "FOR f IN library_files FILTER f.audio_bytes > null LIMIT 1 RETURN 1"
 LENGTHS_IN: Final = """
@@ -775,11 +824,17 @@ FOR f IN library_files
     COLLECT found = f.audio_hash WITH COUNT INTO files
     RETURN [found, files]
 """
-SOUNDS_BY_BYTES: Final = """
-FOR f IN library_files FILTER f.audio_bytes IN @values AND f.audio_hash != null RETURN UNSET(f, "tags")
+SOUNDS_BY_BYTES: Final = f"""{_REMOVED}
+FOR f IN library_files
+    FILTER f.audio_bytes IN @values AND f.audio_hash != null AND f.library_key NOT IN removed
+    RETURN UNSET(f, "tags")
 """
-SOUNDS_BY_HASH: Final = 'FOR f IN library_files FILTER f.audio_hash IN @values RETURN UNSET(f, "tags")'
-SOUNDS_BY_ID: Final = "FOR f IN library_files FILTER f.file_id IN @values RETURN f"
+SOUNDS_BY_HASH: Final = f"""{_REMOVED}
+FOR f IN library_files FILTER f.audio_hash IN @values AND f.library_key NOT IN removed RETURN UNSET(f, "tags")
+"""
+SOUNDS_BY_ID: Final = f"""{_REMOVED}
+FOR f IN library_files FILTER f.file_id IN @values AND f.library_key NOT IN removed RETURN f
+"""
 SOUNDS_AT: Final = """
 FOR path_key IN @values
     FOR f IN library_files
@@ -856,7 +911,16 @@ LET forgotten = (
 FOR cover IN judged
     RETURN cover
 """
-FORGET_LOOSE_COVERS: Final = "FOR c IN loose_covers FILTER c._key IN @values REMOVE c IN loose_covers"
+FORGET_LOOSE_COVERS: Final = f"""{_ENRICHES}
+LET forgotten = (
+    FOR c IN loose_covers
+        FILTER lease != null AND c._key IN @values
+        REMOVE c IN loose_covers
+        RETURN 1
+)
+{_ENRICHED}
+RETURN lease != null
+"""
 
 # -- every row, for copies and checks -----------------------------------------------------------------------------
 

@@ -46,6 +46,7 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
     "lease_seconds": 1.0,
     "libraries": [_HASH],
     "library": _HASH,
+    "library_id": _ID,
     "limit": 1,
     "loose_covers": [_ID],
     "mark": "",

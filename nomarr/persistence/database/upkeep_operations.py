@@ -122,9 +122,14 @@ def _noted_move(connection: ArangoConnection, seq: int) -> _NotedMove:
     event: ChangeEvent = event_of(rows[0])
     if event.old_library_id is None or event.old_path is None:
         raise MoveCannotBeUndone(seq, "an older version of Nomarr noted it, without the library that it came from")
-    if not connection.query(LIBRARY_KEYS, {"libraries": [key_of(event.old_library_id)]}):
+    involved = [key_of(event.library_id), key_of(event.old_library_id)]
+    known = connection.query(LIBRARY_KEYS, {"libraries": involved})
+    if involved[1] not in known:
         raise MoveCannotBeUndone(seq, "the library that the file came from was removed")
-    return _NotedMove(seq, event.file_id, event.library_id, event.path, event.old_library_id, event.old_path)
+    move = _NotedMove(seq, event.file_id, event.library_id, event.path, event.old_library_id, event.old_path)
+    if involved[0] not in known:
+        raise _with_later_move(connection, move)
+    return move
 
 
 def _undo_plan(

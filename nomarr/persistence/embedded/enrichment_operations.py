@@ -18,10 +18,13 @@ from nomarr.helpers.dto.enrichment import (
 )
 from nomarr.helpers.dto.files import FileRecord, FileStat
 from nomarr.helpers.dto.scan import LeaseOwner
+from nomarr.helpers.exceptions import EnrichmentBusy
 from nomarr.helpers.paths_helper import escaped, unescaped
+from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.embedded.connection import SqliteConnections, in_turns
 from nomarr.persistence.embedded.library_sidecars_operations import look_for_covers_again
 from nomarr.persistence.embedded.rows_operations import (
+    BEING_REMOVED,
     DUE_ANEW,
     ENRICHMENT_COLUMNS,
     FILE_RECORD_COLUMNS,
@@ -39,7 +42,10 @@ from nomarr.persistence.rows import escaped_or_none, file_record, tags_from_json
 __all__ = ["SqliteEnrichment"]
 
 _PRESENT: Final = "f.missing_since IS NULL AND f.ignored_by IS NULL AND f.path_key = f.path"
-_REACHABLE: Final = "f.library_id NOT IN (SELECT library_id FROM libraries WHERE offline_reason IS NOT NULL)"
+_KEPT: Final = f"library_id NOT IN ({BEING_REMOVED})"
+_REACHABLE: Final = (
+    f"f.library_id NOT IN (SELECT library_id FROM libraries WHERE offline_reason IS NOT NULL UNION ALL {BEING_REMOVED})"
+)
 _WAITING: Final = {
     EnrichmentStep.ART: "f.due_at IS NOT NULL AND f.processing_status <> 'art_done'",
     EnrichmentStep.SOUND: "f.due_at IS NOT NULL AND f.processing_status = 'art_done'",
@@ -78,6 +84,15 @@ class SqliteEnrichment:
             return taken.rowcount == 1
 
         return self._connections.write(work)
+
+    def renew_lease(self, owner: LeaseOwner, *, now: float | Clock, lease_seconds: float) -> bool:
+        def work(db: sqlite3.Connection, begun_at: float) -> bool:
+            renewed = db.execute(
+                "UPDATE enrichment_lease SET expires_at = ? WHERE owner = ?", (begun_at + lease_seconds, str(owner))
+            )
+            return renewed.rowcount == 1
+
+        return self._connections.write_by(now, work)
 
     def give_lease_back(self, owner: LeaseOwner) -> None:
         self._connections.write(lambda db: db.execute("DELETE FROM enrichment_lease WHERE owner = ?", (str(owner),)))
@@ -150,7 +165,8 @@ class SqliteEnrichment:
     def retry_failed(self, *, now: float, library_id: str | None = None) -> int:
         tried = "processing_status = 'error' AND attempts > 0"
         found = self._connections.read_numbers(
-            f"SELECT row_id FROM library_files WHERE {tried} AND library_id = COALESCE(?, library_id)", (library_id,)
+            f"SELECT row_id FROM library_files WHERE {tried} AND library_id = COALESCE(?, library_id) AND {_KEPT}",
+            (library_id,),
         )
         return self._change_all(found, "due_at = ?, attempts = 0", now, condition=tried)
 
@@ -167,8 +183,9 @@ class SqliteEnrichment:
 
     # -- what came of it ---------------------------------------------------------------------------------------
 
-    def store(self, update: EnrichmentUpdate) -> bool:
-        def work(db: sqlite3.Connection) -> bool:
+    def store(self, update: EnrichmentUpdate, owner: LeaseOwner, *, now: float | Clock) -> bool:
+        def work(db: sqlite3.Connection, begun_at: float) -> bool:
+            _require_lease(db, owner, begun_at)
             written = db.execute(
                 "UPDATE library_files SET processing_status = ?, last_error = ?, attempts = ?, due_at = ?"
                 " WHERE file_id = ? AND size = ? AND mtime_ns = ? AND ctime_ns = ? AND inode = ?"
@@ -187,7 +204,7 @@ class SqliteEnrichment:
                 _put(db, written[0]["row_id"], update.found)
             return bool(written)
 
-        return self._connections.write(work)
+        return self._connections.write_by(now, work)
 
     # -- sounds ------------------------------------------------------------------------------------------------
 
@@ -275,7 +292,7 @@ class SqliteEnrichment:
             rows = self._connections.read(
                 f"SELECT {_FILE}, {ENRICHMENT_COLUMNS}, {said} FROM enrichment e"
                 " JOIN library_files f ON f.row_id = e.row_id"
-                f" WHERE {column} IN ({placeholders(len(chunk))}) AND {condition}",
+                f" WHERE {column} IN ({placeholders(len(chunk))}) AND {condition} AND f.{_KEPT}",
                 (*chunk, *more),
             )
             yield from (sound for row in rows if (sound := _known_sound(row)) is not None)
@@ -331,9 +348,21 @@ class SqliteEnrichment:
         # Asked often, and nearly always in vain: that needs no transaction that writes.
         return self._connections.write(work) if self.loose_covers(limit=1) else []
 
-    def forget_loose_covers(self, cover_ids: Iterable[str]) -> None:
+    def forget_loose_covers(self, cover_ids: Iterable[str], owner: LeaseOwner, *, now: float | Clock) -> None:
         given = [(cover_id,) for cover_id in cover_ids]
-        self._connections.write(lambda db: db.executemany("DELETE FROM loose_covers WHERE cover_id = ?", given))
+
+        def work(db: sqlite3.Connection, begun_at: float) -> None:
+            _require_lease(db, owner, begun_at)
+            db.executemany("DELETE FROM loose_covers WHERE cover_id = ?", given)
+
+        self._connections.write_by(now, work)
+
+
+def _require_lease(db: sqlite3.Connection, owner: LeaseOwner, now: float) -> None:
+    """Raises `EnrichmentBusy` unless the lease is the owner's and has not run out; call it inside the transaction."""
+    row = db.execute("SELECT owner, expires_at FROM enrichment_lease").fetchone()
+    if row is None or row["owner"] != str(owner) or row["expires_at"] <= now:
+        raise EnrichmentBusy("another process" if row is None else row["owner"])
 
 
 def _job(row: sqlite3.Row) -> EnrichmentJob:

@@ -10,6 +10,7 @@ from nomarr.helpers.dto.file_pages import FilePage, FilePlace, FileQuery, FileSo
 from nomarr.helpers.dto.files import FileRecord
 from nomarr.persistence.embedded.connection import SqliteConnections
 from nomarr.persistence.embedded.rows_operations import (
+    BEING_REMOVED,
     FILE_RECORD_COLUMNS,
     FILE_RECORDS,
     chunks,
@@ -72,6 +73,7 @@ def _records(
 def _condition(query: FileQuery) -> tuple[str, tuple[object, ...]]:
     scope, folders = subtree("f.folder", query.folder)
     condition = f"(? IS NULL OR f.library_id = ?) AND {scope} AND f.ignored_by IS NULL"
+    condition += f" AND f.library_id NOT IN ({BEING_REMOVED})"
     condition += " AND f.missing_since IS NOT NULL" if query.missing else " AND f.missing_since IS NULL"
     values: tuple[object, ...] = (query.library_id, query.library_id, *folders)
     if query.status is None:

@@ -21,6 +21,7 @@ from nomarr.persistence.embedded.file_pages_operations import page_of_files
 from nomarr.persistence.embedded.library_operations import require_lease, require_no_scan
 from nomarr.persistence.embedded.library_sidecars_operations import look_for_covers_again, write_sidecars
 from nomarr.persistence.embedded.rows_operations import (
+    BEING_REMOVED,
     FILE_RECORD_COLUMNS,
     FILE_RECORDS,
     KNOWN_FILE_COLUMNS,
@@ -99,7 +100,8 @@ class SqliteFiles:
         found = []
         for chunk in chunks(inodes):
             rows = self._connections.read(
-                f"SELECT {KNOWN_FILE_COLUMNS} FROM library_files WHERE inode IN ({placeholders(len(chunk))})",
+                f"SELECT {KNOWN_FILE_COLUMNS} FROM library_files WHERE inode IN ({placeholders(len(chunk))})"
+                f" AND library_id NOT IN ({BEING_REMOVED})",
                 tuple(chunk),
             )
             found += [known_file(row) for row in rows]
@@ -163,7 +165,9 @@ class SqliteFiles:
 
     def get(self, file_id: str) -> FileRecord | None:
         rows = self._connections.read(
-            f"SELECT {FILE_RECORD_COLUMNS} FROM {FILE_RECORDS} WHERE f.file_id = ?", (file_id,)
+            f"SELECT {FILE_RECORD_COLUMNS} FROM {FILE_RECORDS}"
+            f" WHERE f.file_id = ? AND f.library_id NOT IN ({BEING_REMOVED})",
+            (file_id,),
         )
         return file_record(rows[0]) if rows else None
 

@@ -28,7 +28,7 @@ from nomarr.helpers.exceptions import LeaseLost, LibraryAlreadyExists, LibraryAl
 from nomarr.helpers.paths_helper import escaped, path_key, unescaped
 from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.embedded.connection import SqliteConnections, in_turns
-from nomarr.persistence.embedded.rows_operations import chunks, placeholders
+from nomarr.persistence.embedded.rows_operations import BEING_REMOVED, REMOVAL, chunks, placeholders
 from nomarr.persistence.rows import (
     escaped_or_none,
     held_back_json,
@@ -132,12 +132,13 @@ class SqliteLibraries:
         self._connections.write(work)
 
     def remove_library(self, library_id: str) -> None:
-        # First of all, so that a scan that still runs writes nothing more. What a crash leaves is found by a check.
-        self._connections.write_unlinked(
-            lambda db: db.execute("DELETE FROM libraries WHERE library_id = ?", (library_id,))
-        )
+        self._connections.write_unlinked(partial(_begin_removal, library_id=library_id))
         for remove in in_turns(self._removals(library_id)):
             self._connections.write(remove)
+        self._connections.write(lambda db: db.execute("DELETE FROM settings WHERE key = ?", (REMOVAL + library_id,)))
+
+    def unfinished_removals(self) -> list[str]:
+        return [row["value"] for row in self._connections.read(BEING_REMOVED)]
 
     def _removals(self, library_id: str) -> Iterator[Callable[[sqlite3.Connection], object]]:
         """Of everything that a library had, in pieces."""
@@ -294,6 +295,15 @@ class SqliteLibraries:
             db.execute("UPDATE libraries SET held_back = NULL WHERE library_id = ?", (library_id,))
 
         self._connections.write_by(now, work)
+
+
+def _begin_removal(db: sqlite3.Connection, library_id: str) -> None:
+    # First of all, so that a scan that still runs writes nothing more.
+    db.execute("DELETE FROM libraries WHERE library_id = ?", (library_id,))
+    db.execute(
+        "INSERT INTO settings (key, value) VALUES (?, ?) ON CONFLICT (key) DO NOTHING",
+        (REMOVAL + library_id, library_id),
+    )
 
 
 def _remove(table: str, key: str, values: tuple[object, ...], library_id: str, db: sqlite3.Connection) -> None:

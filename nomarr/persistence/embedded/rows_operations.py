@@ -11,11 +11,13 @@ from nomarr.helpers.paths_helper import escaped, unescaped
 from nomarr.persistence.rows import unescaped_or_none
 
 __all__ = [
+    "BEING_REMOVED",
     "DUE_ANEW",
     "ENRICHMENT_COLUMNS",
     "FILE_RECORDS",
     "FILE_RECORD_COLUMNS",
     "KNOWN_FILE_COLUMNS",
+    "REMOVAL",
     "ROWS_AT_ONCE",
     "chunks",
     "displaced_key",
@@ -44,6 +46,11 @@ ENRICHMENT_COLUMNS: Final = (
     " e.content_sha256, e.fingerprint, e.fingerprint_seconds, e.duration_seconds, e.cover_id"
 )
 """In the order of `Enrichment`, whose first field takes four of them."""
+
+REMOVAL: Final = "unfinished_removal:"
+"""With the id of a library: the setting that says that its removal was begun; no row of its table to anybody else."""
+BEING_REMOVED: Final = f"SELECT value FROM settings WHERE key > '{REMOVAL}' AND key < '{REMOVAL[:-1]};'"
+"""The ids of libraries that are being removed, whose rows are shown to nobody."""
 
 DUE_ANEW: Final = "MIN(COALESCE(due_at, 0.0), 0.0) - 1.0"
 """`due_at` of the same again, other than the one before: who works on the file just now sees that it became due."""

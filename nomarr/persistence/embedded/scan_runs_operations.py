@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nomarr.helpers.dto.scan import ScanRun
 from nomarr.persistence.embedded.connection import SqliteConnections
+from nomarr.persistence.embedded.rows_operations import BEING_REMOVED
 from nomarr.persistence.rows import scan_run_of
 
 __all__ = ["SqliteScanRuns"]
@@ -16,9 +17,11 @@ class SqliteScanRuns:
         self._connections = connections
 
     def list_runs(self, library_id: str | None = None, *, limit: int = 100) -> list[ScanRun]:
-        where, values = ("", ()) if library_id is None else ("WHERE library_id = ?", (library_id,))
+        where, values = ("TRUE", ()) if library_id is None else ("library_id = ?", (library_id,))
         rows = self._connections.read(
-            f"SELECT * FROM scan_runs {where} ORDER BY started_at DESC, rowid DESC LIMIT ?", (*values, limit)
+            f"SELECT * FROM scan_runs WHERE {where} AND library_id NOT IN ({BEING_REMOVED})"
+            " ORDER BY started_at DESC, rowid DESC LIMIT ?",
+            (*values, limit),
         )
         return [scan_run_of(row) for row in rows]
 

@@ -12,7 +12,7 @@ from nomarr.helpers.dto.stored import CopyMark, StoredRow, StoredTable
 from nomarr.helpers.exceptions import DatabaseError
 from nomarr.helpers.paths_helper import folder_of, path_key, unescaped
 from nomarr.persistence.embedded.connection import SqliteConnections
-from nomarr.persistence.embedded.rows_operations import displaced_key, placeholders, standing_key
+from nomarr.persistence.embedded.rows_operations import REMOVAL, displaced_key, placeholders, standing_key
 from nomarr.persistence.stored_rows import (
     COLUMNS,
     copy_mark_from_json,
@@ -62,7 +62,12 @@ def _columns(table: StoredTable, *without: str) -> tuple[str, ...]:
 
 
 _LISTINGS: Final = {
-    StoredTable.SETTINGS: _Listing("settings", _columns(StoredTable.SETTINGS), ("key",), f"key <> '{_MARK}'"),
+    StoredTable.SETTINGS: _Listing(
+        "settings",
+        _columns(StoredTable.SETTINGS),
+        ("key",),
+        f"key <> '{_MARK}' AND substr(key, 1, {len(REMOVAL)}) <> '{REMOVAL}'",
+    ),
     StoredTable.LIBRARIES: _Listing("libraries", (*_columns(StoredTable.LIBRARIES), "root_path_key"), ("library_id",)),
     StoredTable.FOLDERS: _Listing(
         "library_folders", (*_columns(StoredTable.FOLDERS), "parent"), ("library_id", "path")

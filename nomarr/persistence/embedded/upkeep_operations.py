@@ -131,7 +131,8 @@ def _moved_row(db: sqlite3.Connection, move: _NotedMove) -> sqlite3.Row:
     """The row of the file, if it is still where the move has put it."""
     row: sqlite3.Row | None = db.execute(
         "SELECT row_id, missing_since, ignored_by, first_seen_at FROM library_files"
-        " WHERE file_id = ? AND library_id = ? AND path = ?",
+        # Not if that library is being removed.
+        " WHERE file_id = ? AND library_id = ? AND path = ? AND library_id IN (SELECT library_id FROM libraries)",
         (move.file_id, move.library_id, move.path),
     ).fetchone()
     if row is not None:

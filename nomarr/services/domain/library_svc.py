@@ -44,6 +44,7 @@ from nomarr.workflows.library.explain_path_wf import explain_path_workflow
 from nomarr.workflows.library.find_duplicates_wf import find_duplicates_workflow
 from nomarr.workflows.library.start_scan_wf import start_scan_workflow
 from nomarr.workflows.library.upkeep_wf import (
+    finish_removals,
     forget_held_back_workflow,
     purge_missing_workflow,
     undo_move_workflow,
@@ -214,15 +215,33 @@ class LibraryService:
     async def remove_library(self, library_id: str) -> None:
         """Forget the library and everything known about its files; nothing on the disk is touched.
 
+        If that is interrupted, nobody is shown what is left, and the same call goes on; `finish_removals` does, too.
+
         Raises:
             LibraryNotFound: if there is no such library.
             LibraryAlreadyScanning: while a scan of it runs that nobody has cancelled.
         """
         await self._queue.wait_for_cancelled(library_id)
+        if library_id in await self._in_thread(self._db.library.unfinished_removals):
+            await self._in_thread(partial(self._db.library.remove_library, library_id))
+            return
         library = await self.get_library(library_id)
         if library.state is LibraryState.SCANNING or self._queue.is_busy(library_id):
             raise LibraryAlreadyScanning(library.name, "a running scan", self._clock())
         await self._in_thread(partial(self._db.library.remove_library, library_id))
+
+    async def finish_removals(self) -> None:
+        """Go on with every removal of a library that was interrupted; a failure is told in the log only.
+
+        Happens by itself after each completed scan, and when `Nomarr.watch_all` begins.
+        """
+        try:
+            finished = await self._in_thread(partial(finish_removals, self._db))
+        except NomarrError as error:
+            logger.warning("could not finish the removal of a library, to try again after the next scan: %s", error)
+        else:
+            if finished:
+                logger.info("finished %d removals of libraries that were interrupted", finished)
 
     # -- scans ------------------------------------------------------------------------------------------------
 
@@ -538,6 +557,7 @@ class LibraryService:
         if outcome.unsettled:
             self._note_unsettled(handle, outcome.unsettled)
         if not handle.options.dry_run:
+            await self.finish_removals()
             await self._purge_what_is_due(handle.library_id)
         for on_scanned in self._subscribers:
             on_scanned(outcome.report)

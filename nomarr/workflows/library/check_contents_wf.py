@@ -44,8 +44,12 @@ _ADVICE: Final[Mapping[FindingKind, tuple[str, str]]] = {
         "restore a backup, or copy what can be read into a new database with 'nomarr db copy'",
     ),
     FindingKind.ROW_WITHOUT_LIBRARY: (
-        "rows belong to a library that is not there: most likely its removal was interrupted",
+        "rows belong to a library that is not there: an older version may have been interrupted while it removed it",
         "'nomarr db check --repair' removes them, with the ids of their files",
+    ),
+    FindingKind.REMOVAL_UNFINISHED: (
+        "the removal of a library was begun and has not ended; nobody is shown what is left of it",
+        "nothing to do: the next scan or 'nomarr watch' ends it; 'nomarr db check --repair' does so now",
     ),
     FindingKind.FOLDER_WITHOUT_PARENT: (
         "folders are known, but not the folders above them: a scan may overlook that they are gone",
@@ -138,6 +142,8 @@ class ContentChecker:
         self._cover_files: dict[str, str] = {}
         self._loose: set[str] = set()
         self._rows = 0
+        self._being_removed: set[str] = set()
+        """Ids of libraries whose removal was begun."""
         self.orphaned: set[str] = set()
         """Ids of libraries that are not there."""
         self.highest_seq = 0
@@ -162,6 +168,9 @@ class ContentChecker:
         """
         for problem in self._db.check_integrity():
             self._cases.add(FindingKind.BROKEN_STORAGE, problem)
+        for library_id in self._db.library.unfinished_removals():
+            self._being_removed.add(library_id)
+            self._cases.add(FindingKind.REMOVAL_UNFINISHED, library_id)
         libraries = self._db.library.list_libraries(self._now)
         in_use = self._is_scanned(libraries) or not (nobody_enriches or self._is_nobodys(self._db.enrichment.holder()))
         total = sum(self._db.rows.count(table) for table in _ORDER)
@@ -216,6 +225,8 @@ class ContentChecker:
 
     def _look_at_file(self, row: dict[str, Any]) -> None:
         if not self._has_library(row):
+            # Its cover becomes loose with it.
+            self._loose.add(row["cover_id"])
             return
         self._links.pop(row["file_id"], None)
         self._file_ids.append(int.from_bytes(_short(row["file_id"]), "big"))
@@ -241,6 +252,8 @@ class ContentChecker:
     def _has_library(self, row: dict[str, Any]) -> bool:
         if row["library_id"] in self._libraries:
             return True
+        if row["library_id"] in self._being_removed:
+            return False
         self.orphaned.add(row["library_id"])
         self._cases.add(FindingKind.ROW_WITHOUT_LIBRARY, _called(row))
         return False

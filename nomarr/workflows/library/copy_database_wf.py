@@ -26,6 +26,7 @@ from nomarr.helpers.exceptions import CopyDiffers, CopyTargetNotEmpty, DatabaseE
 from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.db import Database
 from nomarr.workflows.library.enrichment_lease_wf import no_enrichment
+from nomarr.workflows.library.upkeep_wf import finish_removals
 
 __all__ = ["ProgressListener", "copy_database_workflow", "digest_of", "pages"]
 
@@ -65,6 +66,8 @@ async def copy_database_workflow(
     await _in_thread(partial(_require_no_scan, source, begun_at))
     try:
         async with no_enrichment(source, clock):
+            # What is left of a library would belong to nothing in the target.
+            await _in_thread(partial(finish_removals, source))
             mark = await _in_thread(partial(_begin, source, target))
             resumed = mark.after != "" or mark.table is not _TABLES[0]
             await _copy_all(source, target, mark, rows_at_once, on_progress)
@@ -106,6 +109,8 @@ def _begin(source: Database, target: Database) -> CopyMark:
         return mark
     if mark is None:
         _require_empty(target)
+        # One whose last step is missing: it would hide a library of the same id.
+        finish_removals(target)
     elif mark.source != source.location:
         raise CopyTargetNotEmpty(target.location, f"is an unfinished copy of {mark.source}")
     else:

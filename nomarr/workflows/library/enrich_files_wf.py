@@ -248,7 +248,7 @@ class _Enricher:
     async def _remove_loose_covers(self) -> None:
         if self._lease.problem is None:
             try:
-                await self._in_thread(partial(remove_loose_covers, self._db, self._store))
+                await self._in_thread(partial(remove_loose_covers, self._lease, self._store))
             except CoverFolderUnusable as problem:
                 self._lease.problem = problem
 
@@ -380,7 +380,7 @@ class _Enricher:
 
     async def _store_update(self, update: EnrichmentUpdate) -> bool:
         """False if the file is another one by now, or gone."""
-        if not await self._in_thread(partial(self._db.enrichment.store, update)):
+        if not await self._in_thread(partial(self._lease.store, update)):
             return False
         self._meter.done += 1
         self._meter.completed += update.status is ProcessingStatus.COMPLETE and update.due_at is None

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Final
+from typing import Final, TypeVar
 
 import anyio
 import anyio.to_thread
 
 from nomarr.components.library.lease_owner_comp import is_certainly_dead, lease_owner
 from nomarr.components.media.cover_store_comp import CoverStore
+from nomarr.helpers.dto.enrichment import EnrichmentUpdate
 from nomarr.helpers.dto.scan import LeaseOwner
 from nomarr.helpers.exceptions import CoverFolderUnusable, EnrichmentBusy
 from nomarr.helpers.time_helper import Clock
@@ -28,18 +29,44 @@ __all__ = [
     "remove_unused_covers_workflow",
 ]
 
+Answer = TypeVar("Answer")
+
 _LEASE_SECONDS: Final = 60.0
 _COVERS_AT_ONCE: Final = 500
 
 
 @dataclass(slots=True)
 class EnrichmentLease:
-    """What its holder has done so far."""
+    """What may be written by its holder alone, and what that has done so far."""
 
+    db: Database
+    owner: LeaseOwner
+    clock: Clock
     leaves_covers: bool
     """True if covers may have been stored that no file has: they are looked for at the end."""
     problem: CoverFolderUnusable | None = None
     """Why covers could not be stored or deleted; whoever has the lease raises it when all else is done."""
+
+    def store(self, update: EnrichmentUpdate) -> bool:
+        """As `EnrichmentStore.store`."""
+        return self._proven(partial(self.db.enrichment.store, update, self.owner, now=self.clock))
+
+    def forget_loose_covers(self, cover_ids: list[str]) -> None:
+        """As `EnrichmentStore.forget_loose_covers`."""
+        self._proven(partial(self.db.enrichment.forget_loose_covers, cover_ids, self.owner, now=self.clock))
+
+    def _proven(self, write: Callable[[], Answer]) -> Answer:
+        """Write; a lease that ran out while this machine slept, and that nobody took, is renewed before.
+
+        Raises:
+            EnrichmentBusy: if another process took it.
+        """
+        try:
+            return write()
+        except EnrichmentBusy:
+            if not _renew(self.db, self.owner, self.clock):
+                raise
+            return write()
 
 
 @asynccontextmanager
@@ -47,7 +74,7 @@ async def enrichment_lease(db: Database, store: CoverStore, clock: Clock) -> Asy
     """Raises `EnrichmentBusy` if another process enriches, also inside the block if the lease is lost."""
     with lease_owner() as owner:
         was_interrupted = await anyio.to_thread.run_sync(_take, db, owner, clock)
-        lease = EnrichmentLease(leaves_covers=was_interrupted)
+        lease = EnrichmentLease(db, owner, clock, leaves_covers=was_interrupted)
         is_tidy = False
         try:
             async with _kept(db, owner, clock):
@@ -87,19 +114,19 @@ async def remove_unused_covers_workflow(db: Database, store: CoverStore, clock: 
         CoverFolderUnusable: if they can't be deleted.
     """
     async with enrichment_lease(db, store, clock) as lease:
-        removed = await anyio.to_thread.run_sync(remove_loose_covers, db, store)
+        removed = await anyio.to_thread.run_sync(remove_loose_covers, lease, store)
     if lease.problem is not None:
         raise lease.problem
     return removed
 
 
-def remove_loose_covers(db: Database, store: CoverStore) -> int:
+def remove_loose_covers(lease: EnrichmentLease, store: CoverStore) -> int:
     """As `remove_unused_covers_workflow`, for whoever has the lease and is not storing a cover now."""
     removed = 0
-    while unused := db.enrichment.unused_covers(limit=_COVERS_AT_ONCE):
+    while unused := lease.db.enrichment.unused_covers(limit=_COVERS_AT_ONCE):
         for cover_id in unused:
             store.remove(cover_id)
-        db.enrichment.forget_loose_covers(unused)
+        lease.forget_loose_covers(unused)
         removed += len(unused)
     return removed
 
@@ -134,9 +161,12 @@ async def _kept(db: Database, owner: LeaseOwner, clock: Clock) -> AsyncIterator[
 async def _keep(db: Database, owner: LeaseOwner, clock: Clock) -> None:
     while True:
         await anyio.sleep(_LEASE_SECONDS / 4)
-        renew = partial(db.enrichment.take_lease, owner, now=clock(), lease_seconds=_LEASE_SECONDS)
-        if not await anyio.to_thread.run_sync(renew):
+        if not await anyio.to_thread.run_sync(_renew, db, owner, clock):
             raise EnrichmentBusy("another process")
+
+
+def _renew(db: Database, owner: LeaseOwner, clock: Clock) -> bool:
+    return db.enrichment.renew_lease(owner, now=clock, lease_seconds=_LEASE_SECONDS)
 
 
 async def _tidy_up(db: Database, store: CoverStore, lease: EnrichmentLease) -> bool:

@@ -17,6 +17,7 @@ from nomarr.persistence.db import Database
 from nomarr.workflows.library.check_contents_wf import ContentChecker
 from nomarr.workflows.library.copy_database_wf import ProgressListener
 from nomarr.workflows.library.enrichment_lease_wf import enrichment_lease
+from nomarr.workflows.library.upkeep_wf import finish_removals
 
 __all__ = ["check_contents_workflow"]
 
@@ -58,6 +59,7 @@ async def check_contents_workflow(
 async def _repair(db: Database, checker: ContentChecker) -> set[FindingKind]:
     repairs: dict[FindingKind, Callable[[], object]] = {
         FindingKind.ROW_WITHOUT_LIBRARY: partial(_remove_orphans, db, checker),
+        FindingKind.REMOVAL_UNFINISHED: partial(finish_removals, db),
         FindingKind.EVENT_BEYOND_COUNTER: partial(_count_on, db, checker),
         FindingKind.COVER_MISSING: partial(db.enrichment.look_for_covers_again, checker.missing_covers),
     }

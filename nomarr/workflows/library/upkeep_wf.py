@@ -18,7 +18,7 @@ from nomarr.helpers.paths_helper import join
 from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.db import Database
 
-__all__ = ["purge_missing_workflow", "undo_move_workflow"]
+__all__ = ["finish_removals", "purge_missing_workflow", "undo_move_workflow"]
 
 Answer = TypeVar("Answer")
 
@@ -26,6 +26,17 @@ _DAY_SECONDS: Final = 24 * 3600.0
 _SHOWN_PATHS: Final = 1000
 _ROWS_AT_ONCE: Final = 500
 """A transaction of so many rows takes a few milliseconds; others want to write, too."""
+
+
+def finish_removals(db: Database) -> int:
+    """Go on with every removal of a library that was begun and has not ended; how many.
+
+    Costs one small query if there is none. Synchronous: run it in a worker thread.
+    """
+    unfinished = db.library.unfinished_removals()
+    for library_id in unfinished:
+        db.library.remove_library(library_id)
+    return len(unfinished)
 
 
 async def purge_missing_workflow(
