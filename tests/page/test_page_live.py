@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -85,6 +86,32 @@ async def test_a_tab_that_nobody_sees_keeps_no_connection(music: Opened, library
     await expect(music.card("Music")).to_contain_text("4 files")
 
 
+async def test_what_a_scan_has_done_is_shown_to_who_looks_again(music: Opened, library: Library) -> None:
+    outcome = music.card("Music").locator(".outcome")
+    await expect(outcome).to_contain_text("3 added")
+    await music.look(away=True)
+    (Path(library.root_path) / "new.wav").write_bytes(tone(500))
+    async with httpx.AsyncClient(base_url=music.address) as client:
+        await until(lambda: has_files(client, 4))
+    await music.look(away=False)
+    await expect(outcome).to_contain_text("1 added")
+
+
+async def test_a_disk_that_came_back_unseen_is_not_said_to_be_away(music: Opened, library: Library) -> None:
+    card, away = music.card("Music"), f"{library.root_path}-away"
+    await expect(card.locator(".outcome")).to_contain_text("3 added")
+    os.rename(library.root_path, away)
+    await music.button("Scan Music").click()
+    await expect(card.locator(".reason")).to_contain_text("Music' is offline")
+    await music.look(away=True)
+    os.rename(away, library.root_path)
+    async with httpx.AsyncClient(base_url=music.address) as client:
+        await until(lambda: is_watched(client))
+    await music.look(away=False)
+    await expect(card.locator(".state")).to_have_text("watching")
+    await expect(card.locator(".reason")).to_be_hidden()
+
+
 async def test_what_is_told_while_an_answer_is_on_its_way_stays(music: Opened, library: Library) -> None:
     answered, may_arrive = anyio.Event(), anyio.Event()
 
@@ -142,6 +169,10 @@ async def test_a_change_that_is_told_twice_is_shown_once(music: Opened, library:
 
 async def has_files(client: httpx.AsyncClient, count: int) -> bool:
     return [library["files"] for library in (await client.get("/api/v1/libraries")).json()] == [count]
+
+
+async def is_watched(client: httpx.AsyncClient) -> bool:
+    return [status["state"] for status in (await client.get("/api/v1/watcher")).json()] == ["watching"]
 
 
 async def has_streams(client: httpx.AsyncClient, count: int) -> bool:
