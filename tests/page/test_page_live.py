@@ -1,11 +1,9 @@
-"""What the page does by itself: it follows the disk, comes back after the service was away, and asks for a token."""
+"""What the page does by itself: it follows the disk and comes back after the service was away."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,7 +16,6 @@ from support.music import tone
 
 from nomarr import Library, Nomarr
 from nomarr.interfaces.api.options_if import ServiceOptions
-from nomarr.interfaces.api.tokens_if import TOKEN_KEY, Tokens, TokenScope, new_key
 
 pytestmark = BROWSER
 
@@ -177,47 +174,3 @@ async def is_watched(client: httpx.AsyncClient) -> bool:
 
 async def has_streams(client: httpx.AsyncClient, count: int) -> bool:
     return f"nomarr_streams {float(count)}\n" in (await client.get("/metrics")).text
-
-
-async def test_wrong_tokens_are_told_and_the_right_one_opens(
-    tab: Page, nomarr: Nomarr, options: ServiceOptions, music_tree: Callable[..., Path]
-) -> None:
-    await nomarr.libraries.add_library("Music", music_tree({"a.wav": tone(200)}))
-    key = await nomarr.settings.get_or_put(TOKEN_KEY, new_key())
-    closed = replace(options, tokens_required=True)
-    async with running_server(nomarr, closed) as address, opened(tab, nomarr, address) as page:
-        await expect(page.dialog).to_contain_text("nomarr token create")
-        await page.dialog.get_by_label("Token").fill("wrong")
-        await page.button("Use this token").click()
-        await expect(page.dialog.get_by_role("alert")).to_contain_text("no token of this service")
-        await page.dialog.get_by_label("Token").fill(Tokens(key).create(TokenScope.READ, 1))
-        await page.button("Use this token").click()
-        await expect(page.card("Music")).to_contain_text("1 file")
-        await expect(page.page.locator("#connection")).to_have_text("live")
-        await page.button("Scan Music").click()
-        notice = page.page.get_by_role("alert").filter(has_text="good for reading only")
-        await expect(notice).to_be_visible()
-        await page.button("Dismiss").click()
-        await expect(notice).to_have_count(0)
-        await page.page.reload()
-        await expect(page.card("Music")).to_contain_text("1 file")
-
-
-async def test_a_token_that_was_revoked_is_asked_for_again(
-    tab: Page, nomarr: Nomarr, options: ServiceOptions, music_tree: Callable[..., Path]
-) -> None:
-    await nomarr.libraries.add_library("Music", music_tree({"a.wav": tone(200)}))
-    closed = replace(options, tokens_required=True, token_look_seconds=0.1)
-    await nomarr.settings.put(TOKEN_KEY, key := new_key())
-    async with running_server(nomarr, closed) as address, opened(tab, nomarr, address) as page:
-        await sign_in(page, key)
-        await expect(page.page.locator("#connection")).to_have_text("live")
-        await nomarr.settings.put(TOKEN_KEY, another := new_key())
-        await expect(page.dialog).to_contain_text("this is no token of this service")
-        await sign_in(page, another)
-        await expect(page.page.locator("#connection")).to_have_text("live")
-
-
-async def sign_in(page: Opened, key: str) -> None:
-    await page.dialog.get_by_label("Token").fill(Tokens(key).create(TokenScope.READ, 1))
-    await page.button("Use this token").click()

@@ -3,26 +3,55 @@
 import { ask, get, onTokenNeeded } from "./api.js";
 import { openDialog } from "./dialogs.js";
 import { byId, element, say, show } from "./dom.js";
-import { attempt } from "./notices.js";
+import { attempt, report } from "./notices.js";
+import { RETRY_MILLISECONDS, pause } from "./timing.js";
 
 const HOW = "Nomarr lets in whoever has a token. On the computer where it runs, “nomarr token create --scope admin” prints one; "
   + "without “--scope admin” it is for looking only.";
 
 let asking = null;
+let waiting = []; // what goes on once there is a token
 
-/** From now on a token is asked for whenever one is needed; only once, however many requests wait for it. */
-export function setUpSession() {
+/**
+ * From now on a token is asked for whenever one is needed; only once, however many requests wait for it.
+ * `onRefused()` is called when there is none.
+ */
+export function setUpSession(onRefused) {
   onTokenNeeded((problem) => {
+    onRefused();
     asking ??= askOnce(problem).finally(() => (asking = null));
     return asking;
   });
+  byId("sign-in").addEventListener("click", () => signIn().catch(report));
   byId("sign-out").addEventListener("click", () => attempt(signOut));
+}
+
+/** Resolves when it is worth asking again after this problem: once there is a token, or after a while. */
+export function recovery(problem) {
+  return problem.needsToken ? letIn() : pause(RETRY_MILLISECONDS);
 }
 
 /** Let a reader forget the token, if there is one. */
 export async function showSession() {
   const { has_token: hasToken } = await get("session");
   show(byId("sign-out"), hasToken);
+}
+
+/** Resolves once the service lets this browser in. */
+function letIn() {
+  return new Promise((goOn) => waiting.push(goOn));
+}
+
+function goOn() {
+  const all = waiting;
+  waiting = [];
+  for (const next of all) next();
+}
+
+/** Asking for anything asks for a token, too; unless another tab has got one meanwhile. */
+async function signIn() {
+  await get("watcher");
+  goOn();
 }
 
 async function signOut() {
@@ -49,13 +78,14 @@ function askOnce(problem) {
       event.preventDefault();
       try {
         await ask("PUT", "session", { body: { token: input.value.trim() } });
-        dialog.close("accepted");
+        goOn();
       } catch (problem) {
         say(error, problem.message);
         show(error, true);
         input.focus();
       }
     });
+    letIn().then(() => dialog.close("accepted"));
     dialog.addEventListener("close", () => answer(dialog.returnValue === "accepted"));
   });
 }
