@@ -93,5 +93,26 @@ async def test_a_token_that_was_revoked_is_asked_for_again(closed: Opened) -> No
     await expect_everything(closed)
     await revoke(closed)
     await expect(closed.dialog).to_contain_text("this is no token of this service")
+    await expect(closed.page.locator("#connection")).to_have_text("signed out")
+    await expect(closed.page.locator("#away")).to_be_hidden()
+    await sign_in(closed)
+    await expect_everything(closed)
+
+
+async def test_who_wants_to_show_no_token_is_left_alone(closed: Opened) -> None:
+    await sign_in(closed)
+    await expect(closed.card("Music")).to_contain_text("1 file")
+    await expect_everything(closed)
+    await revoke(closed)
+    await closed.dialog.get_by_role("button", name="Close").click()
+    await expect(closed.page.locator("#signed-out")).to_contain_text("Nomarr needs a token")
+    await expect(closed.page.get_by_role("alert")).to_be_empty()
+    # Whatever the page asks by itself is answered with 401.
+    async with closed.page.expect_response(lambda answer: answer.status == 401):
+        await closed.look(away=True)
+        await closed.look(away=False)
+    await expect(closed.page.locator("#connection")).to_have_text("signed out")
+    await expect(closed.dialog).to_have_count(0)
+    await closed.button("Scan Music").click()
     await sign_in(closed)
     await expect_everything(closed)

@@ -21,7 +21,7 @@ const CONNECTION_WORDS = {
 const connection = byId("connection");
 let wasLive = false;
 
-setUpSession(() => showConnection("signed-out"));
+setUpSession(() => showConnection("signed-out"), renew);
 const news = new News(showConnection);
 const libraries = new Libraries(news, showNames);
 const activity = new Activity(news, (id) => libraries.nameOf(id));
@@ -62,7 +62,15 @@ async function start() {
   await Promise.all([follow(), shelf.load(), health.check()]).catch(report);
 }
 
+/** Go on with a token that was accepted. */
+function renew() {
+  if (connection.dataset.state === "signed-out") showConnection("connecting");
+  news.renew();
+}
+
 function showConnection(state) {
+  // Whoever is signed out stays so, whatever becomes of the stream.
+  if (state === "reconnecting" && connection.dataset.state === "signed-out") return;
   say(connection, CONNECTION_WORDS[state]);
   connection.dataset.state = state;
   show(byId("away"), state === "reconnecting");

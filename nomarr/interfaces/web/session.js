@@ -3,26 +3,31 @@
 import { ask, get, onTokenNeeded } from "./api.js";
 import { openDialog } from "./dialogs.js";
 import { byId, element, say, show } from "./dom.js";
-import { attempt, report } from "./notices.js";
+import { attempt } from "./notices.js";
 import { RETRY_MILLISECONDS, pause } from "./timing.js";
 
 const HOW = "Nomarr lets in whoever has a token. On the computer where it runs, “nomarr token create --scope admin” prints one; "
   + "without “--scope admin” it is for looking only.";
 
 let asking = null;
+let mayAsk = true; // A reader who has closed the question is not asked again before they do something.
 let waiting = []; // what goes on once there is a token
+let tellLetIn = () => {};
 
 /**
  * From now on a token is asked for whenever one is needed; only once, however many requests wait for it.
- * `onRefused()` is called when there is none.
+ * `onRefused()` is called when there is none, and `onLetIn()` once there is one.
  */
-export function setUpSession(onRefused) {
+export function setUpSession(onRefused, onLetIn) {
+  tellLetIn = onLetIn;
+  for (const act of ["click", "change", "hashchange"]) window.addEventListener(act, () => (mayAsk = true), true);
   onTokenNeeded((problem) => {
     onRefused();
+    if (!mayAsk) return false;
     asking ??= askOnce(problem).finally(() => (asking = null));
     return asking;
   });
-  byId("sign-in").addEventListener("click", () => signIn().catch(report));
+  byId("sign-in").addEventListener("click", () => attempt(signIn));
   byId("sign-out").addEventListener("click", () => attempt(signOut));
 }
 
@@ -42,10 +47,12 @@ function letIn() {
   return new Promise((goOn) => waiting.push(goOn));
 }
 
+/** There is a token now. */
 function goOn() {
   const all = waiting;
   waiting = [];
   for (const next of all) next();
+  tellLetIn();
 }
 
 /** Asking for anything asks for a token, too; unless another tab has got one meanwhile. */
@@ -86,6 +93,9 @@ function askOnce(problem) {
       }
     });
     letIn().then(() => dialog.close("accepted"));
-    dialog.addEventListener("close", () => answer(dialog.returnValue === "accepted"));
+    dialog.addEventListener("close", () => {
+      mayAsk = dialog.returnValue === "accepted";
+      answer(mayAsk);
+    });
   });
 }
