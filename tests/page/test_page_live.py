@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from contextlib import AsyncExitStack
+import shutil
+import sqlite3
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import anyio
 import httpx
 from api.api_kit import running_server, until
-from page_kit import BROWSER, Opened, expect, opened
+from page_kit import BROWSER, QUICK, Opened, expect, opened
 from playwright.async_api import Page, Route
 from support.music import tone
 
@@ -162,6 +164,34 @@ async def test_a_change_that_is_told_twice_is_shown_once(music: Opened, library:
     await music.page.evaluate("window.held.forEach((hear) => hear())")
     await music.drawn()
     assert "new.wav" in await newest.inner_text()
+
+
+async def test_a_database_that_was_restored_from_a_copy_is_shown_as_it_is(
+    tab: Page, library: Library, nomarr: Nomarr, options: ServiceOptions, database: Path
+) -> None:
+    feed, root = tab.locator("#feed"), Path(library.root_path)
+    copy = database.with_suffix(".copy")
+    async with AsyncExitStack() as stack:
+        async with running_server(nomarr, options) as address:
+            page = await stack.enter_async_context(opened(tab, nomarr, address))
+            await expect(feed).to_contain_text("c.wav")
+            with closing(sqlite3.connect(database)) as original, closing(sqlite3.connect(copy)) as kept:
+                original.backup(kept)
+            (root / "Future").mkdir()
+            for number in range(4):
+                (root / "Future" / f"{number}.wav").write_bytes(tone(500 + number))
+            await expect(feed).to_contain_text("4 files in Future")
+        await expect(page.page.locator("#connection")).to_have_text("reconnecting…")
+        shutil.rmtree(root / "Future")
+        async with (
+            Nomarr.open(f"sqlite:///{copy}", **QUICK) as restored,
+            running_server(restored, options, urlsplit(address).port or 0),
+        ):
+            await expect(page.page.locator("#connection")).to_have_text("live")
+            await expect(feed).to_contain_text("c.wav")
+            await expect(feed).not_to_contain_text("Future")
+            (root / "new.wav").write_bytes(tone(700))
+            await expect(feed.locator("li").first).to_contain_text("new.wav")
 
 
 async def has_files(client: httpx.AsyncClient, count: int) -> bool:
