@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from api.api_kit import running_server
 from page_kit import BROWSER, Opened, expect, opened
-from playwright.async_api import Page
+from playwright.async_api import Page, Route
 from support.music import tone
 
 from nomarr import Nomarr
@@ -115,4 +115,20 @@ async def test_who_wants_to_show_no_token_is_left_alone(closed: Opened) -> None:
     await expect(closed.dialog).to_have_count(0)
     await closed.button("Scan Music").click()
     await sign_in(closed)
+    await expect_everything(closed)
+
+
+async def test_a_browser_that_keeps_no_cookie_is_told_what_to_do(closed: Opened) -> None:
+    async def without_cookie(route: Route) -> None:
+        # As a browser takes the answer that keeps no cookies.
+        await (route.fulfill(status=204) if route.request.method == "PUT" else route.continue_())
+
+    await closed.page.route("**/api/v1/session", without_cookie)
+    await sign_in(closed)
+    error = closed.dialog.get_by_role("alert")
+    await expect(error).to_contain_text("this browser did not keep it")
+    await expect(error).to_contain_text("Allow cookies for 127.0.0.1")
+    await expect(closed.dialog.get_by_label("Token")).to_be_focused()
+    await closed.page.unroute("**/api/v1/session")
+    await closed.button("Use this token").click()
     await expect_everything(closed)

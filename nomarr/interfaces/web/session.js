@@ -1,6 +1,6 @@
 // The token that the service wants from other computers.
 
-import { ask, get, onTokenNeeded } from "./api.js";
+import { Problem, ask, get, onTokenNeeded } from "./api.js";
 import { openDialog } from "./dialogs.js";
 import { byId, element, say, show } from "./dom.js";
 import { attempt } from "./notices.js";
@@ -8,6 +8,9 @@ import { RETRY_MILLISECONDS, pause } from "./timing.js";
 
 const HOW = "Nomarr lets in whoever has a token. On the computer where it runs, “nomarr token create --scope admin” prints one; "
   + "without “--scope admin” it is for looking only.";
+
+const NOT_KEPT = `The token is good, but this browser did not keep it. Allow cookies for ${location.hostname} and try again, `
+  + "or open the https address of Nomarr if it has one.";
 
 let asking = null;
 let mayAsk = true; // A reader who has closed the question is not asked again before they do something.
@@ -61,6 +64,13 @@ async function signIn() {
   goOn();
 }
 
+/** Have this browser keep a token. Its scripts can't see the cookie, so the service is asked whether it came back. */
+async function useToken(token) {
+  await ask("PUT", "session", { body: { token } });
+  const { has_token: isKept } = await get("session");
+  if (!isKept) throw new Problem(401, NOT_KEPT);
+}
+
 async function signOut() {
   await ask("DELETE", "session");
   // Nothing of what was shown stays, and the stream of events ends.
@@ -84,7 +94,7 @@ function askOnce(problem) {
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       try {
-        await ask("PUT", "session", { body: { token: input.value.trim() } });
+        await useToken(input.value.trim());
         goOn();
       } catch (problem) {
         say(error, problem.message);
