@@ -95,6 +95,7 @@ function askOnce(problem) {
       event.preventDefault();
       try {
         await useToken(input.value.trim());
+        dialog.close("accepted");
         goOn();
       } catch (problem) {
         say(error, problem.message);
@@ -102,7 +103,6 @@ function askOnce(problem) {
         input.focus();
       }
     });
-    letIn().then(() => dialog.close("accepted"));
     dialog.addEventListener("close", () => {
       mayAsk = dialog.returnValue === "accepted";
       answer(mayAsk);
