@@ -47,7 +47,7 @@ export async function showSession() {
 
 /** Resolves once the service lets this browser in. */
 function letIn() {
-  return new Promise((goOn) => waiting.push(goOn));
+  return new Promise((resolve) => waiting.push(resolve));
 }
 
 /** There is a token now. */
