@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from nomarr.helpers.dto.library import Library, ScanTarget, WatchMode
-from nomarr.helpers.dto.scan import ScanProgress, ScanReport
+from nomarr.helpers.dto.scan import HeldBackLosses, ScanProgress, ScanReport
 from nomarr.helpers.dto.watching import PathChange
 
 __all__ = ["TaskRunner", "WatchedLibraries"]
@@ -46,3 +46,6 @@ class WatchedLibraries(Protocol):
         on_progress: Callable[[ScanProgress], None] | None = None,
     ) -> ScanReport:
         """Scan folders of one library, after whatever else scans it."""
+
+    async def held_back_losses(self, library_id: str) -> HeldBackLosses | None:
+        """Files that can't be found, of which nobody has said yet that they are gone; raises `LibraryNotFound`."""

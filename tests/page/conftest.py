@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from api.api_kit import running_server
-from page_kit import CHROMIUM, Opened, expect, opened
+from page_kit import CHROMIUM, QUICK, Opened, expect, opened
 from playwright.async_api import Page, async_playwright
 from support.music import tone
 
@@ -31,9 +31,7 @@ async def tab(anyio_backend: str) -> AsyncIterator[Page]:
 
 @pytest.fixture
 async def nomarr(database: Path) -> AsyncIterator[Nomarr]:
-    """Changes are noticed at once, every file is taken as settled, and nothing goes on in the background."""
-    quick = {"settle_seconds": 0, "tag_workers": 1, "watcher_debounce_seconds": 0.1, "enable_enrichment": False}
-    async with Nomarr.open(f"sqlite:///{database}", **quick) as open_nomarr:
+    async with Nomarr.open(f"sqlite:///{database}", **QUICK) as open_nomarr:
         yield open_nomarr
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import pytest
@@ -15,11 +15,18 @@ from playwright.async_api import ConsoleMessage, Error, Locator, Page, Request, 
 
 from nomarr import Nomarr
 
-__all__ = ["BROWSER", "CHROMIUM", "Opened", "Scheme", "expect", "focused", "opened"]
+__all__ = ["BROWSER", "CHROMIUM", "QUICK", "Opened", "Scheme", "expect", "focused", "opened"]
 
 BROWSER: Final = [pytest.mark.browser]
 CHROMIUM: Final = Path("/usr/bin/chromium")
 WAIT_MILLISECONDS: Final = 15_000
+QUICK: Final[dict[str, Any]] = {
+    "settle_seconds": 0,
+    "tag_workers": 1,
+    "watcher_debounce_seconds": 0.1,
+    "enable_enrichment": False,
+}
+"""Changes are noticed at once, every file is taken as settled, and nothing goes on in the background."""
 Scheme: TypeAlias = Literal["light", "dark"]
 
 expect.set_options(timeout=WAIT_MILLISECONDS)

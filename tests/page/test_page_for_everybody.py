@@ -171,6 +171,31 @@ async def test_a_token_is_forgotten_with_the_keyboard(
         assert [cookie["name"] for cookie in await tab.context.cookies()] == []
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_who_is_signed_out_can_see_and_reach_the_way_in(
+    tab: Page, nomarr: Nomarr, options: ServiceOptions, scheme: Scheme
+) -> None:
+    key = await nomarr.settings.get_or_put(TOKEN_KEY, new_key())
+    closed = replace(options, tokens_required=True)
+    async with (
+        running_server(nomarr, closed) as address,
+        opened(tab, nomarr, address, scheme) as page,
+        size(tab, PHONE),
+    ):
+        await expect(page.dialog).to_be_visible()
+        await page.page.keyboard.press("Escape")
+        await expect(page.button("Enter a token…")).to_be_visible()
+        assert await violations(page) == []
+        is_too_wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+        assert not await page.page.evaluate(is_too_wide)
+        await until_focused(page, "Enter a token…")
+        await page.page.keyboard.press("Enter")
+        await page.dialog.get_by_label("Token").fill(Tokens(key).create(TokenScope.READ, 1))
+        await page.page.keyboard.press("Enter")
+        await expect(page.page.get_by_role("heading", name="Where is your music?")).to_be_visible()
+        await expect(page.page.locator("main")).to_be_focused()
+
+
 async def test_without_tokens_nobody_signs_out(music: Opened) -> None:
     await expect(music.page.locator("#connection")).to_have_text("live")
     await expect(music.button("Sign out")).to_be_hidden()

@@ -158,6 +158,24 @@ async def test_losses_are_taken_back(losses: Opened) -> None:
     await expect(losses.card("Music")).to_contain_text("120 files")
 
 
+async def test_losses_that_are_decided_about_are_told_no_more(
+    shown: Opened, nomarr: Nomarr, music_tree: Callable[..., Path]
+) -> None:
+    root = music_tree({"gone": tones(60), "here": tones(60, first=300)})
+    await nomarr.libraries.add_library("Music", root)
+    card = shown.card("Music")
+    await expect(card).to_contain_text("120 files")
+    await expect(card.locator(".state")).to_have_text("watching")
+    shutil.rmtree(root / "gone")
+    await expect(held_back(shown)).to_contain_text("60 files of Music can't be found")
+    await expect(card.locator(".reason")).to_be_hidden()
+    await shown.button("They are gone…").click()
+    await shown.button("They are gone").click()
+    await expect(card).to_contain_text("60 missing")
+    # Sooner than the watcher looks at everything again.
+    await expect(card.locator(".reason")).to_be_hidden(timeout=5000)
+
+
 async def test_a_library_is_watched_in_another_way(music: Opened, library: Library, nomarr: Nomarr) -> None:
     card = music.card("Music")
     await expect(card.locator(".state")).to_have_text("watching")

@@ -1,23 +1,23 @@
-"""What the page does by itself: it follows the disk, comes back after the service was away, and asks for a token."""
+"""What the page does by itself: it follows the disk and comes back after the service was away."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AsyncExitStack
-from dataclasses import replace
+import os
+import shutil
+import sqlite3
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import anyio
 import httpx
 from api.api_kit import running_server, until
-from page_kit import BROWSER, Opened, expect, opened
+from page_kit import BROWSER, QUICK, Opened, expect, opened
 from playwright.async_api import Page, Route
 from support.music import tone
 
 from nomarr import Library, Nomarr
 from nomarr.interfaces.api.options_if import ServiceOptions
-from nomarr.interfaces.api.tokens_if import TOKEN_KEY, Tokens, TokenScope, new_key
 
 pytestmark = BROWSER
 
@@ -85,6 +85,32 @@ async def test_a_tab_that_nobody_sees_keeps_no_connection(music: Opened, library
     await expect(music.card("Music")).to_contain_text("4 files")
 
 
+async def test_what_a_scan_has_done_is_shown_to_who_looks_again(music: Opened, library: Library) -> None:
+    outcome = music.card("Music").locator(".outcome")
+    await expect(outcome).to_contain_text("3 added")
+    await music.look(away=True)
+    (Path(library.root_path) / "new.wav").write_bytes(tone(500))
+    async with httpx.AsyncClient(base_url=music.address) as client:
+        await until(lambda: has_files(client, 4))
+    await music.look(away=False)
+    await expect(outcome).to_contain_text("1 added")
+
+
+async def test_a_disk_that_came_back_unseen_is_not_said_to_be_away(music: Opened, library: Library) -> None:
+    card, away = music.card("Music"), f"{library.root_path}-away"
+    await expect(card.locator(".outcome")).to_contain_text("3 added")
+    os.rename(library.root_path, away)
+    await music.button("Scan Music").click()
+    await expect(card.locator(".reason")).to_contain_text("Music' is offline")
+    await music.look(away=True)
+    os.rename(away, library.root_path)
+    async with httpx.AsyncClient(base_url=music.address) as client:
+        await until(lambda: is_watched(client))
+    await music.look(away=False)
+    await expect(card.locator(".state")).to_have_text("watching")
+    await expect(card.locator(".reason")).to_be_hidden()
+
+
 async def test_what_is_told_while_an_answer_is_on_its_way_stays(music: Opened, library: Library) -> None:
     answered, may_arrive = anyio.Event(), anyio.Event()
 
@@ -140,53 +166,41 @@ async def test_a_change_that_is_told_twice_is_shown_once(music: Opened, library:
     assert "new.wav" in await newest.inner_text()
 
 
+async def test_a_database_that_was_restored_from_a_copy_is_shown_as_it_is(
+    tab: Page, library: Library, nomarr: Nomarr, options: ServiceOptions, database: Path
+) -> None:
+    feed, root = tab.locator("#feed"), Path(library.root_path)
+    copy = database.with_suffix(".copy")
+    async with AsyncExitStack() as stack:
+        async with running_server(nomarr, options) as address:
+            page = await stack.enter_async_context(opened(tab, nomarr, address))
+            await expect(feed).to_contain_text("c.wav")
+            with closing(sqlite3.connect(database)) as original, closing(sqlite3.connect(copy)) as kept:
+                original.backup(kept)
+            (root / "Future").mkdir()
+            for number in range(4):
+                (root / "Future" / f"{number}.wav").write_bytes(tone(500 + number))
+            await expect(feed).to_contain_text("4 files in Future")
+        await expect(page.page.locator("#connection")).to_have_text("reconnecting…")
+        shutil.rmtree(root / "Future")
+        async with (
+            Nomarr.open(f"sqlite:///{copy}", **QUICK) as restored,
+            running_server(restored, options, urlsplit(address).port or 0),
+        ):
+            await expect(page.page.locator("#connection")).to_have_text("live")
+            await expect(feed).to_contain_text("c.wav")
+            await expect(feed).not_to_contain_text("Future")
+            (root / "new.wav").write_bytes(tone(700))
+            await expect(feed.locator("li").first).to_contain_text("new.wav")
+
+
 async def has_files(client: httpx.AsyncClient, count: int) -> bool:
     return [library["files"] for library in (await client.get("/api/v1/libraries")).json()] == [count]
 
 
+async def is_watched(client: httpx.AsyncClient) -> bool:
+    return [status["state"] for status in (await client.get("/api/v1/watcher")).json()] == ["watching"]
+
+
 async def has_streams(client: httpx.AsyncClient, count: int) -> bool:
     return f"nomarr_streams {float(count)}\n" in (await client.get("/metrics")).text
-
-
-async def test_wrong_tokens_are_told_and_the_right_one_opens(
-    tab: Page, nomarr: Nomarr, options: ServiceOptions, music_tree: Callable[..., Path]
-) -> None:
-    await nomarr.libraries.add_library("Music", music_tree({"a.wav": tone(200)}))
-    key = await nomarr.settings.get_or_put(TOKEN_KEY, new_key())
-    closed = replace(options, tokens_required=True)
-    async with running_server(nomarr, closed) as address, opened(tab, nomarr, address) as page:
-        await expect(page.dialog).to_contain_text("nomarr token create")
-        await page.dialog.get_by_label("Token").fill("wrong")
-        await page.button("Use this token").click()
-        await expect(page.dialog.get_by_role("alert")).to_contain_text("no token of this service")
-        await page.dialog.get_by_label("Token").fill(Tokens(key).create(TokenScope.READ, 1))
-        await page.button("Use this token").click()
-        await expect(page.card("Music")).to_contain_text("1 file")
-        await expect(page.page.locator("#connection")).to_have_text("live")
-        await page.button("Scan Music").click()
-        notice = page.page.get_by_role("alert").filter(has_text="good for reading only")
-        await expect(notice).to_be_visible()
-        await page.button("Dismiss").click()
-        await expect(notice).to_have_count(0)
-        await page.page.reload()
-        await expect(page.card("Music")).to_contain_text("1 file")
-
-
-async def test_a_token_that_was_revoked_is_asked_for_again(
-    tab: Page, nomarr: Nomarr, options: ServiceOptions, music_tree: Callable[..., Path]
-) -> None:
-    await nomarr.libraries.add_library("Music", music_tree({"a.wav": tone(200)}))
-    closed = replace(options, tokens_required=True, token_look_seconds=0.1)
-    await nomarr.settings.put(TOKEN_KEY, key := new_key())
-    async with running_server(nomarr, closed) as address, opened(tab, nomarr, address) as page:
-        await sign_in(page, key)
-        await expect(page.page.locator("#connection")).to_have_text("live")
-        await nomarr.settings.put(TOKEN_KEY, another := new_key())
-        await expect(page.dialog).to_contain_text("this is no token of this service")
-        await sign_in(page, another)
-        await expect(page.page.locator("#connection")).to_have_text("live")
-
-
-async def sign_in(page: Opened, key: str) -> None:
-    await page.dialog.get_by_label("Token").fill(Tokens(key).create(TokenScope.READ, 1))
-    await page.button("Use this token").click()

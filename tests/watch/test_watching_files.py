@@ -12,7 +12,7 @@ import pytest
 from mutagen.wave import WAVE
 from support.music import tone, tones
 from support.scans import happened, scan
-from watch_kit import Watched, watched
+from watch_kit import SECONDS, Watched, watched
 
 from nomarr.helpers.dto.watching import WatcherState
 
@@ -270,7 +270,7 @@ class TestMovedTrees:
             path.unlink()
         # So many losses at once are held back, until somebody says that they are meant.
         await seen.until_quiet(60)
-        assert "--accept-losses" in (seen.status.reason or "")
+        assert "held back" in (seen.status.reason or "")
         await scan(seen.nomarr, seen.library, accept_losses=True)
         await seen.until_equal(60)
 
@@ -286,6 +286,28 @@ class TestMovedTrees:
             (seen.root / f"album {number}").rename(seen.root / f"Album {number}")
         await seen.until_equal(60)
         assert {path.replace("album", "Album"): file_id for path, file_id in before.items()} == await seen.ids()
+
+
+class TestLosses:
+    @pytest.fixture
+    async def lost(self, seen: Watched) -> Watched:
+        """So many files are gone at once that nothing is believed yet."""
+        (seen.root / "A").mkdir()
+        for name, content in tones(60).items():
+            (seen.root / "A" / name).write_bytes(content)
+        await seen.until_equal()
+        shutil.rmtree(seen.root / "A")
+        await seen.until(lambda: "60 files are gone" in (seen.status.reason or ""), "losses are told")
+        return seen
+
+    async def test_losses_that_somebody_accepts_are_told_no_more(self, lost: Watched) -> None:
+        await scan(lost.nomarr, lost.library, accept_losses=True)
+        await lost.until(lambda: lost.status.reason is None, "nothing is held back", SECONDS)
+
+    async def test_losses_that_somebody_discards_are_told_no_more(self, lost: Watched) -> None:
+        await lost.until_quiet()
+        await lost.nomarr.libraries.discard_held_back_losses(lost.library.library_id)
+        await lost.until(lambda: lost.status.reason is None, "nothing is held back", SECONDS)
 
 
 class TestOwnReadsAndScans:

@@ -29,20 +29,31 @@ export class Activity {
     news.on("change", (event) => this.#add(event));
   }
 
+  get #lastSeq() {
+    return this.#events.at(-1)?.seq ?? 0;
+  }
+
   /** Show the newest changes; answers the number of the last one. */
   async load() {
+    const before = this.#lastSeq;
     const { items } = await get("events", { newest: true, limit: FIRST });
     const last = items.at(-1)?.seq ?? 0;
+    if (last < before) {
+      // The database was restored from a copy, and its numbers went back: what was told meanwhile was taken for old.
+      this.#events = [];
+      return this.load();
+    }
     // What was told while the answer was on its way is newer than the answer.
     this.#events = [...items, ...this.#events.filter((event) => event.seq > last)].slice(-FIRST);
     this.#lines = [];
     for (const event of this.#events) this.#addLine(event);
+    this.#drawSoon();
     return last;
   }
 
   #add(event) {
     // The stream also tells what an answer of `load` has told before.
-    if (event.seq <= (this.#events.at(-1)?.seq ?? 0)) return;
+    if (event.seq <= this.#lastSeq) return;
     this.#events = [...this.#events, event].slice(-FIRST);
     this.#addLine(event);
   }
@@ -56,10 +67,13 @@ export class Activity {
       this.#lines.unshift({ key: event.seq, event, count: 1 });
       this.#lines.length = Math.min(this.#lines.length, SHOWN);
     }
-    if (!this.#isDrawing) {
-      this.#isDrawing = true;
-      requestAnimationFrame(() => this.show());
-    }
+    this.#drawSoon();
+  }
+
+  #drawSoon() {
+    if (this.#isDrawing) return;
+    this.#isDrawing = true;
+    requestAnimationFrame(() => this.show());
   }
 
   show() {
@@ -74,6 +88,7 @@ export class Activity {
     time.dateTime = event.time;
     time.title = moment(event.time);
     say(kind, WORDS[event.type]);
+    kind.dataset.kind = event.type;
     const library = this.#nameOf(event.library_id);
     text.title = [library, event.path].filter(Boolean).join(": ");
     const target = text.firstElementChild;
@@ -87,9 +102,9 @@ export class Activity {
   }
 }
 
-function makeLine({ event }) {
+function makeLine() {
   return element(
-    "li", {}, element("time"), element("span", { class: "kind", "data-kind": event.type }),
+    "li", {}, element("time"), element("span", { class: "kind" }),
     element("span", { class: "path" }, element("a")),
   );
 }

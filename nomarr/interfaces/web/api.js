@@ -13,6 +13,10 @@ export class Problem extends Error {
   get isUnreachable() {
     return this.status === 0;
   }
+
+  get needsToken() {
+    return this.status === 401;
+  }
 }
 
 let askForToken = async () => false;
@@ -46,7 +50,7 @@ export async function ask(method, path, { query, body } = {}) {
     const answer = await send(method, address(path, query), body);
     if (answer.ok) return answer.status === 204 ? null : answer.json();
     const problem = await problemOf(answer);
-    if (answer.status !== 401 || path === "session" || !(await askForToken(problem))) throw problem;
+    if (!problem.needsToken || path === "session" || !(await askForToken(problem))) throw problem;
   }
 }
 

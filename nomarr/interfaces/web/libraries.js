@@ -62,6 +62,12 @@ class KnownLibrary {
     if (!wasAsked) setTimeout(() => this.card.show(), QUICK_MILLISECONDS);
   }
 
+  /** What is stored of the newest scan: the page may not have heard how it ended. */
+  recall(run) {
+    this.report = run?.report ?? this.report;
+    this.failure = run?.error ?? null;
+  }
+
   ended({ report: done = null, failure = null }) {
     this.newsHeard += 1;
     this.scan = null;
@@ -130,8 +136,8 @@ export class Libraries {
       const [running, runs] = await Promise.all([
         get(`${known.url}/scan`), get("scans", { library_id: known.id, limit: 1 }), this.#lookForLosses(known),
       ]);
-      known.report ??= runs[0]?.report ?? null;
       if (known.newsHeard !== newsHeard) return;
+      known.recall(runs[0]);
       if (running.running) known.scanning(running.progress);
       else known.scan = null;
       known.card.show();

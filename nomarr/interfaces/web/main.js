@@ -1,26 +1,27 @@
 // The page: joins its parts, and shows what the address asks for.
 
 import { Activity } from "./activity.js";
-import { byId, say, show } from "./dom.js";
+import { byId, hideControl, say, show } from "./dom.js";
 import { Files } from "./files.js";
 import { Health } from "./health.js";
 import { openFile } from "./file.js";
 import { Libraries } from "./libraries.js";
 import { News } from "./news.js";
 import { report } from "./notices.js";
-import { setUpSession, showSession } from "./session.js";
+import { recovery, setUpSession, showSession } from "./session.js";
 import { Settings } from "./settings.js";
 import { Shelf } from "./shelf.js";
 import { enrichmentWords } from "./words.js";
 
 const VIEWS = { home: "Nomarr", files: "Files", health: "Health", settings: "Settings" };
-const RETRY_MILLISECONDS = 2000;
-const CONNECTION_WORDS = { connecting: "connecting…", live: "live", reconnecting: "reconnecting…" };
+const CONNECTION_WORDS = {
+  connecting: "connecting…", live: "live", reconnecting: "reconnecting…", "signed-out": "signed out",
+};
 
 const connection = byId("connection");
 let wasLive = false;
 
-setUpSession();
+setUpSession(() => showConnection("signed-out"), renew);
 const news = new News(showConnection);
 const libraries = new Libraries(news, showNames);
 const activity = new Activity(news, (id) => libraries.nameOf(id));
@@ -44,7 +45,7 @@ function showNames(all) {
   activity.show();
 }
 
-/** Asks until the service has answered once. */
+/** Asks until the service has answered once, to somebody whom it lets in. */
 async function start() {
   let after;
   try {
@@ -53,19 +54,28 @@ async function start() {
     await libraries.load();
   } catch (problem) {
     report(problem);
-    if (problem.status === 401) return;
-    showConnection("reconnecting");
-    setTimeout(start, RETRY_MILLISECONDS);
-    return;
+    if (!problem.needsToken) showConnection("reconnecting");
+    await recovery(problem);
+    return start();
   }
   news.start(after);
   await Promise.all([follow(), shelf.load(), health.check()]).catch(report);
 }
 
+/** Go on with a token that was accepted. */
+function renew() {
+  if (connection.dataset.state === "signed-out") showConnection("connecting");
+  news.renew();
+}
+
 function showConnection(state) {
+  // Whoever is signed out stays so, whatever becomes of the stream.
+  if (state === "reconnecting" && connection.dataset.state === "signed-out") return;
   say(connection, CONNECTION_WORDS[state]);
   connection.dataset.state = state;
   show(byId("away"), state === "reconnecting");
+  if (state === "signed-out") show(byId("signed-out"), true);
+  else hideControl(byId("signed-out"), byId("main"));
   if (state !== "live") return;
   // What was told while nobody listened is not told again.
   Promise.all([wasLive ? reload() : libraries.load(), showSession()]).catch(report);

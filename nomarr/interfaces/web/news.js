@@ -1,16 +1,17 @@
 // What happens, as it happens: server-sent events, resumed after the last change that was seen.
 
 import { address, get } from "./api.js";
+import { recovery } from "./session.js";
+import { RETRY_MILLISECONDS, pause } from "./timing.js";
 
 const KINDS = ["change", "watch", "scan", "scan_request", "enrichment"];
-const RETRY_MILLISECONDS = 2000;
 
 /** Tells listeners of every kind of news; `state` is "connecting", "live" or "reconnecting". */
 export class News {
   #handlers = new Map(KINDS.map((kind) => [kind, []]));
   #onState;
   #lastSeq = null;
-  #source = null;
+  #source = null; // None while nobody sees the page.
 
   constructor(onState) {
     this.#onState = onState;
@@ -26,15 +27,25 @@ export class News {
     this.#onState("connecting");
     this.#open();
     // Browsers allow six connections to a service: tabs that nobody sees must not keep them.
-    document.addEventListener("visibilitychange", () => (document.hidden ? this.#source.close() : this.#open()));
+    document.addEventListener("visibilitychange", () => (document.hidden ? this.#close() : this.#open()));
+  }
+
+  /** Begin anew with the token that this browser has now. */
+  renew() {
+    if (this.#source?.readyState === EventSource.OPEN) this.#open();
+  }
+
+  #close() {
+    this.#source?.close();
+    this.#source = null;
   }
 
   #open() {
-    this.#source?.close();
+    this.#close();
     const source = new EventSource(address("events/stream", { after: String(this.#lastSeq) }));
     this.#source = source;
     source.onopen = () => this.#onState("live");
-    source.onerror = () => this.#lost();
+    source.onerror = () => this.#lost(source);
     for (const kind of KINDS) source.addEventListener(kind, (message) => this.#heard(kind, message));
   }
 
@@ -44,20 +55,20 @@ export class News {
     for (const handler of this.#handlers.get(kind)) handler(news);
   }
 
-  #lost() {
+  /** Open another stream once the service answers. Browsers don't say why a stream broke, so the service is asked. */
+  async #lost(source) {
+    source.close();
     this.#onState("reconnecting");
-    // The browser tries again by itself after a broken connection, but never after an answer that was an error.
-    if (this.#source.readyState === EventSource.CLOSED) setTimeout(() => this.#reopen(), RETRY_MILLISECONDS);
-  }
-
-  async #reopen() {
-    try {
-      // Also asks for a token, if that is what is missing.
-      await get("watcher");
-    } catch {
-      setTimeout(() => this.#reopen(), RETRY_MILLISECONDS);
-      return;
+    // It may answer, and refuse nothing but streams.
+    const notAtOnce = pause(RETRY_MILLISECONDS);
+    while (source === this.#source) {
+      try {
+        await get("watcher");
+        await notAtOnce;
+        if (source === this.#source) this.#open();
+      } catch (problem) {
+        await recovery(problem);
+      }
     }
-    this.#open();
   }
 }

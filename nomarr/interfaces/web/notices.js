@@ -11,9 +11,12 @@ export function announce(text) {
   say(announcer, text);
 }
 
-/** Show what went wrong in the background. That the service is away is not said: the sign of the connection says it. */
+/**
+ * Show what went wrong in the background. Not that the service is away or wants a token: the sign of the connection
+ * says it.
+ */
 export function report(problem) {
-  if (!problem.isUnreachable) tell(problem);
+  if (!problem.isUnreachable && !problem.needsToken) tell(problem);
 }
 
 /** Do something that the reader asked for, and tell if it fails. True if it went well. */

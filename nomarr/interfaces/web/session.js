@@ -1,28 +1,74 @@
 // The token that the service wants from other computers.
 
-import { ask, get, onTokenNeeded } from "./api.js";
+import { Problem, ask, get, onTokenNeeded } from "./api.js";
 import { openDialog } from "./dialogs.js";
 import { byId, element, say, show } from "./dom.js";
 import { attempt } from "./notices.js";
+import { RETRY_MILLISECONDS, pause } from "./timing.js";
 
 const HOW = "Nomarr lets in whoever has a token. On the computer where it runs, “nomarr token create --scope admin” prints one; "
   + "without “--scope admin” it is for looking only.";
 
-let asking = null;
+const NOT_KEPT = `The token is good, but this browser did not keep it. Allow cookies for ${location.hostname} and try again, `
+  + "or open the https address of Nomarr if it has one.";
 
-/** From now on a token is asked for whenever one is needed; only once, however many requests wait for it. */
-export function setUpSession() {
+let asking = null;
+let mayAsk = true; // A reader who has closed the question is not asked again before they do something.
+let waiting = []; // what goes on once there is a token
+let tellLetIn = () => {};
+
+/**
+ * From now on a token is asked for whenever one is needed; only once, however many requests wait for it.
+ * `onRefused()` is called when there is none, and `onLetIn()` once there is one.
+ */
+export function setUpSession(onRefused, onLetIn) {
+  tellLetIn = onLetIn;
+  for (const act of ["click", "change", "hashchange"]) window.addEventListener(act, () => (mayAsk = true), true);
   onTokenNeeded((problem) => {
+    onRefused();
+    if (!mayAsk) return false;
     asking ??= askOnce(problem).finally(() => (asking = null));
     return asking;
   });
+  byId("sign-in").addEventListener("click", () => attempt(signIn));
   byId("sign-out").addEventListener("click", () => attempt(signOut));
+}
+
+/** Resolves when it is worth asking again after this problem: once there is a token, or after a while. */
+export function recovery(problem) {
+  return problem.needsToken ? letIn() : pause(RETRY_MILLISECONDS);
 }
 
 /** Let a reader forget the token, if there is one. */
 export async function showSession() {
   const { has_token: hasToken } = await get("session");
   show(byId("sign-out"), hasToken);
+}
+
+/** Resolves once the service lets this browser in. */
+function letIn() {
+  return new Promise((resolve) => waiting.push(resolve));
+}
+
+/** There is a token now. */
+function goOn() {
+  const all = waiting;
+  waiting = [];
+  for (const next of all) next();
+  tellLetIn();
+}
+
+/** Asking for anything asks for a token, too; unless another tab has got one meanwhile. */
+async function signIn() {
+  await get("watcher");
+  goOn();
+}
+
+/** Have this browser keep a token. Its scripts can't see the cookie, so the service is asked whether it came back. */
+async function useToken(token) {
+  await ask("PUT", "session", { body: { token } });
+  const { has_token: isKept } = await get("session");
+  if (!isKept) throw new Problem(401, NOT_KEPT);
 }
 
 async function signOut() {
@@ -48,14 +94,18 @@ function askOnce(problem) {
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       try {
-        await ask("PUT", "session", { body: { token: input.value.trim() } });
+        await useToken(input.value.trim());
         dialog.close("accepted");
+        goOn();
       } catch (problem) {
         say(error, problem.message);
         show(error, true);
         input.focus();
       }
     });
-    dialog.addEventListener("close", () => answer(dialog.returnValue === "accepted"));
+    dialog.addEventListener("close", () => {
+      mayAsk = dialog.returnValue === "accepted";
+      answer(mayAsk);
+    });
   });
 }

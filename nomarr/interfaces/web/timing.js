@@ -1,5 +1,10 @@
 // When things are done: not more often than is good for anybody.
 
+/** How soon something is tried again that did not go well. */
+export const RETRY_MILLISECONDS = 2000;
+
+export const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+
 /** A function that has `work` done soon, at most once in so many milliseconds and never twice at the same time. */
 export function paced(work, milliseconds) {
   let timer = null;

@@ -174,6 +174,7 @@ class LibraryWatch:
         self._mounts: MountWatch | None = None
         self._is_scanning = False
         self._held_back_files = 0
+        self._ask_losses_at = 0.0
         self._is_ready = False
         self._last_failure: str | None = None
         self._has_ended = False
@@ -255,8 +256,8 @@ class LibraryWatch:
             return WatcherState.POLLING, self._polled_because
         if self._held_back_files:
             return WatcherState.WATCHING, (
-                f"{self._held_back_files:,} files are gone at once and held back; if they were really removed: "
-                "nomarr scan --accept-losses"
+                f"{self._held_back_files:,} files are gone at once and held back until somebody says whether they were "
+                "really removed"
             )
         if self._last_failure is not None:
             return WatcherState.WATCHING, self._last_failure
@@ -319,6 +320,8 @@ class LibraryWatch:
             start(self._look_after_root)
         if self._is_scanning or self._offline is not None:
             return
+        if self._held_back_files and now >= self._ask_losses_at:
+            await self._look_after_losses(now)
         if self._rebuild_at is not None and self._rebuild_at <= now:
             self._rebuild_at = None
             try:
@@ -416,6 +419,17 @@ class LibraryWatch:
             if self._root_is_known and root != self._root:
                 self._start_anew(now)
         self._root, self._root_is_known = root, True
+
+    async def _look_after_losses(self, now: float) -> None:
+        """Ask whether somebody else has accepted or discarded what is held back."""
+        self._ask_losses_at = now + _HEALTH_SECONDS
+        try:
+            losses = await self._libraries.held_back_losses(self._library.library_id)
+        except NomarrError as error:
+            # Scans meet it as well, and tell it.
+            logger.debug("could not look what is held back in %s: %s", self._library.name, error)
+        else:
+            self._held_back_files = 0 if losses is None else losses.files
 
     # -- watches ----------------------------------------------------------------------------------------------
 
