@@ -13,7 +13,7 @@ import pytest
 from anyio.abc import SocketStream
 from api_kit import running_server, until
 
-from nomarr import Nomarr
+from nomarr import Library, Nomarr, ScanTarget
 from nomarr.interfaces.api.clients_if import THIS_COMPUTER, client_of, share_of
 from nomarr.interfaces.api.options_if import ServiceOptions
 
@@ -61,11 +61,38 @@ def problem_in(answer: bytes) -> tuple[bytes, bool]:
     return answer.split(b" ")[1], b"content-type: application/problem+json" in answer
 
 
-@pytest.mark.parametrize("said", [b"", HALF, ASK, UNREAD_BODY])
+@pytest.mark.parametrize("said", [b"", HALF, ASK, BODY, UNREAD_BODY])
 async def test_connections_that_ask_nothing_lock_nobody_out(nomarr: Nomarr, few: ServiceOptions, said: bytes) -> None:
     async with running_server(nomarr, few) as address, many(address, 30, said), httpx.AsyncClient() as client:
         for _ in range(3):
             assert (await client.get(f"{address}/healthz")).status_code == 200
+
+
+async def test_a_complete_request_is_answered_among_many_that_are_not(
+    nomarr: Nomarr, few: ServiceOptions, library: Library
+) -> None:
+    async with running_server(nomarr, few) as address, many(address, 4, LISTEN) as listeners:
+        for listener in listeners:
+            assert (await listener.receive()).startswith(b"HTTP/1.1 200")
+        async with many(address, 20, BODY), many(address, 20, HALF):
+            await nomarr.libraries.scan_targets([ScanTarget(library.library_id)])
+            for listener in listeners:
+                with anyio.fail_after(10):
+                    while b"event: change" not in await listener.receive():
+                        pass
+
+
+async def test_who_has_waited_for_the_longest_makes_room_first(nomarr: Nomarr, few: ServiceOptions) -> None:
+    async with running_server(nomarr, few) as address, many(address, 5, b"") as streams:
+        oldest, second = streams[:2]
+        await oldest.send(ASK)
+        assert (await oldest.receive()).startswith(b"HTTP/1.1 200")
+        async with await connected(address) as late:
+            await late.send(ASK)
+            assert (await late.receive()).startswith(b"HTTP/1.1 200")
+            assert await everything(second) == b""
+            await oldest.send(ASK)
+            assert (await oldest.receive()).startswith(b"HTTP/1.1 200")
 
 
 async def test_connections_in_use_are_kept_and_one_more_is_told_so(nomarr: Nomarr, few: ServiceOptions) -> None:

@@ -21,13 +21,13 @@ _CLOSE: Final = {"Connection": "close"}
 
 
 class Connections:
-    """All that are open. One that waits for a request makes room for a new one, so that waiting keeps nobody out."""
+    """All that are open. One that waits for a request, or the rest of one, makes room: waiting keeps nobody out."""
 
     def __init__(self, options: ServiceOptions, most: int) -> None:
         self.options = options
         self._most = most
         self._open: dict[Connection, str] = {}
-        """The client of each, the oldest first."""
+        """The client of each, first the one that has waited for the longest."""
 
     def add(self, connection: Connection, client: str) -> None:
         """Raises `Refused` if all that the client may have, or all that there may be, are in use."""
@@ -38,12 +38,17 @@ class Connections:
             raise Refused(503, "too many clients are connected; try later", error="TooManyConnections", **_CLOSE)
         self._open[connection] = client
 
+    def begins_to_wait(self, connection: Connection) -> None:
+        """It has waited for less time than all others."""
+        if connection in self._open:
+            self._open[connection] = self._open.pop(connection)
+
     def remove(self, connection: Connection) -> None:
         """It has ended, or was never taken in."""
         self._open.pop(connection, None)
 
     def _end_idle(self, connections: Iterable[Connection]) -> bool:
-        """End the oldest one that waits for a request; False if there is none."""
+        """End the one that has waited for a request for the longest; False if there is none."""
         idle = next((connection for connection in connections if connection.is_idle), None)
         if idle is None:
             return False
@@ -74,7 +79,9 @@ class Connection(H11Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """True while the client has not asked for anything that it did not get."""
+        """True while the client has not asked for anything that it did not get, or not to the end."""
+        if self.conn.their_state is h11.SEND_BODY:
+            return True
         owes_nothing = self.conn.our_state not in (h11.SEND_RESPONSE, h11.SEND_BODY)
         return owes_nothing and self.transport.get_write_buffer_size() == 0
 
@@ -119,6 +126,7 @@ class Connection(H11Protocol):
         if awaited is self._awaited:
             return
         self._awaited = awaited
+        self._known.begins_to_wait(self)
         options = self._known.options
         if awaited is h11.IDLE:
             self._arrival.set(options.head_seconds, self._end_late)
