@@ -94,6 +94,13 @@ async def test_a_browser_hands_its_token_in_once(closed: Api, nomarr: Nomarr) ->
     assert (await closed.problem("GET", LIBRARIES))["error"] == "TokenMissing"
 
 
+async def test_a_password_for_a_proxy_hides_no_cookie(closed: Api, nomarr: Nomarr) -> None:
+    await closed.ask("PUT", SESSION, {"token": await new_token(nomarr, TokenScope.READ)})
+    assert await closed.get(LIBRARIES, headers={"Authorization": "Basic dXNlcjpwYXNz"}) == []
+    problem = await closed.problem("GET", LIBRARIES, headers={"Authorization": "Bearer x"})
+    assert problem["error"] == "TokenNotValid"
+
+
 async def test_a_browser_is_told_whether_it_has_a_token(closed: Api, nomarr: Nomarr) -> None:
     assert await closed.get(SESSION) == {"has_token": False}
     await closed.ask("PUT", SESSION, {"token": await new_token(nomarr, TokenScope.READ)})

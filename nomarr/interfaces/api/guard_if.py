@@ -145,8 +145,9 @@ def _is_protected(path: str) -> bool:
 def _token(headers: Headers) -> str:
     """The token of a program, or of a browser that has handed it in before; empty if there is none."""
     kind, _, token = headers.get("authorization", "").partition(" ")
-    if kind:
-        return token.strip() if kind.lower() == "bearer" else ""
+    # Another scheme is for a proxy before this service, which passes it on all the same.
+    if kind.lower() == "bearer":
+        return token.strip()
     return cookie_parser(headers.get("cookie", "")).get(SESSION_COOKIE, "")
 
 
