@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
@@ -184,6 +185,36 @@ async def test_what_is_no_request_is_a_problem_too(nomarr: Nomarr, options: Serv
     async with running_server(nomarr, options) as address, await connected(address) as stream:
         await stream.send(b"\x00\x01\r\n\r\n")
         assert problem_in(await everything(stream)) == (b"400", True)
+
+
+@pytest.mark.parametrize("method", [b"HEAD", b"POST", b"GET"])
+async def test_a_body_that_is_none_costs_one_line_for_those_who_look_for_faults(
+    nomarr: Nomarr, options: ServiceOptions, method: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "nomarr.interfaces.api")
+    async with running_server(nomarr, options) as address, await connected(address) as stream:
+        await stream.send(method + b" / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nZZZ\r\n\r\n")
+        answer = await everything(stream)
+        assert problem_in(answer) == (b"400", True)
+        assert answer.endswith(b"\r\n\r\n") == (method == b"HEAD")
+    assert levels(caplog) == [logging.DEBUG]
+
+
+@pytest.mark.parametrize("protocol", [b"websocket", b"h2c"])
+async def test_a_wish_for_another_protocol_is_no_warning(
+    nomarr: Nomarr, options: ServiceOptions, protocol: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    wish = b"\r\nConnection: upgrade\r\nUpgrade: " + protocol
+    async with running_server(nomarr, options) as address, await connected(address) as stream:
+        await stream.send(ASK.replace(b"\r\n\r\n", wish + b"\r\n\r\n"))
+        assert (await stream.receive()).startswith(b"HTTP/1.1 200")
+    assert levels(caplog) == []
+
+
+def levels(caplog: pytest.LogCaptureFixture) -> list[int]:
+    """Of what was logged about connections."""
+    about = ("uvicorn.error", "nomarr.interfaces.api.connections_if", "asyncio")
+    return [line.levelno for line in caplog.records if line.name.startswith(about) and line.levelno != logging.INFO]
 
 
 @pytest.mark.parametrize(

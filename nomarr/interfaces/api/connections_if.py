@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -17,6 +18,11 @@ from nomarr.interfaces.api.problems_if import Refused, refusal_answer
 
 __all__ = ["Connection", "Connections"]
 
+logger = logging.getLogger(__name__)
+
+_FAULTS: Final = logging.getLogger("uvicorn.error.connections")
+"""For uvicorn's errors only: its warnings are of what clients say, and anybody may say anything, as often as wanted."""
+_FAULTS.setLevel(logging.ERROR)
 _CLOSE: Final = {"Connection": "close"}
 
 
@@ -70,6 +76,7 @@ class Connection(H11Protocol):
         known: Connections,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self.logger = _FAULTS
         self._known = known
         self._awaited: object = None
         """What the client has to send now, as the state that h11 sees it in."""
@@ -84,6 +91,11 @@ class Connection(H11Protocol):
             return True
         owes_nothing = self.conn.our_state not in (h11.SEND_RESPONSE, h11.SEND_BODY)
         return owes_nothing and self.transport.get_write_buffer_size() == 0
+
+    @property
+    def _is_asked_for_head(self) -> bool:
+        """True if the answer that it owes has no body."""
+        return self.conn.our_state is h11.SEND_RESPONSE and self.scope["method"] == "HEAD"
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn does
         super().connection_made(transport)
@@ -155,6 +167,7 @@ class Connection(H11Protocol):
 
     def _end_with(self, refusal: Refused) -> None:
         """End the connection, with an answer if it owes one."""
+        logger.debug("the connection of %s is ended: %s", self.client, refusal.detail)
         if self.cycle is not None:
             # What an endpoint says from now on comes too late.
             self.cycle.disconnected = True
@@ -162,7 +175,8 @@ class Connection(H11Protocol):
             answer = refusal_answer(refusal)
             status = answer.status_code
             head = h11.Response(status_code=status, headers=answer.raw_headers, reason=STATUS_PHRASES[status])
-            for event in (head, h11.Data(data=bytes(answer.body)), h11.EndOfMessage()):
+            body = () if self._is_asked_for_head else (h11.Data(data=bytes(answer.body)),)
+            for event in (head, *body, h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 
