@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
@@ -21,9 +21,9 @@ class DiskLooks:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._running: dict[str, Future[Any]] = {}
+        self._running: dict[Hashable, Future[Any]] = {}
 
-    def begin(self, place: str, look: Callable[[], T]) -> Future[T]:
+    def begin(self, place: Hashable, look: Callable[[], T]) -> Future[T]:
         """What `look` finds, some time or never. For one place it has to be the same look each time."""
         with self._lock:
             if place in self._running:
@@ -41,7 +41,7 @@ class DiskLooks:
         wait(answers.values(), seconds)
         return {place: answer.result() for place, answer in answers.items() if answer.done()}
 
-    def _look(self, place: str, look: Callable[[], T], answer: Future[T]) -> None:
+    def _look(self, place: Hashable, look: Callable[[], T], answer: Future[T]) -> None:
         try:
             found = look()
         except BaseException as error:
@@ -51,6 +51,6 @@ class DiskLooks:
             self._forget(place)
             answer.set_result(found)
 
-    def _forget(self, place: str) -> None:
+    def _forget(self, place: Hashable) -> None:
         with self._lock:
             del self._running[place]
