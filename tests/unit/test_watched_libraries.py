@@ -6,9 +6,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
+from support.system import Disk, Gate, until
 
 from nomarr import Library, Nomarr
+from nomarr.services.infrastructure import library_watch_svc
 from nomarr.services.infrastructure.file_watcher_svc import FileWatcherService
 
 
@@ -86,3 +89,23 @@ async def test_a_library_that_is_forgotten_meanwhile_is_not_watched(
     libraries.overtake = lambda: nomarr.libraries.remove_library(library.library_id)
     await watcher.follow_libraries()
     assert modes(watcher) == []
+
+
+async def test_a_disk_that_does_not_answer_is_asked_by_one_thread(
+    watcher: FileWatcherService, library: Library, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(library_watch_svc, "_ANSWER_SECONDS", 0.2)
+    gate = Gate()
+    disk.before_listing(Path(library.root_path), gate.pass_through)
+    try:
+        await watcher.watch_all()
+        await gate.wait_for(1)
+        for mode in ("off", "auto") * 5:
+            await watcher.switch_watch_mode(library.library_id, mode)
+            await anyio.wait_all_tasks_blocked()
+        await until(lambda: [status.state for status in watcher.status()] == ["offline"])
+        assert [status.reason for status in watcher.status()] == ["its disk does not answer"]
+        assert gate.arrived == 1
+    finally:
+        gate.open()
+    await until(lambda: [status.state for status in watcher.status()] == ["watching"])
