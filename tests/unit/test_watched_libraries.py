@@ -49,7 +49,9 @@ async def library(nomarr: Nomarr, music_tree: Callable[..., Path]) -> Library:
     return await nomarr.libraries.add_library("Music", music_tree({}))
 
 
-def modes(watcher: FileWatcherService) -> list[str]:
+async def modes(watcher: FileWatcherService) -> list[str]:
+    """How libraries are watched, once they are."""
+    await until(lambda: all(status.state != "starting" for status in watcher.status()))
     return [status.mode for status in watcher.status()]
 
 
@@ -65,9 +67,10 @@ async def test_a_mode_that_is_switched_meanwhile_wins(
 ) -> None:
     await watcher.switch_watch_mode(library.library_id, before)
     await watcher.watch_all()
+    await modes(watcher)
     libraries.overtake = lambda: watcher.switch_watch_mode(library.library_id, after)
     await watcher.follow_libraries()
-    assert modes(watcher) == watched
+    assert await modes(watcher) == watched
 
 
 async def test_a_library_that_is_added_meanwhile_is_not_taken_for_a_forgotten_one(
@@ -79,16 +82,17 @@ async def test_a_library_that_is_added_meanwhile_is_not_taken_for_a_forgotten_on
 
     libraries.overtake = add_and_watch
     await watcher.follow_libraries()
-    assert modes(watcher) == ["auto"]
+    assert await modes(watcher) == ["auto"]
 
 
 async def test_a_library_that_is_forgotten_meanwhile_is_not_watched(
     nomarr: Nomarr, libraries: Overtaken, watcher: FileWatcherService, library: Library
 ) -> None:
     await watcher.watch_all()
+    await modes(watcher)
     libraries.overtake = lambda: nomarr.libraries.remove_library(library.library_id)
     await watcher.follow_libraries()
-    assert modes(watcher) == []
+    assert await modes(watcher) == []
 
 
 async def test_a_disk_that_does_not_answer_is_asked_by_one_thread(
