@@ -435,7 +435,8 @@ class LibraryWatch:
             return
         self._counters.rebuilds += 1
         if self._mounts is None:
-            self._mounts = await _in_thread(partial(MountWatch, self._library.root_path))
+            # Made here: what a thread makes for somebody who is cancelled meanwhile is never closed.
+            self._mounts = MountWatch(await _in_thread(partial(os.path.realpath, self._library.root_path)))
         self._polled_because = await self._why_polled()
         watching = _Watching()
         if self._library.watch_mode is not WatchMode.POLL:
