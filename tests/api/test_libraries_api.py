@@ -193,17 +193,19 @@ async def test_a_disk_that_does_not_answer_is_told_from_others(
     async def ask(folder: Path) -> None:
         refused.append((await api.problem("GET", "/api/v1/folders", params={"path": str(folder)}))["error"])
 
-    # As the root of another disk, and as a folder of a root.
-    for roots in ((str(dead), str(alive)), (str(tmp_path),)):
-        refused.clear()
-        async with running_api(nomarr, replace(options, browse_roots=roots)) as api:
-            async with anyio.create_task_group() as tasks:
-                for folder in (dead, *dead.iterdir()):
-                    tasks.start_soon(ask, folder)
-            assert "DiskDoesNotAnswer" in refused
-            assert [each["path"] for each in (await api.get("/api/v1/folders"))["folders"]] == list(roots)
-            assert (await api.get("/api/v1/folders", params={"path": str(alive)}))["folders"] == []
-    gate.open()
+    try:
+        # As the root of another disk, and as a folder of a root.
+        for roots in ((str(dead), str(alive)), (str(tmp_path),)):
+            refused.clear()
+            async with running_api(nomarr, replace(options, browse_roots=roots)) as api:
+                async with anyio.create_task_group() as tasks:
+                    for folder in (dead, *dead.iterdir()):
+                        tasks.start_soon(ask, folder)
+                assert "DiskDoesNotAnswer" in refused
+                assert [each["path"] for each in (await api.get("/api/v1/folders"))["folders"]] == list(roots)
+                assert (await api.get("/api/v1/folders", params={"path": str(alive)}))["folders"] == []
+    finally:
+        gate.open()
 
 
 async def test_a_folder_that_another_disk_holds_up_is_not_blamed(
