@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
@@ -13,7 +14,7 @@ import pytest
 from anyio.abc import SocketStream
 from api_kit import running_server, until
 
-from nomarr import Nomarr
+from nomarr import Library, Nomarr, ScanTarget
 from nomarr.interfaces.api.clients_if import THIS_COMPUTER, client_of, share_of
 from nomarr.interfaces.api.options_if import ServiceOptions
 
@@ -61,11 +62,38 @@ def problem_in(answer: bytes) -> tuple[bytes, bool]:
     return answer.split(b" ")[1], b"content-type: application/problem+json" in answer
 
 
-@pytest.mark.parametrize("said", [b"", HALF, ASK, UNREAD_BODY])
+@pytest.mark.parametrize("said", [b"", HALF, ASK, BODY, UNREAD_BODY])
 async def test_connections_that_ask_nothing_lock_nobody_out(nomarr: Nomarr, few: ServiceOptions, said: bytes) -> None:
     async with running_server(nomarr, few) as address, many(address, 30, said), httpx.AsyncClient() as client:
         for _ in range(3):
             assert (await client.get(f"{address}/healthz")).status_code == 200
+
+
+async def test_a_complete_request_is_answered_among_many_that_are_not(
+    nomarr: Nomarr, few: ServiceOptions, library: Library
+) -> None:
+    async with running_server(nomarr, few) as address, many(address, 4, LISTEN) as listeners:
+        for listener in listeners:
+            assert (await listener.receive()).startswith(b"HTTP/1.1 200")
+        async with many(address, 20, BODY), many(address, 20, HALF):
+            await nomarr.libraries.scan_targets([ScanTarget(library.library_id)])
+            for listener in listeners:
+                with anyio.fail_after(10):
+                    while b"event: change" not in await listener.receive():
+                        pass
+
+
+async def test_who_has_waited_for_the_longest_makes_room_first(nomarr: Nomarr, few: ServiceOptions) -> None:
+    async with running_server(nomarr, few) as address, many(address, 5, b"") as streams:
+        oldest, second = streams[:2]
+        await oldest.send(ASK)
+        assert (await oldest.receive()).startswith(b"HTTP/1.1 200")
+        async with await connected(address) as late:
+            await late.send(ASK)
+            assert (await late.receive()).startswith(b"HTTP/1.1 200")
+            assert await everything(second) == b""
+            await oldest.send(ASK)
+            assert (await oldest.receive()).startswith(b"HTTP/1.1 200")
 
 
 async def test_connections_in_use_are_kept_and_one_more_is_told_so(nomarr: Nomarr, few: ServiceOptions) -> None:
@@ -157,6 +185,36 @@ async def test_what_is_no_request_is_a_problem_too(nomarr: Nomarr, options: Serv
     async with running_server(nomarr, options) as address, await connected(address) as stream:
         await stream.send(b"\x00\x01\r\n\r\n")
         assert problem_in(await everything(stream)) == (b"400", True)
+
+
+@pytest.mark.parametrize("method", [b"HEAD", b"POST", b"GET"])
+async def test_a_body_that_is_none_costs_one_line_for_those_who_look_for_faults(
+    nomarr: Nomarr, options: ServiceOptions, method: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "nomarr.interfaces.api")
+    async with running_server(nomarr, options) as address, await connected(address) as stream:
+        await stream.send(method + b" / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nZZZ\r\n\r\n")
+        answer = await everything(stream)
+        assert problem_in(answer) == (b"400", True)
+        assert answer.endswith(b"\r\n\r\n") == (method == b"HEAD")
+    assert levels(caplog) == [logging.DEBUG]
+
+
+@pytest.mark.parametrize("protocol", [b"websocket", b"h2c"])
+async def test_a_wish_for_another_protocol_is_no_warning(
+    nomarr: Nomarr, options: ServiceOptions, protocol: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    wish = b"\r\nConnection: upgrade\r\nUpgrade: " + protocol
+    async with running_server(nomarr, options) as address, await connected(address) as stream:
+        await stream.send(ASK.replace(b"\r\n\r\n", wish + b"\r\n\r\n"))
+        assert (await stream.receive()).startswith(b"HTTP/1.1 200")
+    assert levels(caplog) == []
+
+
+def levels(caplog: pytest.LogCaptureFixture) -> list[int]:
+    """Of what was logged about connections."""
+    about = ("uvicorn.error", "nomarr.interfaces.api.connections_if", "asyncio")
+    return [line.levelno for line in caplog.records if line.name.startswith(about) and line.levelno != logging.INFO]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import anyio
 import pytest
 from api_kit import Api, running_api, until
 from support.music import build, tone, tones
+from support.system import Disk, Gate
 
 from nomarr import Library, Nomarr, ScanTarget
 from nomarr.interfaces.api import browse_if
@@ -175,6 +176,80 @@ async def test_a_disk_that_does_not_answer_holds_nothing_up(
         return (await api.client.get("/api/v1/folders", params={"path": str(tmp_path)})).is_success
 
     await until(is_answered)
+
+
+async def test_a_disk_that_does_not_answer_is_told_from_others(
+    nomarr: Nomarr, options: ServiceOptions, tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(browse_if, "_PATIENCE_SECONDS", 0.3)
+    dead, alive = tmp_path / "dead", tmp_path / "alive"
+    for folder in (*(dead / name for name in "abcd"), alive):
+        folder.mkdir(parents=True)
+    gate = Gate()
+    for folder in (dead, *dead.iterdir()):
+        disk.before_listing(folder, gate.pass_through)
+    refused: list[str] = []
+
+    async def ask(folder: Path) -> None:
+        refused.append((await api.problem("GET", "/api/v1/folders", params={"path": str(folder)}))["error"])
+
+    try:
+        # As the root of another disk, and as a folder of a root.
+        for roots in ((str(dead), str(alive)), (str(tmp_path),)):
+            refused.clear()
+            async with running_api(nomarr, replace(options, browse_roots=roots)) as api:
+                async with anyio.create_task_group() as tasks:
+                    for folder in (dead, *dead.iterdir()):
+                        tasks.start_soon(ask, folder)
+                assert "DiskDoesNotAnswer" in refused
+                assert [each["path"] for each in (await api.get("/api/v1/folders"))["folders"]] == list(roots)
+                assert (await api.get("/api/v1/folders", params={"path": str(alive)}))["folders"] == []
+    finally:
+        gate.open()
+
+
+async def test_a_folder_that_another_disk_holds_up_is_not_blamed(
+    api: Api, tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(browse_if, "_PATIENCE_SECONDS", 0.3)
+    mount, beside = tmp_path / "music" / "nas", tmp_path / "music" / "beside"
+    mount.mkdir(parents=True)
+    beside.mkdir()
+    gate = Gate()
+    disk.before_listing(mount, gate.pass_through)
+
+    async def ask(folder: Path) -> str:
+        return str((await api.problem("GET", "/api/v1/folders", params={"path": str(folder)}))["error"])
+
+    try:
+        for _ in range(3):
+            assert await ask(mount) == "DiskDoesNotAnswer"
+        assert await ask(beside) == "OtherDiskDoesNotAnswer"
+    finally:
+        gate.open()
+
+
+async def test_disks_that_do_not_answer_are_given_few_threads(
+    api: Api, tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(browse_if, "_PATIENCE_SECONDS", 0.3)
+    gate = Gate()
+    folders = [tmp_path / f"{number}" for number in range(30)]
+    for folder in folders:
+        folder.mkdir()
+        disk.before_listing(folder, gate.pass_through)
+
+    async def ask(folder: Path) -> None:
+        await api.problem("GET", "/api/v1/folders", params={"path": str(folder)})
+
+    try:
+        async with anyio.create_task_group() as tasks:
+            for folder in folders * 3:
+                tasks.start_soon(ask, folder)
+        assert gate.arrived <= browse_if._LOOKS * (browse_if._PLACES + 1)
+        assert [each["path"] for each in (await api.get("/api/v1/folders"))["folders"]] == [str(tmp_path)]
+    finally:
+        gate.open()
 
 
 async def test_names_that_are_no_utf8_go_there_and_back(api: Api, nomarr: Nomarr, tmp_path: Path) -> None:

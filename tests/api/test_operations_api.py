@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.lowlevel
 import pytest
 from api_kit import Api, running_api, until
 from support.music import tone
+from support.system import Disk, Gate
 
 from nomarr import Library, Nomarr
 from nomarr.helpers.dto.events import ChangeEvent
 from nomarr.interfaces.api.event_hub_if import EventHub
 from nomarr.interfaces.api.options_if import ServiceOptions
+from nomarr.workflows.library import doctor_wf
 
 SETTINGS = "/api/v1/settings"
 
@@ -65,6 +69,63 @@ async def test_a_library_that_is_switched_off_and_on_at_once_is_watched(
 async def test_health_names_what_was_looked_at(api: Api) -> None:
     checks = {check["name"]: check["status"] for check in await api.get("/api/v1/watcher/health")}
     assert checks["database"] == "ok"
+
+
+async def test_a_disk_that_does_not_answer_is_told_beside_all_else(
+    api: Api, library: Library, music_tree: Callable[..., Path], disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor_wf, "LOOK_SECONDS", 0.3)
+    other = await api.ask("POST", "/api/v1/libraries", {"name": "Other", "path": str(music_tree({}, "other"))})
+    gate = Gate()
+    disk.before_listing(Path(library.root_path), gate.pass_through)
+    found: list[dict[str, Any]] = []
+
+    async def check() -> None:
+        found.append({check["name"]: check for check in await api.get("/api/v1/watcher/health")})
+
+    try:
+        with anyio.fail_after(15):
+            for _ in range(2):
+                async with anyio.create_task_group() as tasks:
+                    for _ in range(50):
+                        tasks.start_soon(check)
+        assert gate.arrived == 1, "threads hang one beside the other"
+    finally:
+        gate.open()
+    assert len(found) == 100
+    for checks in found:
+        assert checks["library Music"]["status"] == "error"
+        assert checks["library Music"]["detail"] == f"this disk does not answer: {library.root_path}"
+        assert checks["library Music"]["remedy"] == "check that it is mounted and reachable, then look again"
+        assert checks["library Other"]["detail"].startswith(other["root_path"])
+        assert checks["covers"]["status"] == "ok"
+
+    async def is_well() -> bool:
+        await check()
+        return bool(found[-1]["library Music"]["status"] == "ok")
+
+    await until(is_well)
+
+
+async def test_whoever_leaves_a_health_check_ends_it_for_nobody_else(
+    api: Api, nomarr: Nomarr, library: Library, disk: Disk
+) -> None:
+    gate = Gate()
+    disk.before_listing(Path(library.root_path), gate.pass_through)
+    found: list[str] = []
+
+    async def check() -> None:
+        found.extend(check.name for check in await nomarr.doctor.check_database())
+
+    async with anyio.create_task_group() as tasks:
+        async with anyio.create_task_group() as leaving:
+            leaving.start_soon(check)
+            await gate.wait_for(1)
+            tasks.start_soon(check)
+            await anyio.lowlevel.checkpoint()
+            leaving.cancel_scope.cancel()
+        gate.open()
+    assert found.count("library Music") == 1
 
 
 async def test_a_subscriber_that_fails_does_not_end_the_news(api: Api, library: Library) -> None:

@@ -94,6 +94,13 @@ async def test_a_browser_hands_its_token_in_once(closed: Api, nomarr: Nomarr) ->
     assert (await closed.problem("GET", LIBRARIES))["error"] == "TokenMissing"
 
 
+async def test_a_password_for_a_proxy_hides_no_cookie(closed: Api, nomarr: Nomarr) -> None:
+    await closed.ask("PUT", SESSION, {"token": await new_token(nomarr, TokenScope.READ)})
+    assert await closed.get(LIBRARIES, headers={"Authorization": "Basic dXNlcjpwYXNz"}) == []
+    problem = await closed.problem("GET", LIBRARIES, headers={"Authorization": "Bearer x"})
+    assert problem["error"] == "TokenNotValid"
+
+
 async def test_a_browser_is_told_whether_it_has_a_token(closed: Api, nomarr: Nomarr) -> None:
     assert await closed.get(SESSION) == {"has_token": False}
     await closed.ask("PUT", SESSION, {"token": await new_token(nomarr, TokenScope.READ)})
@@ -139,3 +146,32 @@ async def test_a_cookie_that_came_by_https_never_goes_without(
     parts = set(answer.headers["set-cookie"].lower().split("; "))
     assert {"httponly", "samesite=strict", "path=/"} <= parts
     assert ("secure" in parts) == secure
+    # By this name browsers know one that no plain HTTP may set, overwrite or delete.
+    assert answer.headers["set-cookie"].startswith("__Host-" if secure else "nomarr_token=")
+    assert not any(part.startswith("domain") for part in parts)
+
+
+@pytest.mark.parametrize(("said", "scope"), [("http", "read"), ("https", "admin")])
+async def test_where_a_browser_has_two_cookies_that_of_its_way_counts(
+    closed: Api, nomarr: Nomarr, said: str, scope: str
+) -> None:
+    reader, admin = await new_token(nomarr, TokenScope.READ), await new_token(nomarr, TokenScope.ADMIN)
+    headers = {"X-Forwarded-Proto": said, "Cookie": f"nomarr_token={reader}; __Host-nomarr_token={admin}"}
+    assert await closed.get(SESSION, headers=headers) == {"has_token": True}
+    refused = (await closed.problem("POST", LIBRARIES, {}, headers=headers))["status"]
+    assert refused == (403 if scope == "read" else 422)
+
+
+@pytest.mark.parametrize("said", ["http", "https"])
+@pytest.mark.parametrize("name", ["nomarr_token", "__Host-nomarr_token"])
+async def test_one_cookie_is_enough_on_either_way(closed: Api, nomarr: Nomarr, said: str, name: str) -> None:
+    cookie = f"{name}={await new_token(nomarr, TokenScope.READ)}"
+    assert await closed.get(LIBRARIES, headers={"X-Forwarded-Proto": said, "Cookie": cookie}) == []
+
+
+async def test_signing_out_ends_both_cookies(closed: Api) -> None:
+    answer = await closed.client.delete(SESSION)
+    ended = {cookie.partition("=")[0]: cookie.lower() for cookie in answer.headers.get_list("set-cookie")}
+    assert set(ended) == {"nomarr_token", "__Host-nomarr_token"}
+    assert all("max-age=0" in cookie and "path=/" in cookie for cookie in ended.values())
+    assert "secure" in ended["__Host-nomarr_token"].split("; ")

@@ -108,7 +108,7 @@ def test_every_limit_is_documented() -> None:
         ("streams of events and of log lines", shared(options.max_streams)),
         (
             "looking at folders on the disk",
-            f"{browse_if._LOOKS} at the same time, {browse_if._PATIENCE_SECONDS:.0f} seconds each",
+            f"{browse_if._LOOKS} at the same time of one disk, {browse_if._PATIENCE_SECONDS:.0f} seconds each",
         ),
     ]
 

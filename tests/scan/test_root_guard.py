@@ -13,6 +13,7 @@ from support.music import build, tone, tones
 from support.scans import ids, missing, scan
 from support.system import (
     Disk,
+    Gate,
     give_away,
     input_output_error,
     mounted,
@@ -20,7 +21,8 @@ from support.system import (
     without_privileges,
 )
 
-from nomarr import Library, LibraryOffline, LibraryState, Nomarr, PathState
+from nomarr import Library, LibraryOffline, LibraryState, Nomarr, PathState, ScanTarget
+from nomarr.workflows.library import start_scan_wf
 
 TREE = {"Rock": {"a.wav": tone(440), "b.wav": tone(441), "Live": {"c.wav": tone(442)}}, "Pop": {"d.wav": tone(443)}}
 
@@ -326,3 +328,28 @@ async def test_a_dry_scan_of_a_root_that_is_away_says_so(nomarr: Nomarr, music_t
     with pytest.raises(LibraryOffline):
         await scan(nomarr, library, dry_run=True)
     assert (await nomarr.libraries.get_library(library.library_id)).state is LibraryState.READY
+
+
+async def test_scans_that_wait_for_a_disk_share_one_thread(
+    nomarr: Nomarr, music_tree: Callable[..., Path], disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = await scanned(nomarr, music_tree(TREE))
+    before = await ids(nomarr, library)
+    gate = Gate()
+    disk.before_listing(Path(library.root_path), gate.pass_through)
+    try:
+        for _ in range(10):
+            handle = await nomarr.libraries.start_scan_for_library(library.library_id)
+            await gate.wait_for(1)
+            await nomarr.libraries.get_library(library.library_id)
+            handle.cancel()
+            assert await handle.result() is None
+        monkeypatch.setattr(start_scan_wf, "_ROOT_SECONDS", 0.1)
+        await assert_offline(nomarr, library, "does not answer")
+        with pytest.raises(LibraryOffline, match="does not answer"):
+            await nomarr.libraries.scan_targets([ScanTarget(library.library_id)], dry_run=True)
+        assert gate.arrived == 1
+    finally:
+        gate.open()
+    monkeypatch.undo()
+    await assert_back(nomarr, library, before)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import sqlite3
 import subprocess
 import sys
@@ -394,6 +395,41 @@ def test_a_full_disk_loses_nothing(small_disk: Path) -> None:
     with opened(small_disk / "nomarr.db") as db:
         assert db.check_integrity() == []
         assert db.library_files.count_present("music") == 100 * written + 1
+
+
+@pytest.mark.parametrize("exists", [True, False])
+@pytest.mark.parametrize("free_bytes", [0, 16 * 1024])
+def test_a_full_disk_is_told_at_opening(small_disk: Path, exists: bool, free_bytes: int) -> None:
+    file = small_disk / "nomarr.db"
+    if exists:
+        with opened(file):
+            pass
+    fill(small_disk / "ballast", free_bytes)
+    with pytest.raises(StorageFull, match=f"the disk that holds {file} is full; free some space"), opened(file):
+        pass
+    (small_disk / "ballast").unlink()
+    with opened(file) as db:
+        assert db.check_integrity() == []
+
+
+def fill(ballast: Path, free_bytes: int) -> None:
+    """Leave so much of the disk."""
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    os.truncate(ballast, ballast.stat().st_size - free_bytes)
+
+
+def test_an_error_of_a_disk_with_room_is_none_of_a_full_one(path: Path) -> None:
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Writing further fails, as on a broken disk.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, usual[1]))
+    try:
+        with pytest.raises(DatabaseError, match="disk I/O error") as caught, opened(path):
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert not isinstance(caught.value, StorageFull)
 
 
 def test_the_location_is_a_url_that_opens_the_same_database(tmp_path: Path) -> None:

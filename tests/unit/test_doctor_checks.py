@@ -11,6 +11,7 @@ from support.scans import scan
 
 from nomarr import Nomarr
 from nomarr.components.library import file_systems_comp, mount_watch_comp
+from nomarr.helpers.disk_looks_helper import DiskLooks
 from nomarr.workflows.library.doctor_wf import Check, check_database_workflow
 
 NOW = 1_700_000_000.0
@@ -53,7 +54,7 @@ def on_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[
 
 
 def checks(nomarr: Nomarr, limits: Path) -> dict[str, Check]:
-    return {check.name: check for check in check_database_workflow(nomarr.database, NOW, limits=limits)}
+    return {check.name: check for check in check_database_workflow(nomarr.database, NOW, DiskLooks(), limits=limits)}
 
 
 async def test_enough_is_enough(nomarr: Nomarr, music: Path, limits: Callable[..., Path]) -> None:

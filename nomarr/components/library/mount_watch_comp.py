@@ -12,10 +12,14 @@ __all__ = ["MountWatch", "polled_file_system"]
 
 
 class MountWatch:
-    """Tells when the mounts of a folder, or of folders inside it, are other ones. Asking costs one system call."""
+    """Tells when the mounts of a folder, or of folders inside it, are other ones. Asking costs one system call.
+
+    Args:
+        root: without links, so that no disk is asked, which might not answer.
+    """
 
     def __init__(self, root: str) -> None:
-        self._root = os.path.realpath(root)
+        self._root = root
         self._poll: select.poll | None = None
         try:
             self._table = open(MOUNTS, encoding="utf-8", errors="surrogateescape")  # noqa: SIM115 - closed by `close`

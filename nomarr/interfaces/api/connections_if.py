@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -17,17 +18,22 @@ from nomarr.interfaces.api.problems_if import Refused, refusal_answer
 
 __all__ = ["Connection", "Connections"]
 
+logger = logging.getLogger(__name__)
+
+_FAULTS: Final = logging.getLogger("uvicorn.error.connections")
+"""For uvicorn's errors only: its warnings are of what clients say, and anybody may say anything, as often as wanted."""
+_FAULTS.setLevel(logging.ERROR)
 _CLOSE: Final = {"Connection": "close"}
 
 
 class Connections:
-    """All that are open. One that waits for a request makes room for a new one, so that waiting keeps nobody out."""
+    """All that are open. One that waits for a request, or the rest of one, makes room: waiting keeps nobody out."""
 
     def __init__(self, options: ServiceOptions, most: int) -> None:
         self.options = options
         self._most = most
         self._open: dict[Connection, str] = {}
-        """The client of each, the oldest first."""
+        """The client of each, first the one that has waited for the longest."""
 
     def add(self, connection: Connection, client: str) -> None:
         """Raises `Refused` if all that the client may have, or all that there may be, are in use."""
@@ -38,12 +44,17 @@ class Connections:
             raise Refused(503, "too many clients are connected; try later", error="TooManyConnections", **_CLOSE)
         self._open[connection] = client
 
+    def begins_to_wait(self, connection: Connection) -> None:
+        """It has waited for less time than all others."""
+        if connection in self._open:
+            self._open[connection] = self._open.pop(connection)
+
     def remove(self, connection: Connection) -> None:
         """It has ended, or was never taken in."""
         self._open.pop(connection, None)
 
     def _end_idle(self, connections: Iterable[Connection]) -> bool:
-        """End the oldest one that waits for a request; False if there is none."""
+        """End the one that has waited for a request for the longest; False if there is none."""
         idle = next((connection for connection in connections if connection.is_idle), None)
         if idle is None:
             return False
@@ -65,6 +76,7 @@ class Connection(H11Protocol):
         known: Connections,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self.logger = _FAULTS
         self._known = known
         self._awaited: object = None
         """What the client has to send now, as the state that h11 sees it in."""
@@ -74,9 +86,16 @@ class Connection(H11Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """True while the client has not asked for anything that it did not get."""
+        """True while the client has not asked for anything that it did not get, or not to the end."""
+        if self.conn.their_state is h11.SEND_BODY:
+            return True
         owes_nothing = self.conn.our_state not in (h11.SEND_RESPONSE, h11.SEND_BODY)
         return owes_nothing and self.transport.get_write_buffer_size() == 0
+
+    @property
+    def _is_asked_for_head(self) -> bool:
+        """True if the answer that it owes has no body."""
+        return self.conn.our_state is h11.SEND_RESPONSE and self.scope["method"] == "HEAD"
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn does
         super().connection_made(transport)
@@ -119,6 +138,7 @@ class Connection(H11Protocol):
         if awaited is self._awaited:
             return
         self._awaited = awaited
+        self._known.begins_to_wait(self)
         options = self._known.options
         if awaited is h11.IDLE:
             self._arrival.set(options.head_seconds, self._end_late)
@@ -147,6 +167,7 @@ class Connection(H11Protocol):
 
     def _end_with(self, refusal: Refused) -> None:
         """End the connection, with an answer if it owes one."""
+        logger.debug("the connection of %s is ended: %s", self.client, refusal.detail)
         if self.cycle is not None:
             # What an endpoint says from now on comes too late.
             self.cycle.disconnected = True
@@ -154,7 +175,8 @@ class Connection(H11Protocol):
             answer = refusal_answer(refusal)
             status = answer.status_code
             head = h11.Response(status_code=status, headers=answer.raw_headers, reason=STATUS_PHRASES[status])
-            for event in (head, h11.Data(data=bytes(answer.body)), h11.EndOfMessage()):
+            body = () if self._is_asked_for_head else (h11.Data(data=bytes(answer.body)),)
+            for event in (head, *body, h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 

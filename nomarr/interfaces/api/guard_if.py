@@ -10,13 +10,12 @@ from urllib.parse import urlsplit
 
 import anyio
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nomarr.interfaces.api.clients_if import client_in
 from nomarr.interfaces.api.options_if import ServiceOptions
 from nomarr.interfaces.api.problems_if import Refused, refusal_answer
-from nomarr.interfaces.api.session_if import SESSION_COOKIE, SESSION_PATH
+from nomarr.interfaces.api.session_if import SESSION_PATH, session_token
 from nomarr.interfaces.api.tokens_if import Tokens, TokenScope
 
 __all__ = ["Guard"]
@@ -91,7 +90,7 @@ class Guard:
     def _check_token(self, scope: Scope, headers: Headers) -> None:
         if not self._options.tokens_required or not _is_protected(scope["path"]):
             return
-        token = _token(headers)
+        token = _token(headers, scope["scheme"])
         if not token:
             raise Refused(
                 401,
@@ -142,12 +141,13 @@ def _is_protected(path: str) -> bool:
     return path.startswith(_PROTECTED) and path != SESSION_PATH
 
 
-def _token(headers: Headers) -> str:
+def _token(headers: Headers, scheme: str) -> str:
     """The token of a program, or of a browser that has handed it in before; empty if there is none."""
     kind, _, token = headers.get("authorization", "").partition(" ")
-    if kind:
-        return token.strip() if kind.lower() == "bearer" else ""
-    return cookie_parser(headers.get("cookie", "")).get(SESSION_COOKIE, "")
+    # Another scheme is for a proxy before this service, which passes it on all the same.
+    if kind.lower() == "bearer":
+        return token.strip()
+    return session_token(headers, scheme)
 
 
 def _check_origin(headers: Headers) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import math
 import os
 import re
+import shutil
 import sqlite3
 import threading
 import time
@@ -37,6 +39,8 @@ _GIVE_WAY_SECONDS = 0.12
 _CACHE_KIB = 16 * 1024
 _CHECKPOINT_PAGES = 8000
 """32 MB of log before it is worked into the file, which waits for the disk; with 1000 a first scan waits often."""
+_ROOM_BYTES = 128 * 1024
+"""With less free an error of the disk means that it is full: SQLite's file of locks alone needs 32 KiB."""
 _MIGRATION_NAME = re.compile(r"(\d{3})_\w+\.sql")
 
 
@@ -226,9 +230,24 @@ class SqliteConnections:
         except (sqlite3.Error, OSError) as error:
             raise self._translated(error) from error
 
+    def _is_for_lack_of_room(self, error: sqlite3.Error | OSError) -> bool:
+        if isinstance(error, OSError):
+            return error.errno in (errno.ENOSPC, errno.EDQUOT)
+        if "disk is full" in str(error):
+            return True
+        # At opening SQLite says of a full disk only that something went wrong there (SQLITE_IOERR_SHMSIZE).
+        code = getattr(error, "sqlite_errorcode", 0)
+        return code & 0xFF == sqlite3.SQLITE_IOERR and self._free_bytes() < _ROOM_BYTES
+
+    def _free_bytes(self) -> float:
+        try:
+            return shutil.disk_usage(self.path.parent).free
+        except OSError:
+            return math.inf
+
     def _translated(self, error: sqlite3.Error | OSError) -> DatabaseError:
         text = str(error)
-        if "disk is full" in text or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+        if self._is_for_lack_of_room(error):
             return StorageFull(str(self.path))
         if _is_locked(error):
             return DatabaseNotReachable(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
+import asyncio
 
 import anyio.to_thread
 
 from nomarr.components.media.cover_store_comp import CoverStore
+from nomarr.helpers.disk_looks_helper import DiskLooks
 from nomarr.helpers.time_helper import Clock, system_clock
 from nomarr.persistence.db import Database
 from nomarr.workflows.library.doctor_enrichment_wf import check_enrichment_workflow
@@ -24,15 +25,22 @@ class DoctorService:
         self._covers = covers
         self._root_marker = root_marker
         self._clock = clock
+        self._looks = DiskLooks()
 
     async def check_database(self) -> list[Check]:
-        """The database with its server, its libraries, and their enrichment."""
+        """The database with its server, its libraries, and their enrichment.
+
+        Whoever asks while a check goes on gets what it finds. A disk that does not answer is told as such, in seconds.
+        """
+        return await asyncio.wrap_future(self._looks.begin("everything", self._check_database))
+
+    def _check_database(self) -> list[Check]:
         now = self._clock()
-        checks = await anyio.to_thread.run_sync(check_server_workflow, self._db)
-        checks += await anyio.to_thread.run_sync(
-            partial(check_database_workflow, self._db, now, root_marker=self._root_marker)
-        )
-        return checks + await anyio.to_thread.run_sync(check_enrichment_workflow, self._db, self._covers, now)
+        return [
+            *check_server_workflow(self._db),
+            *check_database_workflow(self._db, now, self._looks, root_marker=self._root_marker),
+            *check_enrichment_workflow(self._db, self._covers, now, self._looks),
+        ]
 
     @staticmethod
     async def check_machine() -> list[Check]:

@@ -15,7 +15,7 @@ from nomarr.components.library.inotify_limits_comp import InotifyLimit, allowed
 from nomarr.components.watch.library_event_handler_comp import LibraryEventHandler
 from nomarr.helpers.dto.library import Library, WatchMode
 from nomarr.helpers.dto.watching import WatchMessage, WatchSettings, WatchStatus
-from nomarr.helpers.exceptions import ConfigurationError, NomarrError
+from nomarr.helpers.exceptions import ConfigurationError, LibraryNotFound, NomarrError
 from nomarr.helpers.protocols import TaskRunner, WatchedLibraries
 from nomarr.helpers.time_helper import Clock, system_clock
 from nomarr.services.infrastructure.library_watch_svc import LibraryWatch, MakeTree, make_tree
@@ -150,13 +150,10 @@ class FileWatcherService:
 
     async def follow_libraries(self) -> None:
         """Look now which libraries there are and how they are to be watched; it is done every few seconds anyway."""
-        libraries = {library.library_id: library for library in await self._libraries.list_libraries()}
-        for library_id in [library_id for library_id in self._watches if library_id not in libraries]:
+        listed = [library.library_id for library in await self._libraries.list_libraries()]
+        for library_id in dict.fromkeys([*listed, *self._watches]):
             async with self._locks[library_id]:
-                await self._stop(library_id)
-        for library in libraries.values():
-            async with self._locks[library.library_id]:
-                await self._apply(library)
+                await self._follow(library_id)
 
     def status(self) -> list[WatchStatus]:
         """Every watched library, by name."""
@@ -193,6 +190,15 @@ class FileWatcherService:
             self._tasks.cancel(_task_name(library_id))
             await self._tasks.wait(_task_name(library_id))
             watch.say_goodbye()
+
+    async def _follow(self, library_id: str) -> None:
+        try:
+            # Read with the lock: somebody may have changed it since it was listed.
+            library = await self._libraries.get_library(library_id)
+        except LibraryNotFound:
+            await self._stop(library_id)
+        else:
+            await self._apply(library)
 
     async def _apply(self, library: Library) -> None:
         watch = self._watches.get(library.library_id)

@@ -24,6 +24,7 @@ from nomarr.components.library.mount_watch_comp import MountWatch, polled_file_s
 from nomarr.components.watch.library_event_handler_comp import LibraryEventHandler
 from nomarr.components.watch.pending_changes_comp import ChangesToScan, PendingChanges
 from nomarr.components.watch.watch_plan_comp import WatchPlan
+from nomarr.helpers.disk_looks_helper import DiskLooks
 from nomarr.helpers.dto.library import Library, ScanTarget, WatchMode
 from nomarr.helpers.dto.scan import ScanProgress, ScanReport
 from nomarr.helpers.dto.watching import (
@@ -52,6 +53,8 @@ _ROOT_SECONDS: Final = 3.0
 """A root that moves, goes or is unmounted makes an event; this is for one that is emptied or covered."""
 _PROBE_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 _REFUSED_ROOT_SECONDS: Final = 600.0
+_ANSWER_SECONDS: Final = 10.0
+"""So long a root may take to answer before its library is told to be offline."""
 _RETRY_TREE_SECONDS: Final = 600.0
 """Without a change of the kernel's limits, which is noticed at once."""
 _AFTER_FAULT_SECONDS: Final = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
@@ -59,6 +62,8 @@ _STRAYS_SECONDS: Final = 30.0
 _SUSPENDED_SECONDS: Final = 5.0
 _WATCHES_STEP: Final = 65_536
 _NEARLY_ALL: Final = 0.8
+_looks: Final = DiskLooks()
+"""Of all watches in this process: one that is ended leaves the thread that its root does not answer to the next one."""
 
 
 class Tree(Protocol):
@@ -438,9 +443,14 @@ class LibraryWatch:
 
         Whatever was scanned before this may have changed while nobody was there to hear it.
         """
+        if not await _answers(self._library.root_path):
+            # Whoever looks after the root waits for it, and starts anew when it is back.
+            self._offline = _Offline("its disk does not answer", None, since=self._clock())
+            return
         self._counters.rebuilds += 1
         if self._mounts is None:
-            self._mounts = await _in_thread(partial(MountWatch, self._library.root_path))
+            # Made here: what a thread makes for somebody who is cancelled meanwhile is never closed.
+            self._mounts = MountWatch(await _in_thread(partial(os.path.realpath, self._library.root_path)))
         self._polled_because = await self._why_polled()
         watching = _Watching()
         if self._library.watch_mode is not WatchMode.POLL:
@@ -623,16 +633,25 @@ async def _start(tree: Tree) -> None:
         raise
 
 
-async def _look_at(path: str) -> _Root | None:
-    def look() -> _Root | None:
-        try:
-            status = os.stat(path)
-            with os.scandir(path) as entries:
-                return _Root(status.st_dev, status.st_ino, next(entries, None) is None)
-        except OSError:
-            return None
+async def _answers(path: str) -> bool:
+    """False if the disk of `path` does not answer in time; that it answers with an error is an answer, too."""
+    with anyio.move_on_after(_ANSWER_SECONDS) as patience:
+        await _look_at(path)
+    return not patience.cancelled_caught
 
-    return await _in_thread(look)
+
+async def _look_at(path: str) -> _Root | None:
+    """Whoever is cancelled does not wait; one thread waits for a disk that hangs, whoever asks."""
+    return await asyncio.wrap_future(_looks.begin(path, partial(_root_at, path)))
+
+
+def _root_at(path: str) -> _Root | None:
+    try:
+        status = os.stat(path)
+        with os.scandir(path) as entries:
+            return _Root(status.st_dev, status.st_ino, next(entries, None) is None)
+    except OSError:
+        return None
 
 
 async def _in_thread(work: Callable[[], Answer]) -> Answer:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from nomarr.components.library.lease_owner_comp import is_certainly_dead
 from nomarr.components.media.cover_store_comp import CoverStore
+from nomarr.helpers.disk_looks_helper import DiskLooks
 from nomarr.helpers.dto.enrichment import DueWork
 from nomarr.helpers.dto.files import FileRecord
 from nomarr.helpers.dto.scan import LeaseOwner
 from nomarr.helpers.exceptions import CoverFolderUnusable, DatabaseError
 from nomarr.helpers.paths_helper import readable, strip_control
 from nomarr.persistence.db import Database
-from nomarr.workflows.library.doctor_wf import Check, CheckStatus
+from nomarr.workflows.library.doctor_wf import LOOK_SECONDS, UNANSWERED_REMEDY, Check, CheckStatus
 
 __all__ = ["check_enrichment_workflow"]
 
@@ -23,10 +25,14 @@ _REMEDY_FOR_COVERS: Final = (
 )
 
 
-def check_enrichment_workflow(db: Database, covers: CoverStore, now: float) -> list[Check]:
-    """The folder of covers, what waits, and what failed. Synchronous: run it in a worker thread."""
+def check_enrichment_workflow(db: Database, covers: CoverStore, now: float, looks: DiskLooks) -> list[Check]:
+    """The folder of covers, what waits, and what failed. Synchronous: run it in a worker thread.
+
+    Covers on a disk that does not answer cost `LOOK_SECONDS`.
+    """
+    found = looks.in_time({"covers": partial(_covers, covers)}, LOOK_SECONDS)
     try:
-        return [_covers(covers), *_work(db, now)]
+        return [found.get("covers") or _unanswered(covers), *_work(db, now)]
     except DatabaseError as error:
         return [Check("enrichment", CheckStatus.ERROR, str(error), "restore a backup of the database")]
 
@@ -51,6 +57,11 @@ def _covers(covers: CoverStore) -> Check:
     if usage.free_bytes < _LITTLE_SPACE:
         return Check("covers", CheckStatus.WARN, detail, "free some space, or move the folder (data_folder)")
     return Check("covers", CheckStatus.OK, detail)
+
+
+def _unanswered(covers: CoverStore) -> Check:
+    detail = f"this disk does not answer: {strip_control(str(covers.folder))}"
+    return Check("covers", CheckStatus.ERROR, detail, UNANSWERED_REMEDY)
 
 
 def _waiting(due: DueWork, holder: str | None) -> Check:

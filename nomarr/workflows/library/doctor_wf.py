@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
@@ -19,12 +20,24 @@ from nomarr.components.library.mount_watch_comp import polled_file_system
 from nomarr.components.library.root_guard_comp import SAMPLE_SIZE, check_root
 from nomarr.components.media.fingerprint_comp import comparing_problem
 from nomarr.components.media.tools_comp import FFPROBE, FPCALC, find_tool
+from nomarr.helpers.disk_looks_helper import DiskLooks
 from nomarr.helpers.dto.library import Library, ScanTarget, WatchMode
 from nomarr.helpers.exceptions import DatabaseError
 from nomarr.helpers.paths_helper import strip_control
 from nomarr.persistence.db import Database
 
-__all__ = ["Check", "CheckStatus", "check_database_workflow", "check_machine_workflow"]
+__all__ = [
+    "LOOK_SECONDS",
+    "UNANSWERED_REMEDY",
+    "Check",
+    "CheckStatus",
+    "check_database_workflow",
+    "check_machine_workflow",
+]
+
+LOOK_SECONDS: Final = 3.0
+"""So long a disk may take to answer; one that sleeps or is far away is slow, too."""
+UNANSWERED_REMEDY: Final = "check that it is mounted and reachable, then look again"
 
 _LITTLE_SPACE: Final = 500_000_000
 _VERY_LITTLE_SPACE: Final = 50_000_000
@@ -92,13 +105,16 @@ def check_machine_workflow() -> list[Check]:
 
 
 def check_database_workflow(
-    db: Database, now: float, *, root_marker: str = "", limits: Path = INOTIFY_LIMITS
+    db: Database, now: float, looks: DiskLooks, *, root_marker: str = "", limits: Path = INOTIFY_LIMITS
 ) -> list[Check]:
-    """The open database, and every library in it. Synchronous: run it in a worker thread."""
+    """The open database, and every library in it. Synchronous: run it in a worker thread.
+
+    A library's disk that does not answer costs `LOOK_SECONDS`, however many do not.
+    """
     checks = [_reachable(db), _sqlite(), _integrity(db), *_free_space(db)]
     try:
         libraries = db.library.list_libraries(now)
-        return [*checks, *_watch_limits(db, libraries, limits), *_libraries(db, libraries, root_marker)]
+        return [*checks, *_watch_limits(db, libraries, limits), *_libraries(db, libraries, looks, root_marker)]
     except DatabaseError as error:
         return [*checks, Check("libraries", CheckStatus.ERROR, str(error), "restore a backup of the database")]
 
@@ -219,14 +235,26 @@ def _folders(db: Database, library: Library) -> int:
     return len(db.library_folders.within(ScanTarget(library.library_id)))
 
 
-def _libraries(db: Database, libraries: Sequence[Library], root_marker: str) -> list[Check]:
+def _libraries(db: Database, libraries: Sequence[Library], looks: DiskLooks, root_marker: str) -> list[Check]:
     if not libraries:
         return [Check("libraries", CheckStatus.OK, "none yet", "add one: nomarr scan FOLDER")]
-    return [_library(db, library, root_marker) for library in libraries]
+    found = looks.in_time(
+        {library.library_id: partial(_library, db, library, root_marker) for library in libraries}, LOOK_SECONDS
+    )
+    return [found.get(library.library_id) or _unanswered(library) for library in libraries]
+
+
+def _unanswered(library: Library) -> Check:
+    detail = f"this disk does not answer: {strip_control(library.root_path)}"
+    return Check(_name(library), CheckStatus.ERROR, detail, UNANSWERED_REMEDY)
+
+
+def _name(library: Library) -> str:
+    return f"library {strip_control(library.name)}"
 
 
 def _library(db: Database, library: Library, root_marker: str) -> Check:
-    name = f"library {strip_control(library.name)}"
+    name = _name(library)
     verdict = check_root(
         library.root_path,
         library.root_identity,

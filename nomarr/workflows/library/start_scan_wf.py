@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import uuid
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ import anyio.to_thread
 
 from nomarr.components.library.lease_owner_comp import is_certainly_dead, lease_owner
 from nomarr.components.library.root_guard_comp import SAMPLE_SIZE, RootVerdict, check_root
+from nomarr.helpers.disk_looks_helper import DiskLooks
 from nomarr.helpers.dto.library import Library, ScanTarget, without_covered
 from nomarr.helpers.dto.scan import (
     InterruptedScan,
@@ -44,6 +46,9 @@ __all__ = ["start_scan_workflow"]
 logger = logging.getLogger(__name__)
 
 _THREADS: Final = 4
+_ROOT_SECONDS: Final = 30.0
+"""So long a disk may take to answer; one that turns needs some to begin."""
+_looks: Final = DiskLooks()
 _KEPT_RUNS: Final = 500
 _KEPT_EVENTS_SECONDS: Final = 90 * 24 * 3600.0
 
@@ -176,9 +181,7 @@ async def _guarded(
     """The scan between its two looks at the root, with the lease kept alive."""
     meter = ProgressMeter()
     threads = anyio.CapacityLimiter(_THREADS)
-    verdict = await anyio.to_thread.run_sync(
-        partial(_check_root, db, start.library, options), limiter=threads, abandon_on_cancel=True
-    )
+    verdict = await _judged_root(db, start.library, options)
     await anyio.to_thread.run_sync(partial(_accept_root, db, start, verdict, clock), limiter=threads)
     context = ScanContext(
         scan_id=scan_id,
@@ -216,6 +219,18 @@ async def _keep_lease(db: Database, lease: Lease, options: ScanOptions, clock: C
         )
 
 
+async def _judged_root(db: Database, library: Library, options: ScanOptions) -> RootVerdict:
+    """What is where the root should be. Who is cancelled does not wait for a disk that does not answer.
+
+    However many scans are begun meanwhile, one thread waits for it.
+    """
+    place = (id(db), library.library_id, library.root_path, library.root_identity)
+    question = (*place, options.accept_losses, options.root_marker)
+    with anyio.move_on_after(_ROOT_SECONDS):
+        return await asyncio.wrap_future(_looks.begin(question, partial(_check_root, db, library, options)))
+    return RootVerdict(None, f"the disk of {strip_control(library.root_path)} does not answer")
+
+
 def _check_root(db: Database, library: Library, options: ScanOptions) -> RootVerdict:
     return check_root(
         library.root_path,
@@ -237,7 +252,10 @@ def _require_root(db: Database, start: _Start, options: ScanOptions, clock: Cloc
 
 def _look_at_root(db: Database, library: Library, options: ScanOptions) -> RootVerdict:
     """What the root is now; raises `LibraryOffline` if it is not the library's. Writes nothing."""
-    verdict = _check_root(db, library, options)
+    return _required(library, _check_root(db, library, options))
+
+
+def _required(library: Library, verdict: RootVerdict) -> RootVerdict:
     if verdict.offline_reason is not None:
         raise LibraryOffline(library.name, library.root_path, verdict.offline_reason)
     return verdict
@@ -272,8 +290,7 @@ async def _dry_run(
         raise LibraryNotFound(library_id)
     now = clock()
     meter = ProgressMeter()
-    look_at_root = partial(_look_at_root, db, library, options)
-    verdict = await anyio.to_thread.run_sync(look_at_root, abandon_on_cancel=True)
+    verdict = _required(library, await _judged_root(db, library, options))
     context = ScanContext(
         scan_id=scan_id,
         lease=Lease(library_id, "dry run", 0, now),
@@ -281,7 +298,7 @@ async def _dry_run(
         meter=meter,
         clock=clock,
         threads=anyio.CapacityLimiter(_THREADS),
-        check_root=look_at_root,
+        check_root=partial(_look_at_root, db, library, options),
         root_device=0 if verdict.identity is None else verdict.identity.device,
         read_since=now if options.full else None,
         renumbered=verdict.renumbered,
