@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -18,7 +18,7 @@ from nomarr.helpers.dto.enrichment import EnrichmentOptions
 from nomarr.helpers.dto.scan import ScanOptions
 from nomarr.helpers.dto.stored import CopyReport, RowProgress
 from nomarr.helpers.dto.watching import WatchSettings
-from nomarr.helpers.exceptions import ConfigurationError, DatabaseNotReachable
+from nomarr.helpers.exceptions import ConfigurationError, DatabaseNotReachable, TaskAlreadyRunning
 from nomarr.persistence.db import Database
 from nomarr.services.domain.library_svc import LibraryService, LibrarySettings
 from nomarr.services.infrastructure.background_task_svc import BackgroundTaskService
@@ -156,7 +156,9 @@ class Nomarr:
         Comes back at once; `watcher.subscribe` tells what goes on. Does nothing if `enable_file_watching` is false.
         Files are enriched in the background, too, unless `enable_enrichment` is false.
         """
-        self.tasks.start_once("finish removals", self.libraries.finish_removals)
+        # Not twice at a time, if this is called again.
+        with suppress(TaskAlreadyRunning):
+            self.tasks.start_once("finish removals", self.libraries.finish_removals)
         if self.config.enable_file_watching:
             await self.watcher.watch_all()
         self.enrich_in_background()

@@ -30,7 +30,8 @@ async def _the_same_call(music: Music) -> None:
 
 
 async def _watching(music: Music) -> None:
-    await music.nomarr.watch_all()
+    for _ in range(2):
+        await music.nomarr.watch_all()
 
 
 @pytest.fixture
