@@ -24,8 +24,8 @@ run: music $(READY) ## Serve a music folder until Ctrl-C, with a page that shows
 	$(BIN)/nomarr serve "$$MUSIC"
 
 .PHONY: test
-test: $(DEV_READY) ## Run the whole test suite, in a process for each processor
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder $(ARGS)
+test: $(DEV_READY) ## Run the whole test suite, in several processes
+	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 .PHONY: check
 check: format-check lint types imports docs test ## Everything that CI checks
