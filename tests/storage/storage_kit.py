@@ -20,7 +20,7 @@ from nomarr.helpers.dto.batches import (
     PlaylistUpsert,
     ScanBatch,
 )
-from nomarr.helpers.dto.enrichment import EnrichmentUpdate
+from nomarr.helpers.dto.enrichment import EnrichmentUpdate, ProcessingStatus
 from nomarr.helpers.dto.events import ChangeEvent
 from nomarr.helpers.dto.files import FileRecord, FileStat, FolderRecord, KnownFile
 from nomarr.helpers.dto.library import Library, ScanTarget
@@ -30,6 +30,7 @@ from nomarr.helpers.paths_helper import folder_of
 from nomarr.persistence.db import Database
 
 START = 1_700_000_000.0
+LATER = START + 1000.0
 """When every story begins."""
 LEASE_SECONDS = 60.0
 INT64_MAX = 2**63 - 1
@@ -270,3 +271,23 @@ def lose_lease(scan: Scan) -> None:
     assert state is not None
     assert state.expires_at is not None
     assert take_lease(scan.db, scan.library_id, now=state.expires_at, token="other") is not None
+
+
+def want_fingerprints(scan: Scan) -> int:
+    return scan.db.enrichment.want_fingerprints(now=LATER)
+
+
+def want_content_hashes(scan: Scan) -> int:
+    return scan.db.enrichment.want_content_hashes()
+
+
+def retry_failed(scan: Scan) -> int:
+    return scan.db.enrichment.retry_failed(now=LATER)
+
+
+WISHES = {
+    want_fingerprints: ProcessingStatus.COMPLETE,
+    want_content_hashes: ProcessingStatus.COMPLETE,
+    retry_failed: ProcessingStatus.ERROR,
+}
+"""What may be wanted of every file at once, and the state that files have to be in for it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from storage_kit import START, Scan, moved, start_scan, store, upsert
+from storage_kit import LATER, WISHES, Scan, moved, start_scan, store, upsert
 from support.arango import ArangoDouble
 from support.arango.faults import UNIQUE, Fault, InTurn, LostAnswer, TruncatedJson, no_faults
 from support.arango.requests import Request
@@ -15,7 +15,6 @@ from nomarr.helpers.dto.enrichment import Enrichment, EnrichmentUpdate, Processi
 from nomarr.persistence.database import pieces
 from nomarr.persistence.db import Database
 
-LATER = START + 1000.0
 FILES = 10
 PIECE = 3
 
@@ -43,25 +42,6 @@ def test_a_batch_is_told_exactly(arango_server: ArangoDouble, scan: Scan, lost: 
 
 
 # -- what is written in pieces ------------------------------------------------------------------------------------
-
-
-def want_fingerprints(scan: Scan) -> int:
-    return scan.db.enrichment.want_fingerprints(now=LATER)
-
-
-def want_content_hashes(scan: Scan) -> int:
-    return scan.db.enrichment.want_content_hashes()
-
-
-def retry_failed(scan: Scan) -> int:
-    return scan.db.enrichment.retry_failed(now=LATER)
-
-
-WISHES = {
-    want_fingerprints: ProcessingStatus.COMPLETE,
-    want_content_hashes: ProcessingStatus.COMPLETE,
-    retry_failed: ProcessingStatus.ERROR,
-}
 
 
 def enriched(scan: Scan, status: ProcessingStatus) -> None:

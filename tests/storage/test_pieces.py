@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from storage_kit import START, Scan, folder, image, lose_lease, playlist, store, upsert
+from storage_kit import LATER, START, WISHES, Scan, folder, image, lose_lease, playlist, store, upsert
 from support.arango import ArangoDouble
 from support.written import Written, written_on, written_to_file
 
@@ -24,7 +24,6 @@ from nomarr.persistence.embedded import rows_operations as embedded_rows
 PIECE = 3
 FILES = [f"{name}/{number}" for name in "ab" for number in range(5)]
 COVER = "1" * 32
-LATER = START + 1000.0
 
 
 @pytest.fixture
@@ -51,25 +50,6 @@ def enriched(scan: Scan, status: ProcessingStatus = ProcessingStatus.COMPLETE, *
         due_at = None if status is ProcessingStatus.COMPLETE else LATER * 2
         update = EnrichmentUpdate(job.file_id, job.stat, status, due_at, found, **failed)  # type: ignore[arg-type]
         assert store(scan.db, update)
-
-
-def want_fingerprints(scan: Scan) -> int:
-    return scan.db.enrichment.want_fingerprints(now=LATER)
-
-
-def want_content_hashes(scan: Scan) -> int:
-    return scan.db.enrichment.want_content_hashes()
-
-
-def retry_failed(scan: Scan) -> int:
-    return scan.db.enrichment.retry_failed(now=LATER)
-
-
-WISHES = {
-    want_fingerprints: ProcessingStatus.COMPLETE,
-    want_content_hashes: ProcessingStatus.COMPLETE,
-    retry_failed: ProcessingStatus.ERROR,
-}
 
 
 @pytest.mark.parametrize(("wish", "status"), WISHES.items())
