@@ -154,3 +154,23 @@ def test_the_password_is_in_no_log_and_no_process_title(url: str, root: Path) ->
     assert len(titles) > 1, "no worker was seen"
     assert not [title for title in titles if secret in title]
     assert secret not in told
+
+
+def test_a_password_in_a_command_does_not_stay_in_its_title(url: str, root: Path) -> None:
+    secret = urlsplit(url).password
+    assert secret
+    command = [sys.executable, "-m", "nomarr", "--db", url, "watch", str(root)]
+    variables = {"NOMARR_DATA_FOLDER": str(root.parent / "data")}
+    with subprocess.Popen(
+        command, env=os.environ | variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as program:
+        assert program.stdout is not None
+        told = [program.stdout.readline()]
+        title = " ".join(psutil.Process(program.pid).cmdline())
+        program.terminate()
+        told += program.stdout
+    assert "showed the password" in told[0]
+    assert secret not in title
+    assert "://***@" in title
+    assert str(root) in title
+    assert not [line for line in told if secret in line]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
+from nomarr.helpers.secrets_helper import without_secrets
 from nomarr.interfaces.cli.errors_cli import say, warn
 from nomarr.interfaces.cli.exit_codes_cli import ExitCode
 from nomarr.interfaces.cli.logging_cli import set_logging
@@ -100,11 +101,22 @@ def stored_config(options: GlobalOptions) -> Config:
     )
     set_logging(config.log_level, config.log_format)
     if any(_PASSWORD.search(argument) for argument in sys.argv):
+        _hide_passwords()
         warn(
-            "whoever lists the processes of this machine sees the password in this command; "
+            "until now the list of this machine's processes showed the password in this command; "
             "put the URL into NOMARR_DATABASE_URL, for 'db copy' into NOMARR_COPY_FROM and NOMARR_COPY_TO"
         )
     return config
+
+
+def _hide_passwords() -> None:
+    """From now on the list of processes shows the command line without them."""
+    try:
+        from setproctitle import setproctitle
+    except ImportError:
+        # It comes with the driver for servers, without which a command with such a URL ends at once.
+        return
+    setproctitle(" ".join(map(without_secrets, sys.orig_argv)))
 
 
 async def _cancellable(work: Callable[[], Awaitable[int]], farewell: str) -> int:
