@@ -25,7 +25,7 @@ run: music $(READY) ## Serve a music folder until Ctrl-C, with a page that shows
 
 .PHONY: test
 test: $(DEV_READY) ## Run the whole test suite, in several processes
-	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: check
 check: format-check lint types imports docs test ## Everything that CI checks

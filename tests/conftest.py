@@ -25,7 +25,9 @@ from nomarr.persistence.db import Database
 settings.register_profile("default", deadline=None, print_blob=True)
 settings.load_profile("default")
 
-_MACHINE = Path(tempfile.gettempdir()) / f"nomarr-tests-{os.getuid()}.lock"
+_LOCKS = Path(tempfile.gettempdir())
+_MACHINE = _LOCKS / f"nomarr-tests-{os.getuid()}.lock"
+_TURNSTILE = _LOCKS / f"nomarr-tests-{os.getuid()}.turnstile"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -39,27 +41,29 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(folder.cleanup)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """For each processor one, and one more: a third of the tests' time is waiting for what happens a little later."""
     return min(4, (os.cpu_count() or 1) + 1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes run tests, each takes whole files, since files share what takes long to make.
+    """Files with slow tests come first, so that none of them is begun when all others are done.
 
-    Files with slow tests come first, so that none of them is begun when all others are done.
+    Where several processes run tests, each takes whole files, since files share what takes long to make.
     """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(str(item.path)))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Let tests that change limits of the whole machine run alone."""
-    with _MACHINE.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH)
+    with _MACHINE.open("w") as machine, _TURNSTILE.open("w") as turnstile:
+        # Nobody passes while somebody in it waits to be alone, who would wait for ever otherwise.
+        fcntl.flock(turnstile, fcntl.LOCK_EX)
+        fcntl.flock(machine, fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH)
+        fcntl.flock(turnstile, fcntl.LOCK_UN)
         return (yield)
 
 
