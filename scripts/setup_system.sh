@@ -41,6 +41,8 @@ missing_packages() {
     has make || echo make
     has mpc || echo mpc
     has mpd || echo mpd
+    has openssl || echo openssl
+    has sqlite3 || echo sqlite3
 }
 
 mpd_is_running() {
