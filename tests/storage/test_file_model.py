@@ -139,7 +139,7 @@ class FileStory(RuleBasedStateMachine):
         row = self.rows[file_id]
         assert self.scan.write(gone=[gone(self.known(file_id))]).gone == (not row.missing)
         if not row.missing:
-            self.rows[file_id] = replace(row, missing=True)
+            self.rows[file_id] = replace(row, missing=True, hidden=False)
             self.events.append(("missing", row.path))
 
     @rule(index=st.integers(0, 20))
@@ -210,7 +210,7 @@ def test_any_story_ends_as_the_model_says(any_database: Database) -> None:
     run_state_machine_as_test(
         Story,
         settings=settings(
-            max_examples=examples(any_database.location, 150), stateful_step_count=40, derandomize=True, deadline=None
+            max_examples=examples(any_database.location, 100), stateful_step_count=40, derandomize=True, deadline=None
         ),
     )
     assert any_database.check_integrity() == []
