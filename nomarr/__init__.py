@@ -10,8 +10,10 @@ if TYPE_CHECKING:
         ComparisonProgress,
         DuplicateGroup,
         DuplicateKind,
+        DuplicatePage,
         Explanation,
         PathState,
+        PatternProblem,
         Verification,
     )
     from nomarr.helpers.dto.enrichment import (
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     )
     from nomarr.helpers.dto.events import ChangeEvent, EventType
     from nomarr.helpers.dto.file_pages import FilePage, FileQuery, FileSort
-    from nomarr.helpers.dto.files import FileRecord, Playlist, PlaylistEntry
+    from nomarr.helpers.dto.files import FileRecord, Playlist, PlaylistEntry, PlaylistRecord
     from nomarr.helpers.dto.library import Library, LibraryState, ScanTarget, TranscodePolicy, WatchMode
     from nomarr.helpers.dto.scan import ScanProgress, ScanReport, ScanRun, ScanRunState
     from nomarr.helpers.dto.stored import (
@@ -83,6 +85,7 @@ __all__ = [
     "DueWork",
     "DuplicateGroup",
     "DuplicateKind",
+    "DuplicatePage",
     "EnrichmentBusy",
     "EnrichmentProgress",
     "EnrichmentReport",
@@ -112,8 +115,10 @@ __all__ = [
     "NomarrError",
     "PathChange",
     "PathState",
+    "PatternProblem",
     "Playlist",
     "PlaylistEntry",
+    "PlaylistRecord",
     "PurgeReport",
     "PurgedLibrary",
     "RowProgress",
@@ -156,6 +161,7 @@ _HOMES = {
     "DueWork": "nomarr.helpers.dto.enrichment",
     "DuplicateGroup": "nomarr.helpers.dto.answers",
     "DuplicateKind": "nomarr.helpers.dto.answers",
+    "DuplicatePage": "nomarr.helpers.dto.answers",
     "EnrichmentBusy": "nomarr.helpers.exceptions",
     "EnrichmentProgress": "nomarr.helpers.dto.enrichment",
     "EnrichmentReport": "nomarr.helpers.dto.enrichment",
@@ -185,8 +191,10 @@ _HOMES = {
     "NomarrError": "nomarr.helpers.exceptions",
     "PathChange": "nomarr.helpers.dto.watching",
     "PathState": "nomarr.helpers.dto.answers",
+    "PatternProblem": "nomarr.helpers.dto.answers",
     "Playlist": "nomarr.helpers.dto.files",
     "PlaylistEntry": "nomarr.helpers.dto.files",
+    "PlaylistRecord": "nomarr.helpers.dto.files",
     "PurgeReport": "nomarr.helpers.dto.upkeep",
     "PurgedLibrary": "nomarr.helpers.dto.upkeep",
     "RowProgress": "nomarr.helpers.dto.stored",

@@ -8,14 +8,16 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from itertools import chain, repeat
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import anyio
 import anyio.to_thread
 
 from nomarr.config import Config, changed_config, load_config
 from nomarr.helpers.dto.enrichment import EnrichmentOptions
+from nomarr.helpers.dto.library import FileRules
 from nomarr.helpers.dto.scan import ScanOptions
+from nomarr.helpers.dto.settings import KeptSettings
 from nomarr.helpers.dto.stored import CopyReport, RowProgress
 from nomarr.helpers.dto.watching import WatchSettings
 from nomarr.helpers.exceptions import ConfigurationError, DatabaseNotReachable, TaskAlreadyRunning
@@ -28,16 +30,19 @@ from nomarr.services.infrastructure.enrichment_svc import EnrichmentService
 from nomarr.services.infrastructure.event_feed_svc import EventFeed, EventFeedService
 from nomarr.services.infrastructure.file_watcher_svc import FileWatcherService
 from nomarr.services.infrastructure.integrity_svc import IntegrityService
-from nomarr.services.infrastructure.setting_svc import SettingService
+from nomarr.services.infrastructure.kept_setting_svc import KeptSettingService
+from nomarr.services.infrastructure.token_svc import TokenService
 
-__all__ = ["CHANGEABLE_SETTINGS", "Nomarr"]
+__all__ = ["CHANGEABLE_SETTINGS", "SETTINGS_OF_THE_DATABASE", "Nomarr"]
 
 CHANGEABLE_SETTINGS: Final = frozenset(
     {
+        "audio_patterns",
         "content_hashes",
         "enrichment_timeout_seconds",
         "enrichment_workers",
         "file_timeout_seconds",
+        "ignore_patterns",
         "lease_seconds",
         "parallel_libraries",
         "purge_missing_after_days",
@@ -55,6 +60,14 @@ CHANGEABLE_SETTINGS: Final = frozenset(
 
 logger = logging.getLogger(__name__)
 
+SETTINGS_OF_THE_DATABASE: Final = frozenset({"audio_patterns", "ignore_patterns", "purge_missing_after_days"})
+"""Once changed over HTTP these hold for every process that uses the database; all others are the service's own.
+
+An id that somebody was told is kept must not be lost because another process is configured in another way, and what the
+service leaves out must not come back with each scan by a command.
+"""
+_WHILE_UNREADABLE: Final[Mapping[str, Any]] = {"purge_missing_after_days": "never"}
+"""What holds while nobody can tell what was chosen, where the configuration's value might lose something."""
 _SERVER_AWAY_SECONDS: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 """How long to wait for a server before asking it again; the last one again and again."""
 
@@ -63,17 +76,27 @@ class Nomarr:
     """One open library database with everything around it; made by `Nomarr.open`."""
 
     def __init__(self, config: Config, db: Database, tasks: BackgroundTaskService) -> None:
+        self.configured = config
+        """The settings with which it was opened, whatever was changed since."""
         self.config = config
         self.tasks = tasks
         self.database = db
-        self.libraries = LibraryService(db, tasks, _library_settings(config))
+        self.libraries = LibraryService(
+            db, tasks, self._retention, _library_settings(config), file_rules=self._file_rules
+        )
         self.enrichment = EnrichmentService(db, tasks, _enrichment_options(config, db))
         self.libraries.subscribe(lambda _: self.enrichment.wake())
         self.watcher = FileWatcherService(self.libraries, tasks, _watch_settings(config))
         self.event_feed = EventFeedService(db)
-        self.settings = SettingService(db)
+        self.tokens = TokenService(db)
+        self.kept_settings = KeptSettingService(db, self.config_with, SETTINGS_OF_THE_DATABASE)
         self.integrity = IntegrityService(db, self.enrichment.covers)
-        self.doctor = DoctorService(db, self.enrichment.covers, root_marker=config.root_marker)
+        self.doctor = DoctorService(
+            db,
+            self.enrichment.covers,
+            lambda: self.kept_settings.read_now().unreadable,
+            root_marker=config.root_marker,
+        )
 
     @classmethod
     @asynccontextmanager
@@ -111,6 +134,7 @@ class Nomarr:
         """Take over other settings while everything goes on: `{"watcher_debounce_seconds": 5}`.
 
         What runs already ends as it began. Nothing is stored; the next `open` has the configuration's settings again.
+        Settings of the database that were changed over HTTP go on to win, as `config_with_kept` says.
 
         Raises:
             ConfigurationError: as `config_with`.
@@ -134,6 +158,15 @@ class Nomarr:
                 source="the change of settings",
             )
         return changed_config(self.config, changes)
+
+    def config_with_kept(self, kept: KeptSettings) -> Config:
+        """`config`, and instead of its own settings those of `kept` that hold for every process: these always win.
+
+        While a retention is kept that can't be read, nothing is purged.
+        """
+        chosen = {name: kept.usable[name] for name in SETTINGS_OF_THE_DATABASE & kept.usable.keys()}
+        safe = {name: _WHILE_UNREADABLE[name] for name in _WHILE_UNREADABLE.keys() & kept.unreadable}
+        return changed_config(self.config, chosen | safe)
 
     @staticmethod
     async def copy_database(
@@ -172,6 +205,18 @@ class Nomarr:
         """The change feed: `async with nomarr.events(after=0) as feed:` and then `async for event in feed:`."""
         return self.event_feed.follow(after)
 
+    async def _retention(self) -> float | None:
+        days = (await self._in_force()).purge_missing_after_days
+        return None if days == "never" else float(days)
+
+    async def _file_rules(self) -> FileRules:
+        config = await self._in_force()
+        return FileRules(tuple(config.ignore_patterns), tuple(config.audio_patterns))
+
+    async def _in_force(self) -> Config:
+        """The settings with what was chosen for the database, by whichever process."""
+        return self.config_with_kept(await self.kept_settings.read())
+
 
 async def _opened(url: str) -> Database:
     return await anyio.to_thread.run_sync(Database.open, url)
@@ -208,7 +253,7 @@ async def _given_up_at_the_end(db: Database) -> AsyncIterator[None]:
 
 
 def _enrichment_options(config: Config, db: Database) -> EnrichmentOptions:
-    folder = db.own_folder if config.data_folder is None else Path(config.data_folder).expanduser().absolute()
+    folder = db.own_folder if config.data_folder is None else Path(config.data_folder).absolute()
     if folder is None:
         raise ConfigurationError("'data_folder' has to be set: this database has no folder of its own for covers")
     return EnrichmentOptions(
@@ -240,9 +285,4 @@ def _library_settings(config: Config) -> LibrarySettings:
             root_marker=config.root_marker,
         ),
         parallel_libraries=config.parallel_libraries,
-        purge_missing_after_days=_days_or_none(config.purge_missing_after_days),
     )
-
-
-def _days_or_none(days: int | Literal["never"]) -> float | None:
-    return None if days == "never" else float(days)

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, LiteralString
 
 import platformdirs
 import yaml
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from nomarr.helpers.dto.scan import LONGEST_LEASE_SECONDS
 from nomarr.helpers.exceptions import ConfigurationError
+from nomarr.helpers.ignore_pattern_helper import problem_of, problem_of_name
+from nomarr.helpers.paths_helper import escaped, strip_control
 
 __all__ = ["Config", "changed_config", "default_config_file", "default_database_url", "load_config"]
 
 _ENVIRONMENT_PREFIX: Final = "NOMARR_"
 _LONGEST_SECONDS: Final = 31 * 86400
 """Of any time: with much longer ones no moment can be told in which it is over."""
+_JSON_LIST: Final = re.compile(r'\s*\[\s*(?:"|\]\s*$)')
+"""Begins a list of texts in JSON, or is an empty one."""
 
 
 def default_database_url() -> str:
@@ -31,11 +39,74 @@ def default_config_file() -> Path:
     return Path(platformdirs.user_config_dir("nomarr", appauthor=False)) / "config.yaml"
 
 
+def _expanded(path: str) -> str:
+    """`path` with the home folder that a `~` at its beginning stands for."""
+    expanded = os.path.expanduser(path)
+    if expanded.startswith("~"):
+        raise _refusal("home_unknown", "nobody knows the home folder in '{path}'", path)
+    return expanded
+
+
+def _whole_path(path: str) -> str:
+    expanded = os.path.expanduser(path)
+    if not os.path.isabs(expanded):
+        raise _refusal("path_not_whole", "'{path}' is not a whole path, as '/srv/music' or '~/Music'", path)
+    return expanded
+
+
+def _refusal(kind: LiteralString, problem: LiteralString, path: str) -> PydanticCustomError:
+    # Pydantic can't put bytes into a message that are no UTF-8.
+    return PydanticCustomError(kind, problem, {"path": escaped(path)})
+
+
+def _paths_in(value: Any) -> Any:
+    """A text is taken for paths as in PATH, or for a list in JSON; everything else stays what it is."""
+    if not isinstance(value, str):
+        return value
+    if not value.startswith("["):
+        return [path for path in value.split(os.pathsep) if path]
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise PydanticCustomError("no_paths", "write whole paths separated by colons, or a list in JSON") from None
+
+
+def _lines_in(value: Any) -> Any:
+    """A text is taken for one pattern a line, or for a list in JSON; everything else stays what it is."""
+    if not isinstance(value, str):
+        return value
+    if not _JSON_LIST.match(value):
+        # A bracket begins many a pattern, too.
+        return [line for line in value.splitlines() if line.strip()]
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        raise PydanticCustomError("no_patterns", "write one pattern a line, or a list in JSON") from None
+
+
+def _understood(problem_of: Callable[[str], str | None]) -> AfterValidator:
+    """Refuses a pattern with the words of `problem_of`."""
+
+    def check(pattern: str) -> str:
+        if (problem := problem_of(pattern)) is not None:
+            told = {"pattern": strip_control(pattern), "problem": problem}
+            raise PydanticCustomError("pattern_not_understood", "'{pattern}' can't be understood: {problem}", told)
+        return pattern
+
+    return AfterValidator(check)
+
+
 class Config(BaseSettings):
     """Every setting with its default. `config/config.yaml` says the same."""
 
     model_config = SettingsConfigDict(
-        env_prefix=_ENVIRONMENT_PREFIX, extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+        env_prefix=_ENVIRONMENT_PREFIX,
+        # Who starts containers and units sets variables to nothing, to say nothing.
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
     )
 
     database_url: str = Field(default_factory=default_database_url)
@@ -52,7 +123,7 @@ class Config(BaseSettings):
     """A file whose tags take longer to read (seconds) gets an error and does not hold the scan."""
     settle_seconds: float = Field(default=2.0, ge=0, le=60)
     """A folder in which something changed less than so many seconds ago is looked at once more."""
-    lease_seconds: float = Field(default=60.0, ge=1, le=_LONGEST_SECONDS)
+    lease_seconds: float = Field(default=60.0, ge=1, le=LONGEST_LEASE_SECONDS)
     """After so many seconds without a sign of life another process may take a scan over."""
     resume_policy: Literal["auto", "never"] = "auto"
     """Whether an interrupted scan is gone on with at the next start: auto or never."""
@@ -61,10 +132,25 @@ class Config(BaseSettings):
     purge_missing_after_days: Annotated[int, Field(ge=0, le=36500)] | Literal["never"] = 30
     """A file that has been missing for so many days is forgotten, with its id and all that is known of it: 0
     (as soon as a scan finds it missing; a file that another scan finds at another place is a new one then)
-    to 36500, or never."""
+    to 36500, or never. It goes some days later, so that no clock that is wrong for a while costs anything. What
+    is chosen on the service's page or over HTTP holds instead, for every program that uses the database."""
+    ignore_patterns: Annotated[
+        list[Annotated[str, _understood(problem_of)]], NoDecode, BeforeValidator(_lines_in), Field(max_length=1000)
+    ] = Field(default=[])
+    """What is left out of every library: patterns as in .gitignore, at each library's root; a library's own patterns
+    and files win over them. A list of texts in quotation marks; a variable has one pattern a line, or a list in JSON.
+    What is chosen on the service's page or over HTTP holds instead, for every program that uses the database."""
+    audio_patterns: Annotated[
+        list[Annotated[str, _understood(problem_of_name)]],
+        NoDecode,
+        BeforeValidator(_lines_in),
+        Field(max_length=1000),
+    ] = Field(default=[])
+    """Names of files that are taken for audio, such as "*.flac", in small or capital letters; all others are left
+    out. Written as ignore_patterns, and what is chosen holds as there. Empty: every type that can be read."""
     root_marker: str = Field(default="", pattern="^[^/]*$")
     """Name of a file that must be in each library's root; without it the library is offline. Empty: none."""
-    data_folder: str | None = None
+    data_folder: Annotated[str, AfterValidator(_expanded)] | None = None
     """Where covers are kept; a folder that belongs to this database alone. Empty: beside an embedded database,
     in a folder with its name and "-data" behind it."""
     enable_enrichment: bool = True
@@ -90,9 +176,12 @@ class Config(BaseSettings):
     watcher_reconcile_seconds: float = Field(default=3600.0, ge=60, le=_LONGEST_SECONDS)
     """Seconds between two looks at all of a watched library, for changes that no event told of; 60 to 2678400
     (31 days)."""
-    browse_roots: list[str] = Field(default=[])
-    """Folders inside of which libraries may be added over HTTP. Empty: the home folder of whoever runs the
-    service, and /music, /srv, /mnt and /media where they exist."""
+    browse_roots: Annotated[list[Annotated[str, AfterValidator(_whole_path)]], NoDecode, BeforeValidator(_paths_in)] = (
+        Field(default=[])
+    )
+    """Folders inside of which libraries may be added over HTTP, as whole paths, or such that begin with ~. A
+    variable has them separated by colons: NOMARR_BROWSE_ROOTS=/music:/srv/music. Empty: the home folder of
+    whoever runs the service, and /music, /srv, /mnt and /media where they exist."""
 
     @classmethod
     def settings_customise_sources(
@@ -156,7 +245,7 @@ def _stored_settings(file: str | os.PathLike[str] | None) -> tuple[str, dict[str
         raise ConfigurationError(f"it is not valid YAML{line}", source=str(path)) from error
     if not isinstance(settings, dict):
         raise ConfigurationError("it must hold lines of the form 'name: value'", source=str(path))
-    return str(path), {str(name): value for name, value in settings.items() if value is not None}
+    return str(path), {str(name): value for name, value in settings.items() if value not in (None, "")}
 
 
 def _problem(error: ValidationError) -> str:
@@ -176,5 +265,6 @@ def _source(error: ValidationError, path: str, given: dict[str, Any]) -> str:
     name = str(error.errors()[0]["loc"][0])
     if name in given:
         return "the command line"
-    variable = _ENVIRONMENT_PREFIX + name.upper()
-    return f"the variable {variable}" if variable in os.environ else path
+    wanted = _ENVIRONMENT_PREFIX + name.upper()
+    variable = next((variable for variable in os.environ if variable.upper() == wanted), None)
+    return f"the variable {variable}" if variable is not None else path

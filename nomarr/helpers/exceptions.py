@@ -19,6 +19,7 @@ __all__ = [
     "FileNotKnown",
     "FingerprintLibraryMissing",
     "InvalidPath",
+    "InvalidTokenName",
     "LeaseLost",
     "LibraryAlreadyExists",
     "LibraryAlreadyScanning",
@@ -30,6 +31,8 @@ __all__ = [
     "ScanCancelled",
     "StorageFull",
     "TaskAlreadyRunning",
+    "TokenNotFound",
+    "TooManyTokens",
     "ToolError",
     "ToolMissing",
     "ToolOutputTooLong",
@@ -79,10 +82,15 @@ class FileNotKnown(NomarrError, LookupError):
 
 
 class InvalidPath(NomarrError, ValueError):
-    """A path that can't be a folder of a library."""
+    """A path that can't be a folder of a library.
 
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(f"'{strip_control(path)}' is not a folder inside a library: {reason}")
+    Args:
+        is_root: it was to be the folder of the library itself.
+    """
+
+    def __init__(self, path: str, reason: str, *, is_root: bool = False) -> None:
+        wanted = "can't be a library" if is_root else "is not a folder inside a library"
+        super().__init__(f"'{strip_control(path)}' {wanted}: {reason}")
         self.path = path
         self.reason = reason
 
@@ -160,6 +168,35 @@ class MoveNotFound(NomarrError, LookupError):
     def __init__(self, seq: int) -> None:
         super().__init__(f"there is no move with the number {seq}; 'nomarr moves' shows the moves and their numbers")
         self.seq = seq
+
+
+class TokenNotFound(NomarrError, LookupError):
+    """No token that is good has this id."""
+
+    def __init__(self, token_id: str) -> None:
+        super().__init__(
+            f"there is no token '{strip_control(token_id)}', or no more; 'nomarr token list' shows the tokens"
+        )
+        self.token_id = token_id
+
+
+class TooManyTokens(NomarrError):
+    """As many tokens are good as there may be: `most`."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"there are {most:,} tokens, and may not be more; 'nomarr token list' shows them, "
+            "'nomarr token revoke ID' makes room"
+        )
+        self.most = most
+
+
+class InvalidTokenName(NomarrError, ValueError):
+    """A token can't be called so."""
+
+    def __init__(self, name: str, longest: int) -> None:
+        super().__init__(f"the name of a token has 1 to {longest} characters, on one line and all of them printable")
+        self.name = name
 
 
 class MoveCannotBeUndone(NomarrError, ValueError):

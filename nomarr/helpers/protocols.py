@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-from nomarr.helpers.dto.library import Library, ScanTarget, WatchMode
+from nomarr.helpers.dto.library import FileRules, Library, ScanTarget, WatchMode
 from nomarr.helpers.dto.scan import HeldBackLosses, ScanProgress, ScanReport
 from nomarr.helpers.dto.watching import PathChange
 
-__all__ = ["TaskRunner", "WatchedLibraries"]
+__all__ = ["FileRulesInForce", "Retention", "TaskRunner", "WatchedLibraries"]
+
+Retention = Callable[[], Awaitable[float | None]]
+"""Tells for how many days missing files are kept now; None: for good."""
+
+FileRulesInForce = Callable[[], Awaitable[FileRules]]
+"""Tells which files every library leaves out now."""
 
 
 class TaskRunner(Protocol):
@@ -28,11 +34,14 @@ class TaskRunner(Protocol):
 class WatchedLibraries(Protocol):
     """What a watcher needs of libraries: which there are, and somebody who scans them."""
 
-    async def list_libraries(self) -> list[Library]:
-        """Every library, by name."""
+    async def list_libraries(self, *, counted: bool = True) -> list[Library]:
+        """Every library, by name; `counted=False` leaves the numbers of files at 0, as counting looks at every file."""
 
-    async def get_library(self, library_id: str) -> Library:
-        """Raises `LibraryNotFound`."""
+    async def get_library(self, library_id: str, *, counted: bool = True) -> Library:
+        """One library, `counted` as with `list_libraries`. Raises `LibraryNotFound`."""
+
+    async def file_rules(self) -> FileRules:
+        """Which files every library leaves out now."""
 
     async def update_library(self, library_id: str, *, watch_mode: WatchMode | None = None) -> Library:
         """Store another watch mode; raises `LibraryNotFound`."""

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from nomarr.helpers.dto.answers import DuplicateGroup, Explanation, Verification
     from nomarr.helpers.dto.enrichment import EnrichmentProgress, EnrichmentReport
     from nomarr.helpers.dto.events import ChangeEvent
-    from nomarr.helpers.dto.files import FileRecord, Playlist
+    from nomarr.helpers.dto.files import FileRecord, Playlist, PlaylistEntry
     from nomarr.helpers.dto.library import Library, ScanTarget
     from nomarr.helpers.dto.scan import HeldBackLosses, ScanReport, ScanRun
     from nomarr.helpers.dto.stored import ContentCheck, CopyReport
+    from nomarr.helpers.dto.tokens import KeptToken
     from nomarr.helpers.dto.upkeep import PurgeReport, UndoneMove
     from nomarr.helpers.dto.watching import WatchMessage, WatchStatus
     from nomarr.services.infrastructure.doctor_svc import Check
@@ -35,12 +36,14 @@ __all__ = [
     "file_object",
     "held_back_object",
     "library_object",
+    "playlist_entry_object",
     "playlist_object",
     "purge_object",
     "report_object",
     "run_object",
     "status_object",
     "target_object",
+    "token_object",
     "undone_move_object",
     "verification_object",
     "watch_object",
@@ -68,7 +71,7 @@ def library_object(library: Library) -> JsonObject:
         "enabled": library.enabled,
         "ignore_patterns": library.ignore_patterns,
         "transcode_policy": library.transcode_policy,
-        "offline_reason": library.offline_reason,
+        "offline_reason": library.reason,
     }
 
 
@@ -191,9 +194,14 @@ def playlist_object(playlist: Playlist) -> JsonObject:
     return {
         "library_id": playlist.library_id,
         "path": playlist.path,
-        "entries": [{"text": entry.text, "file_id": entry.file_id} for entry in playlist.entries],
+        "entries": [playlist_entry_object(entry) for entry in playlist.entries],
         "error": playlist.error,
     }
+
+
+def playlist_entry_object(entry: PlaylistEntry) -> JsonObject:
+    """A line of a playlist."""
+    return {"text": entry.text, "file_id": entry.file_id}
 
 
 def enrichment_object(progress: EnrichmentProgress, now: float) -> JsonObject:
@@ -305,3 +313,14 @@ def _wide_part(record: FileRecord) -> JsonObject:
 
 def _picked(source: object, names: Iterable[str]) -> JsonObject:
     return {name: getattr(source, name) for name in names}
+
+
+def token_object(token: KeptToken) -> JsonObject:
+    """What is kept of a token."""
+    return {
+        "token_id": token.token_id,
+        "name": token.name,
+        "scope": token.scope,
+        "created_at": iso8601(token.created_at),
+        "expires_at": iso8601(token.expires_at),
+    }

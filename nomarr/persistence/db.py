@@ -37,6 +37,8 @@ class Database:
         self.location: str = backend.location
         self.own_folder: Path | None = backend.own_folder
         self.library: LibraryStore = backend.library
+        self.is_of_one_machine = backend.is_of_one_machine
+        """True if only processes of one machine, in one boot, can have it open at the same time."""
         self.library_files: FileStore = backend.library_files
         self.library_folders: FolderStore = backend.library_folders
         self.library_sidecars: SidecarStore = backend.library_sidecars
@@ -132,6 +134,6 @@ def _open_server(url: str, *, create: bool) -> Backend:
     try:
         from nomarr.persistence.database.database import ArangoBackend
     except ModuleNotFoundError as error:
-        problem = f"ArangoDB needs the package {error.name}; install Nomarr as nomarr[arangodb]"
+        problem = f"ArangoDB needs the package {error.name}; in a copy of Nomarr's source: pip install '.[arangodb]'"
         raise ConfigurationError(problem, source=_SOURCE) from error
     return ArangoBackend(url, create=create)

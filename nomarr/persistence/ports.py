@@ -7,7 +7,7 @@ Failures are `DatabaseError`s: `DatabaseNotReachable` when a retry may help, `St
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -15,7 +15,15 @@ from nomarr.helpers.dto.batches import BatchResult, ScanBatch
 from nomarr.helpers.dto.enrichment import DueWork, EnrichmentJob, EnrichmentUpdate, KnownSound
 from nomarr.helpers.dto.events import ChangeEvent
 from nomarr.helpers.dto.file_pages import FilePage, FilePlace, FileQuery
-from nomarr.helpers.dto.files import FileRecord, KnownFile, KnownFolder, KnownSidecar, Playlist
+from nomarr.helpers.dto.files import (
+    FileRecord,
+    KnownFile,
+    KnownFolder,
+    KnownSidecar,
+    Playlist,
+    PlaylistEntry,
+    PlaylistRecord,
+)
 from nomarr.helpers.dto.library import Library, RootIdentity, ScanTarget, TranscodePolicy, WatchMode
 from nomarr.helpers.dto.scan import (
     HeldBackLosses,
@@ -55,8 +63,8 @@ class LibraryStore(Protocol):
     def get_library(self, library_id: str, now: float, *, counted: bool = True) -> Library | None:
         """`counted=False` leaves the numbers of files at 0, for those who need to be quick."""
 
-    def list_libraries(self, now: float) -> list[Library]:
-        """Sorted by name."""
+    def list_libraries(self, now: float, *, counted: bool = True) -> list[Library]:
+        """Sorted by name; `counted` as with `get_library`."""
 
     def update_library(
         self,
@@ -72,10 +80,11 @@ class LibraryStore(Protocol):
         """Change what is not None. A new root forgets the old root's identity; the rows stay."""
 
     def remove_library(self, library_id: str) -> None:
-        """Forget the library, and then in pieces everything that belongs to it.
+        """Forget the library, and then in pieces everything that belongs to it, its events last.
 
-        From the first moment on nobody is shown any of it. If that is interrupted, it is one of
-        `unfinished_removals`; called again, it goes on.
+        From the first moment on nobody is shown any of it but these. Of a file that came from another library the feed
+        then says that it was removed there, of one that went to another library that it was created there; numbers
+        stay. If that is interrupted, it is one of `unfinished_removals`; called again, it goes on.
         """
 
     def unfinished_removals(self) -> list[str]:
@@ -262,6 +271,14 @@ class SidecarStore(Protocol):
     def playlists(self, library_id: str) -> Iterator[Playlist]:
         """Every playlist with its entries, by path."""
 
+    def page_of_playlists(self, library_id: str, *, after: str, limit: int) -> list[PlaylistRecord]:
+        """The first `limit` playlists behind the path `after`, by path; the empty one is before the first."""
+
+    def page_of_entries(
+        self, library_id: str, playlist_path: str, *, after: int, limit: int
+    ) -> list[PlaylistEntry] | None:
+        """Up to `limit` entries that follow the first `after` ones; None if there is no such playlist."""
+
     def look_for_covers_in(self, lease: Lease, folders: Collection[str], *, now: float | Clock) -> None:
         """Make the files directly in the folders due: other images are beside them now, one may be their cover.
 
@@ -413,12 +430,27 @@ class EnrichmentStore(Protocol):
 class SettingStore(Protocol):
     """Small named values, JSON text."""
 
-    def get(self, key: str) -> str | None: ...
+    def get(self, key: str) -> str | None:
+        """The text; None only if nothing at all is stored."""
 
     def set(self, key: str, value: str) -> None: ...
 
     def get_or_set(self, key: str, value: str) -> str:
         """What is stored; `value`, and it is stored, if nothing was."""
+
+    def below(self, prefix: str) -> dict[str, str]:
+        """Every value whose key begins with `prefix`, a text in ASCII; by key."""
+
+    def remove(self, keys: Iterable[str]) -> None:
+        """Store nothing under these keys any more, all at once; those with nothing stay as they are."""
+
+    def update(self, key: str, change: Callable[[str | None], str]) -> str:
+        """Store what `change` makes of what is stored, with nobody's writing in between; that is the answer, too.
+
+        Args:
+            change: is told the text, None if there is none. It may be asked again, also about its own answer, and asks
+                the database nothing.
+        """
 
 
 class RowStore(Protocol):
@@ -455,6 +487,10 @@ class RowStore(Protocol):
 
 class Backend(Protocol):
     """One open database."""
+
+    @property
+    def is_of_one_machine(self) -> bool:
+        """True if only processes of one machine, in one boot, can have it open at the same time."""
 
     @property
     def library(self) -> LibraryStore: ...

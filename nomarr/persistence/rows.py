@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, asdict, fields, replace
 from operator import attrgetter
 from typing import Any, Final, Protocol
@@ -27,6 +27,7 @@ __all__ = [
     "DUE_NOW",
     "EVENT_OF",
     "Row",
+    "TextSearch",
     "escaped_or_none",
     "event_of",
     "event_of_move",
@@ -116,17 +117,24 @@ def file_record(row: Row) -> FileRecord:
 
 def library_of(row: Row, now: float) -> Library:
     """One library; of one whose settings can't be read at least what it is called, and why it stands still."""
-    try:
-        return replace(
-            _without_settings(row, now),
-            watch_mode=WatchMode(row["watch_mode"]),
-            enabled=bool(row["enabled"]),
-            ignore_patterns=_patterns(row["ignore_patterns"]),
-            transcode_policy=TranscodePolicy(row["transcode_policy"]),
-        )
-    except ValueError as error:
-        reason = f"its settings can't be read ({error}); set them anew with 'nomarr library edit'"
-        return replace(_without_settings(row, now), state=LibraryState.FAILED, enabled=False, offline_reason=reason)
+    library = _without_settings(row, now)
+    read: dict[str, Any] = {}
+    errors: dict[str, ValueError] = {}
+    for name, reader in _SETTING_READERS.items():
+        try:
+            read[name] = reader(row[name])
+        except ValueError as error:
+            errors[name] = error
+    if not errors:
+        return replace(library, enabled=bool(row["enabled"]), **read)
+    told = "; ".join(f"{name}: {error}" for name, error in errors.items())
+    return replace(
+        library,
+        state=LibraryState.FAILED,
+        enabled=False,
+        offline_reason=f"its settings can't be read ({told}); set them anew with 'nomarr library edit'",
+        unreadable_settings=tuple(errors),
+    )
 
 
 def _patterns(stored: str) -> tuple[str, ...]:
@@ -134,6 +142,13 @@ def _patterns(stored: str) -> tuple[str, ...]:
     if not isinstance(patterns, list) or not all(isinstance(pattern, str) for pattern in patterns):
         raise ValueError("the ignore patterns are no list of texts")
     return tuple(patterns)
+
+
+_SETTING_READERS: Final[dict[str, Callable[[Any], object]]] = {
+    "watch_mode": WatchMode,
+    "ignore_patterns": _patterns,
+    "transcode_policy": TranscodePolicy,
+}
 
 
 def _without_settings(row: Row, now: float) -> Library:
@@ -257,6 +272,18 @@ def matches(record: FileRecord, query: str) -> bool:
     wanted = query.casefold()
     texts = (record.path, record.tags.title, record.tags.artist, record.tags.album, record.tags.albumartist)
     return any(wanted in text.casefold() for text in texts if text)
+
+
+class TextSearch:
+    """Tells of many rows quickly, without building their records, which of them `matches` need not look at."""
+
+    def __init__(self, query: str) -> None:
+        self._in_path = query.casefold()
+        self._in_tags = _compact_json(query)[1:-1].casefold()
+
+    def may_match(self, path: str, tags: str) -> bool:
+        """False only if the text is nowhere; both as they are stored. All tags are compared, as JSON."""
+        return self._in_tags in tags.casefold() or self._in_path in unescaped(path).casefold()
 
 
 def read_again(row: Row, upsert: FileUpsert, now: float) -> tuple[RowOutcome, dict[str, Any]]:

@@ -59,7 +59,8 @@ COLUMNS: Final[Mapping[StoredTable, Mapping[str, type]]] = {
         "path": str,
         "digest": str,
         "scanned_at": float,
-        "on_other_device": bool,
+        # The number of a disk; older versions wrote no more than whether there was another one.
+        "on_other_device": int,
     },
     StoredTable.FILES: {
         "file_id": str,

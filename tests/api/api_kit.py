@@ -16,9 +16,11 @@ from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
 from nomarr import Nomarr
+from nomarr.helpers.dto.tokens import TokenScope
 from nomarr.interfaces.api.app_if import create_app
 from nomarr.interfaces.api.options_if import ServiceOptions
 from nomarr.interfaces.api.server_if import serve
+from nomarr.interfaces.api.tokens_if import sign
 
 BASE = "http://127.0.0.1:8337"
 
@@ -73,6 +75,23 @@ def every_route(app: FastAPI) -> list[APIRoute]:
     from nomarr.interfaces.api import app_if
 
     return [route for router in app_if._ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+
+
+async def new_token(nomarr: Nomarr, scope: TokenScope = TokenScope.READ, days: float = 1) -> str:
+    """What `nomarr token create` prints."""
+    return sign(*await nomarr.tokens.keep("a test", scope, days))
+
+
+async def all_of(api: Api, path: str, cursor: str = "cursor", /, **query: Any) -> AsyncIterator[dict[str, Any]]:
+    """The items of all pages of a list; `cursor` is what it calls the place where it goes on."""
+    place: dict[str, str] = {}
+    while True:
+        page = await api.get(path, params={**query, **place})
+        for item in page["items"]:
+            yield item
+        if page["next_cursor"] is None:
+            return
+        place = {cursor: page["next_cursor"]}
 
 
 @asynccontextmanager

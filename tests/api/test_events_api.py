@@ -53,7 +53,18 @@ async def test_pages_go_on_where_the_last_one_ended(api: Api, library: Library) 
     assert [event["seq"] for event in page["items"]] == [1, 2]
     rest = await api.get(EVENTS, params={"limit": 2, "after": page["next_cursor"]})
     assert ([event["seq"] for event in rest["items"]], rest["next_cursor"]) == ([3], None)
-    assert (await api.get(EVENTS, params={"library_id": "other"}))["items"] == []
+
+
+async def test_an_unknown_library_has_no_events(api: Api, library: Library) -> None:
+    await api.scan(library.library_id)
+    for path in (EVENTS, f"{EVENTS}/stream"):
+        problem = await api.problem("GET", path, params={"library_id": "other"})
+        assert (problem["status"], problem["error"]) == (404, "LibraryNotFound")
+
+
+async def test_a_new_library_has_no_events_yet(api: Api, library: Library) -> None:
+    page = await api.get(EVENTS, params={"library_id": library.library_id})
+    assert page == {"items": [], "next_cursor": None}
 
 
 async def test_a_client_that_knows_more_than_there_is_hears_what_is_new(
@@ -69,6 +80,63 @@ async def test_a_client_that_knows_more_than_there_is_hears_what_is_new(
             await scan(nomarr, library)
             while not (line := await anext(lines)).startswith("data:") or "new.wav" not in line:
                 pass
+
+
+async def test_a_library_that_is_removed_is_gone_from_the_feed(
+    server: httpx.AsyncClient, nomarr: Nomarr, library: Library, tmp_path: Path
+) -> None:
+    """Whoever listens is told, and whoever comes back hears no more of it."""
+    await scan(nomarr, library)
+    other = await nomarr.libraries.add_library("Other", build(tmp_path / "other", {"d.wav": tone(230)}))
+    with anyio.fail_after(20):
+        async with server.stream("GET", f"{EVENTS}/stream") as answer:
+            await scan(nomarr, other)
+            assert (await server.delete(f"/api/v1/libraries/{library.library_id}")).status_code == 204
+            said = await anext(said async for kind, _, said in sent_events(answer) if kind == "library")
+            assert (said["type"], said["library_id"]) == ("library_removed", library.library_id)
+    assert [event["path"] for event in (await server.get(EVENTS)).json()["items"]] == ["d.wav"]
+    assert await changes(server, 1, params={"after": 0}) == [4]
+
+
+async def test_a_library_that_another_program_removes_is_told_once(
+    nomarr: Nomarr, options: ServiceOptions, library: Library, tmp_path: Path
+) -> None:
+    other = await nomarr.libraries.add_library("Other", build(tmp_path / "other", {"d.wav": tone(230)}))
+    async with (
+        running_server(nomarr, replace(options, library_look_seconds=0.05)) as address,
+        httpx.AsyncClient(base_url=address, timeout=20) as client,
+    ):
+        await scan(nomarr, library)
+        removed: list[str] = []
+        with anyio.fail_after(20):
+            async with client.stream("GET", f"{EVENTS}/stream") as answer:
+                for gone in (library, other):
+                    # Not through this service.
+                    await nomarr.libraries.remove_library(gone.library_id)
+                async for kind, _, said in sent_events(answer):
+                    removed += [said["library_id"]] if kind == "library" else []
+                    if len(removed) == 2:
+                        break
+    assert set(removed) == {library.library_id, other.library_id}
+
+
+async def test_a_removal_is_told_once_it_has_ended_and_not_again(nomarr: Nomarr, library: Library) -> None:
+    async with running_hub(nomarr, backlog=10) as hub:
+        with hub.stream(None, None, anyio.Event()) as blocks:
+            assert await anext(blocks)
+            await nomarr.libraries.remove_library(library.library_id)
+            await hub.look_for_removals()
+            assert b"library_removed" in await anext(blocks)
+            await hub.look_for_removals()
+            later = await nomarr.libraries.add_library("Later", library.root_path)
+            await hub.look_for_removals()
+            await nomarr.libraries.remove_library(later.library_id)
+            hub.library_removed(later.library_id)
+            await hub.look_for_removals()
+            assert later.library_id.encode() in await anext(blocks)
+            with anyio.move_on_after(0.2) as nothing_more:
+                await anext(blocks)
+    assert nothing_more.cancelled_caught
 
 
 async def test_the_newest_changes_can_be_asked_for(api: Api, library: Library) -> None:
@@ -225,7 +293,7 @@ def numbers_in(sent: bytes) -> list[int]:
 
 @asynccontextmanager
 async def running_hub(nomarr: Nomarr, backlog: int) -> AsyncIterator[EventHub]:
-    hub = EventHub(nomarr, backlog=backlog)
+    hub = EventHub(nomarr, backlog=backlog, look_seconds=0.05)
     await hub.prepare()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(hub.run)
@@ -261,6 +329,25 @@ async def test_a_client_that_reads_old_changes_is_not_let_go_for_new_ones(nomarr
     assert (numbers, gone.is_set()) == (list(range(1, 9)), False)
 
 
+@pytest.mark.parametrize("after", [0, 3])
+async def test_a_client_that_has_just_come_back_is_not_let_go_for_what_it_missed(
+    nomarr: Nomarr, library: Library, after: int
+) -> None:
+    await scan(nomarr, library)
+    gone = anyio.Event()
+    async with running_hub(nomarr, backlog=4) as hub:
+        with hub.stream(after, None, gone) as blocks:
+            # The first thing that it is sent is on its way yet.
+            assert await anext(blocks)
+            await add_files(nomarr, library, 5, "new")
+            await has_passed_on(hub, 8)
+            numbers: list[int] = []
+            with anyio.fail_after(20):
+                while 8 not in numbers:
+                    numbers += numbers_in(await anext(blocks))
+    assert (numbers, gone.is_set()) == (list(range(after + 1, 9)), False)
+
+
 async def test_a_client_that_does_not_keep_up_is_let_go(nomarr: Nomarr, library: Library) -> None:
     gone = anyio.Event()
     async with running_hub(nomarr, backlog=4) as hub:
@@ -268,6 +355,7 @@ async def test_a_client_that_does_not_keep_up_is_let_go(nomarr: Nomarr, library:
             assert await anext(blocks)
             await scan(nomarr, library)
             await has_passed_on(hub, 3)
+            assert numbers_in(await anext(blocks)) == [1, 2, 3]
             assert not gone.is_set()
             await add_files(nomarr, library, 5, "new")
             await has_passed_on(hub, 8)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shutil import copy2
 
 import pytest
-from api_kit import Api
+from api_kit import Api, all_of
 from support.music import png, tone
 
 from nomarr import Library, Nomarr
-from nomarr.interfaces.api.cursors_if import cursor_of
+from nomarr.interfaces.api.cursors_if import cursor_of, cursor_of_path
 from nomarr.interfaces.contract import file_object
 
 FILES = "/api/v1/files"
@@ -72,10 +73,12 @@ async def test_a_file_has_the_same_keys_as_on_the_command_line(api: Api, nomarr:
         ({"limit": 1001}, "RequestNotValid"),
         ({"cursor": "!"}, "CursorNotValid"),
         ({"cursor": "W10"}, "CursorNotValid"),
-        ({"cursor": cursor_of(("text", "id")), "sort": "size"}, "CursorNotValid"),
-        ({"cursor": cursor_of((7, "id")), "sort": "path"}, "CursorNotValid"),
-        ({"cursor": cursor_of((1 << 70, "id")), "sort": "size"}, "CursorNotValid"),
-        ({"cursor": cursor_of(("\udcff", "id"))}, "CursorNotValid"),
+        ({"cursor": cursor_of(("text", "id"), "files by size"), "sort": "size"}, "CursorNotValid"),
+        ({"cursor": cursor_of((7, "id"), "files by path"), "sort": "path"}, "CursorNotValid"),
+        ({"cursor": cursor_of((7, "id"), "files by size"), "sort": "changed"}, "CursorNotValid"),
+        ({"cursor": cursor_of((1 << 70, "id"), "files by size"), "sort": "size"}, "CursorNotValid"),
+        ({"cursor": cursor_of(("\udcff", "id"), "files by path")}, "CursorNotValid"),
+        ({"cursor": cursor_of_path("Rock", "playlists")}, "CursorNotValid"),
     ],
 )
 async def test_a_wrong_question_is_a_problem(
@@ -103,10 +106,18 @@ async def test_a_cover_is_sent_once_and_then_known(api: Api, nomarr: Nomarr, sca
     assert (answer.content, answer.headers["content-type"]) == (png(), "image/png")
     again = await api.client.get(url, headers={"If-None-Match": answer.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
+    for said, status in ((f'"x", W/{answer.headers["etag"]}', 304), ("*", 304), ('"x"', 200), ("", 200)):
+        assert (await api.client.get(url, headers={"If-None-Match": said})).status_code == status, said
     small = await api.client.get(url, params={"size": 96})
     assert small.headers["content-type"] == "image/webp"
     assert small.headers["etag"] != answer.headers["etag"]
-    assert (await api.problem("GET", url, params={"size": 97}))["status"] == 404
+
+
+@pytest.mark.parametrize("size", ["97", "0", "-96", "x", ""])
+async def test_a_size_that_no_cover_has_is_refused_with_those_that_there_are(api: Api, size: str) -> None:
+    problem = await api.problem("GET", f"/api/v1/covers/{'0' * 32}", params={"size": size})
+    assert (problem["status"], problem["error"]) == (422, "RequestNotValid")
+    assert problem["detail"] == "query.size: Input should be 96 or 600"
 
 
 @pytest.mark.parametrize("cover_id", ["x", "0" * 32, "..%2f..%2fetc%2fpasswd"])
@@ -117,5 +128,19 @@ async def test_what_is_no_cover_is_not_found(api: Api, cover_id: str) -> None:
 async def test_duplicates_are_told_in_groups(api: Api, nomarr: Nomarr, scanned: Library) -> None:
     await nomarr.enrichment.run()
     found = await api.get(f"/api/v1/libraries/{scanned.library_id}/duplicates")
-    same = [group for group in found["groups"] if group["kind"] == "same_audio"]
+    same = [group for group in found["items"] if group["kind"] == "same_audio"]
     assert [[file["path"] for file in group["files"]] for group in same] == [["Jazz/c.wav", "Jazz/same.wav"]]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 100])
+async def test_pages_hold_every_group_of_duplicates_once(
+    api: Api, nomarr: Nomarr, scanned: Library, limit: int
+) -> None:
+    for name in ("a.wav", "b.wav"):
+        copy2(Path(scanned.root_path) / "Rock" / name, Path(scanned.root_path) / f"copy of {name}")
+    await api.scan(scanned.library_id)
+    await nomarr.enrichment.run()
+    path = f"/api/v1/libraries/{scanned.library_id}/duplicates"
+    first = [group async for group in all_of(api, path, "after", limit=limit)]
+    assert first == [group async for group in all_of(api, path, "after")]
+    assert [len(group["files"]) for group in first if group["kind"] == "same_audio"] == [2, 2, 2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import threading
@@ -50,6 +51,40 @@ async def test_the_watch_mode_is_switched(api: Api, library: Library) -> None:
     url = f"{LIBRARIES}/{library.library_id}"
     assert (await api.ask("PUT", f"{url}/watch-mode", {"watch_mode": "off"}))["watch_mode"] == "off"
     assert (await api.problem("PUT", f"{url}/watch-mode", {"watch_mode": "always"}))["status"] == 422
+
+
+async def test_a_pattern_that_cannot_be_understood_is_refused(
+    api: Api, library: Library, music_tree: Callable[..., Path]
+) -> None:
+    url = f"{LIBRARIES}/{library.library_id}"
+    problem = await api.problem("PATCH", url, {"name": "Other", "ignore_patterns": ["*.tmp", "[z-a]"]})
+    assert (problem["status"], problem["error"]) == (422, "ConfigurationError")
+    assert problem["detail"].startswith("ignore patterns: '[z-a]' can't be understood: the range 'z-a'")
+    assert (await api.get(url))["name"] == library.name
+    new = {"name": "New", "path": str(music_tree({}, "new")), "ignore_patterns": ["[broken"]}
+    assert (await api.problem("POST", LIBRARIES, new))["status"] == 422
+
+
+async def test_a_bad_pattern_that_is_there_already_may_stay(api: Api, nomarr: Nomarr, library: Library) -> None:
+    url = f"{LIBRARIES}/{library.library_id}"
+    assert await api.get(f"{url}/pattern-problems") == []
+    keep_patterns(nomarr, ["*.tmp", "[z-a]"])
+    (bad,) = await api.get(f"{url}/pattern-problems")
+    assert (bad["pattern"], bad["problem"][:15]) == ("[z-a]", "the range 'z-a'")
+    kept = await api.ask("PATCH", url, {"name": "Other", "ignore_patterns": ["[z-a]", "*.bak"]})
+    assert (kept["name"], kept["ignore_patterns"]) == ("Other", ["[z-a]", "*.bak"])
+    problem = await api.problem("PATCH", url, {"ignore_patterns": ["[z-a]", "[y-a]"]})
+    assert (problem["status"], "'[y-a]'" in problem["detail"]) == (422, True)
+    assert (await api.ask("PATCH", url, {"ignore_patterns": []}))["ignore_patterns"] == []
+    assert (await api.problem("PATCH", url, {"ignore_patterns": ["[z-a]"]}))["status"] == 422
+    assert (await api.problem("GET", f"{LIBRARIES}/x/pattern-problems"))["error"] == "LibraryNotFound"
+
+
+def keep_patterns(nomarr: Nomarr, patterns: list[str]) -> None:
+    """As a version did that took any."""
+    database = nomarr.config.database_url.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE libraries SET ignore_patterns = ?", (json.dumps(patterns),))
 
 
 async def test_a_library_is_relocated(api: Api, library: Library, tmp_path: Path) -> None:
@@ -264,13 +299,3 @@ async def test_names_that_are_no_utf8_go_there_and_back(api: Api, nomarr: Nomarr
     await nomarr.libraries.scan_targets([ScanTarget(added.json()["library_id"])])
     files = await api.client.get("/api/v1/files?folder=in")
     assert [file["path"] for file in files.json()["items"]] == ["in/a.wav"]
-
-
-async def test_playlists_are_told_with_their_entries(api: Api, library: Library) -> None:
-    (Path(library.root_path) / "list.m3u").write_text("Rock/a.wav\nnowhere.mp3\n")
-    await api.scan(library.library_id)
-    (playlist,) = await api.get(f"{LIBRARIES}/{library.library_id}/playlists")
-    assert [(entry["text"], entry["file_id"] is None) for entry in playlist["entries"]] == [
-        ("Rock/a.wav", False),
-        ("nowhere.mp3", True),
-    ]

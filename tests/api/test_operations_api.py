@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -179,6 +181,28 @@ async def test_settings_that_are_changed_at_the_same_time_are_all_kept(nomarr: N
         assert nomarr.config.model_dump(include=set(changes)) == changes
 
 
+async def test_two_services_of_one_database_keep_what_either_of_them_is_told(
+    nomarr: Nomarr, options: ServiceOptions
+) -> None:
+    ones = {"scan_batch_size": 60, "tag_workers": 5, "settle_seconds": 7, "lease_seconds": 8, "content_hashes": True}
+    others = {"watcher_poll_seconds": 9, "parallel_libraries": 3, "resume_policy": "never", "enrichment_workers": 2}
+    async with (
+        Nomarr.open(nomarr.config.database_url) as other,
+        running_api(nomarr, options) as api,
+        running_api(other, options) as beside,
+    ):
+        async with anyio.create_task_group() as tasks:
+            for told, changes in ((api, ones), (beside, others)):
+                for name, value in changes.items():
+                    tasks.start_soon(told.ask, "PATCH", SETTINGS, {name: value})
+        assert (await api.get(SETTINGS))["overridden"] == sorted(ones | others)
+        async with anyio.create_task_group() as tasks:
+            for told, changes in ((api, others), (beside, ones)):
+                for name in changes:
+                    tasks.start_soon(told.ask, "DELETE", f"{SETTINGS}/{name}")
+        assert (await api.get(SETTINGS))["overridden"] == []
+
+
 async def test_settings_that_cannot_be_kept_are_not_changed(api: Api, nomarr: Nomarr) -> None:
     database = nomarr.config.database_url.removeprefix("sqlite:///")
     with closing(sqlite3.connect(database)) as connection, connection:
@@ -190,12 +214,104 @@ async def test_settings_that_cannot_be_kept_are_not_changed(api: Api, nomarr: No
 async def test_one_setting_that_is_refused_at_the_start_does_not_take_the_others_with_it(
     nomarr: Nomarr, options: ServiceOptions, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await nomarr.settings.put("service_settings", '{"scan_batch_size": 60, "of_old": 1, "tag_workers": 99}')
+    nomarr.database.settings.set("service_settings", '{"scan_batch_size": 60, "of_old": 1, "tag_workers": 99}')
     async with running_api(nomarr, options):
         assert nomarr.config.scan_batch_size == 60
-    assert await nomarr.settings.get("service_settings") == '{"scan_batch_size": 60}'
+    assert nomarr.database.settings.get("service_settings") == '{"scan_batch_size": 60}'
     assert "of_old" in caplog.text
     assert "tag_workers" in caplog.text
+
+
+UNREADABLE = ["{bad", "[]", "null", "", "[" * 100_000, "9" * 5000]
+
+
+@pytest.mark.parametrize("text", [*UNREADABLE, '{"purge_missing_after_days": "sometimes", "scan_batch_size": 60}'])
+async def test_a_retention_that_can_not_be_read_is_told_until_it_is_chosen_again(
+    nomarr: Nomarr, options: ServiceOptions, caplog: pytest.LogCaptureFixture, text: str
+) -> None:
+    nomarr.database.settings.set("service_settings", text)
+    async with running_api(nomarr, options) as api:
+        for _ in range(3):
+            answer = await api.get(SETTINGS)
+            assert "purge_missing_after_days" in answer["unreadable"]
+            assert answer["settings"]["purge_missing_after_days"] == "never"
+        told = [record.getMessage() for record in caplog.records if "can't be read" in record.getMessage()]
+        assert len([line for line in told if "purge_missing_after_days" in line]) == 1
+        assert nomarr.database.settings.get("service_settings") == text, "another version may read it"
+        (check,) = [one for one in await api.get("/api/v1/watcher/health") if one["name"] == "settings"]
+        assert (check["status"], "no missing file is forgotten" in check["detail"]) == ("error", True)
+        await api.ask("PATCH", SETTINGS, {"scan_batch_size": 70})
+        assert (await api.get(SETTINGS))["settings"]["purge_missing_after_days"] == "never"
+    async with running_api(nomarr, options) as api:
+        answer = await api.ask("PATCH", SETTINGS, {"purge_missing_after_days": 7})
+        assert answer["settings"]["purge_missing_after_days"] == 7
+        assert "purge_missing_after_days" not in answer["unreadable"]
+
+
+@pytest.mark.parametrize("text", UNREADABLE)
+async def test_what_can_not_be_read_can_be_given_back(nomarr: Nomarr, options: ServiceOptions, text: str) -> None:
+    nomarr.database.settings.set("service_settings", text)
+    async with running_api(nomarr, options) as api:
+        while unreadable := (await api.get(SETTINGS))["unreadable"]:
+            answer = await api.ask("DELETE", f"{SETTINGS}/{unreadable[0]}")
+            assert unreadable[0] not in answer["unreadable"]
+        assert answer["settings"]["purge_missing_after_days"] == 30
+        (check,) = [one for one in await api.get("/api/v1/watcher/health") if one["name"] == "settings"]
+        assert check["status"] == "ok"
+
+
+async def test_what_another_service_gives_back_is_in_force_no_longer(nomarr: Nomarr, options: ServiceOptions) -> None:
+    async with (
+        Nomarr.open(nomarr.config.database_url) as other,
+        running_api(nomarr, options) as api,
+        running_api(other, options) as beside,
+    ):
+        await api.ask("PATCH", SETTINGS, {"purge_missing_after_days": 7})
+        await beside.ask("DELETE", f"{SETTINGS}/purge_missing_after_days")
+        assert (await api.get(SETTINGS))["settings"]["purge_missing_after_days"] == 30
+
+
+async def test_the_service_says_which_settings_win_over_the_configuration(
+    nomarr: Nomarr, options: ServiceOptions, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="nomarr")
+    async with running_api(nomarr, options) as api:
+        assert (await api.get(SETTINGS))["overridden"] == []
+        assert "win over" not in caplog.text
+        changed = await api.ask("PATCH", SETTINGS, {"tag_workers": 5, "scan_batch_size": 60})
+        assert changed["overridden"] == ["scan_batch_size", "tag_workers"]
+    async with running_api(nomarr, options) as api:
+        assert (await api.get(SETTINGS))["overridden"] == ["scan_batch_size", "tag_workers"]
+    (line,) = [record.getMessage() for record in caplog.records if "win over" in record.getMessage()]
+    assert line.endswith("scan_batch_size=60, tag_workers=5")
+
+
+async def test_a_setting_is_given_back_to_the_configuration(nomarr: Nomarr, options: ServiceOptions) -> None:
+    changes = {"watcher_max_wait_seconds": 50, "scan_batch_size": 60, "purge_missing_after_days": "never"}
+    before = nomarr.config
+    async with running_api(nomarr, options) as api:
+        await api.ask("PATCH", SETTINGS, changes)
+    nomarr.change_settings({"tag_workers": 7})
+    async with running_api(nomarr, options) as api:
+        for name in changes:
+            answer = await api.ask("DELETE", f"{SETTINGS}/{name}")
+            assert name not in answer["overridden"]
+            assert answer["settings"][name] == getattr(before, name) == getattr(nomarr.config, name)
+            assert await api.ask("DELETE", f"{SETTINGS}/{name}") == answer
+    assert nomarr.config.tag_workers == 7
+    assert nomarr.database.settings.get("service_settings") == "{}"
+
+
+@pytest.mark.parametrize("name", ["database_url", "of_old", "schema"])
+async def test_what_can_not_be_changed_can_not_be_given_back(api: Api, name: str) -> None:
+    problem = await api.problem("DELETE", f"{SETTINGS}/{name}")
+    assert (problem["status"], problem["error"]) == (404, "SettingNotFound")
+
+
+async def test_a_retention_that_another_service_has_chosen_is_told(api: Api, nomarr: Nomarr) -> None:
+    nomarr.database.settings.set("service_settings", '{"purge_missing_after_days": 7}')
+    answer = await api.get(SETTINGS)
+    assert (answer["settings"]["purge_missing_after_days"], answer["overridden"]) == (7, ["purge_missing_after_days"])
 
 
 @pytest.mark.parametrize(
@@ -213,6 +329,75 @@ async def test_wrong_settings_change_nothing(api: Api, changes: dict[str, object
     problem = await api.problem("PATCH", SETTINGS, {"tag_workers": 3} | changes)
     assert (problem["status"], problem["error"]) == (422, "ConfigurationError")
     assert await api.get(SETTINGS) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "pattern"),
+    [
+        ({"ignore_patterns": ["*.tmp", "[z-a]"]}, "'[z-a]'"),
+        ({"audio_patterns": ["*.flac", "!a.flac"]}, "'!a.flac'"),
+        ({"audio_patterns": ["Rock/"]}, "'Rock/'"),
+        ({"ignore_patterns": "*.tmp\n[z-a]"}, "'[z-a]'"),
+    ],
+)
+async def test_a_pattern_that_is_none_is_refused_by_its_name(
+    api: Api, changes: dict[str, list[str]], pattern: str
+) -> None:
+    problem = await api.problem("PATCH", SETTINGS, changes)
+    assert (problem["status"], problem["error"]) == (422, "ConfigurationError")
+    assert f"{pattern} can't be understood: " in problem["detail"]
+    assert (await api.get(SETTINGS))["overridden"] == []
+
+
+@pytest.mark.parametrize("patterns", [["caf\u00e9 \udce9*"], ["\ud800"], "*.tmp\nb.*", [], [""]])
+async def test_whatever_can_be_a_pattern_is_told_as_it_was_written(api: Api, patterns: str | list[str]) -> None:
+    body = json.dumps({"ignore_patterns": patterns})
+    answer = await api.ask("PATCH", SETTINGS, content=body, headers={"Content-Type": "application/json"})
+    wanted = patterns.splitlines() if isinstance(patterns, str) else patterns
+    assert answer["settings"]["ignore_patterns"] == wanted
+    assert await api.get(SETTINGS) == answer
+
+
+async def test_a_list_that_is_too_deep_is_refused(api: Api) -> None:
+    problem = await api.problem("PATCH", SETTINGS, {"ignore_patterns": '["a",' + "[" * 100_000})
+    assert (problem["status"], problem["error"]) == (422, "ConfigurationError")
+
+
+@pytest.mark.parametrize("changes", [{"ignore_patterns": ["b.*"]}, {"audio_patterns": ["a.*", "c.*"]}])
+async def test_watched_libraries_are_scanned_as_soon_as_other_files_belong_to_them(
+    nomarr: Nomarr, options: ServiceOptions, library: Library, changes: dict[str, list[str]]
+) -> None:
+    url = f"/api/v1/libraries/{library.library_id}"
+    async with running_api(nomarr, replace(options, watch=True)) as api:
+
+        async def has_files(number: int) -> bool:
+            return bool((await api.get(url))["files"] == number)
+
+        await until(lambda: has_files(3))
+        with anyio.fail_after(8):
+            await api.ask("PATCH", SETTINGS, changes)
+            await until(lambda: has_files(2))
+            await api.ask("DELETE", f"{SETTINGS}/{next(iter(changes))}")
+            await until(lambda: has_files(3))
+
+
+async def test_watched_libraries_are_scanned_when_another_service_leaves_other_files_out(
+    nomarr: Nomarr, options: ServiceOptions, library: Library
+) -> None:
+    async with (
+        Nomarr.open(nomarr.config.database_url) as other,
+        running_api(nomarr, replace(options, watch=True)) as api,
+        running_api(other, options) as beside,
+    ):
+
+        async def has_files(number: int) -> bool:
+            return bool((await api.get(f"/api/v1/libraries/{library.library_id}"))["files"] == number)
+
+        await until(lambda: has_files(3))
+        await beside.ask("PATCH", SETTINGS, {"ignore_patterns": ["b.*"]})
+        # As it does by itself every few seconds.
+        await nomarr.watcher.follow_libraries()
+        await until(lambda: has_files(2))
 
 
 async def test_the_schema_tells_limits(api: Api) -> None:

@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from api_kit import Api, running_api, until
+from api_kit import Api, new_token, running_api, until
 
 from nomarr import Nomarr
+from nomarr.helpers.dto.tokens import TokenScope
 from nomarr.interfaces import api as interface
 from nomarr.interfaces.api.options_if import ServiceOptions
-from nomarr.interfaces.api.tokens_if import TOKEN_KEY, Tokens, TokenScope, new_key
 
 WEB = Path(interface.__file__).parents[1] / "web"
 FILES = sorted(WEB.iterdir())
@@ -72,12 +72,6 @@ async def closed(nomarr: Nomarr, options: ServiceOptions) -> AsyncIterator[Api]:
         yield api
 
 
-async def new_token(nomarr: Nomarr, scope: TokenScope) -> str:
-    key = await nomarr.settings.get(TOKEN_KEY)
-    assert key is not None
-    return Tokens(key).create(scope, 1)
-
-
 async def test_the_page_itself_needs_no_token(closed: Api) -> None:
     assert (await closed.client.get("/")).status_code == 200
     assert (await closed.client.get("/page/main.js")).status_code == 200
@@ -105,7 +99,7 @@ async def test_a_browser_is_told_whether_it_has_a_token(closed: Api, nomarr: Nom
     assert await closed.get(SESSION) == {"has_token": False}
     await closed.ask("PUT", SESSION, {"token": await new_token(nomarr, TokenScope.READ)})
     assert await closed.get(SESSION) == {"has_token": True}
-    await nomarr.settings.put(TOKEN_KEY, new_key())
+    await nomarr.tokens.revoke_all()
     await until(lambda: has_no_token(closed))
     await closed.ask("DELETE", SESSION)
     assert await closed.get(SESSION) == {"has_token": False}
@@ -175,3 +169,32 @@ async def test_signing_out_ends_both_cookies(closed: Api) -> None:
     assert set(ended) == {"nomarr_token", "__Host-nomarr_token"}
     assert all("max-age=0" in cookie and "path=/" in cookie for cookie in ended.values())
     assert "secure" in ended["__Host-nomarr_token"].split("; ")
+
+
+async def test_a_page_that_a_browser_has_is_not_sent_again(api: Api) -> None:
+    for path in ("/", "/page/main.js"):
+        answer = await api.client.get(path)
+        again = await api.client.get(path, headers={"If-None-Match": answer.headers["etag"]})
+        assert (again.status_code, again.content, again.headers["cache-control"]) == (304, b"", "no-cache")
+
+
+@pytest.mark.parametrize(
+    ("accepted", "coding"),
+    [
+        ("gzip", "gzip"),
+        ("br, GZIP;q=0.5", "gzip"),
+        ("*", "gzip"),
+        ("gzip; q=1.0, *;q=0", "gzip"),
+        ("gzip;q=0", None),
+        ("gzip; q=0.000, *", None),
+        ("*;q=0", None),
+        ("identity", None),
+        ("br", None),
+        ("gzip;q=x", None),
+        ("", None),
+    ],
+)
+async def test_an_answer_is_coded_only_for_who_takes_it(api: Api, accepted: str, coding: str | None) -> None:
+    answer = await api.client.get("/openapi.json", headers={"Accept-Encoding": accepted})
+    assert (answer.headers.get("content-encoding"), answer.headers["vary"]) == (coding, "Accept-Encoding")
+    assert answer.json()["info"]["title"] == "Nomarr"

@@ -118,6 +118,24 @@ async def test_a_question_out_of_range_is_refused(api: Api, question: str) -> No
 
 
 @pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/api/v1/libraries/"),
+        ("POST", "/api/v1/libraries/"),
+        ("GET", "/api/v1/libraries/x/scan/"),
+        ("GET", "/api/v1/files/"),
+        ("GET", "/healthz/"),
+        ("GET", "/metrics/"),
+        ("GET", "/docs/"),
+        ("GET", "/page"),
+        ("GET", "/page/main.js/"),
+    ],
+)
+async def test_nobody_is_sent_to_another_address(api: Api, method: str, path: str) -> None:
+    assert (await api.problem(method, path))["status"] == 404
+
+
+@pytest.mark.parametrize(
     "sent",
     [
         b"\x00\x01\x02\r\n\r\n",
@@ -136,3 +154,52 @@ async def test_what_is_no_request_harms_nobody(nomarr: Nomarr, options: ServiceO
             async with await anyio.connect_tcp(place.hostname or "", place.port or 0) as stream:
                 await stream.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 assert (await stream.receive()).startswith(b"HTTP/1.1 200")
+
+
+async def test_every_endpoint_refuses_a_parameter_that_it_does_not_know(api: Api) -> None:
+    for path, methods in api.app.openapi()["paths"].items():
+        for method, operation in methods.items():
+            known = sorted(each["name"] for each in operation.get("parameters", ()) if each["in"] == "query")
+            problem = await api.problem(method, path, params={"libary_id": "x"})
+            said = f"this is no parameter here; there are: {', '.join(known) or 'none'}"
+            assert (problem["status"], problem["error"]) == (422, "RequestNotValid"), f"{method} {path}"
+            assert problem["faults"] == [{"at": "query.libary_id", "problem": said}]
+            assert problem["detail"] == f"query.libary_id: {said}"
+
+
+async def test_every_unknown_parameter_is_named_once(api: Api) -> None:
+    problem = await api.problem("GET", f"{API}/files?limit=0&%6dy=1&Limit=1&my=2&sort=path")
+    assert [fault["at"] for fault in problem["faults"]] == ["query.my", "query.Limit"]
+
+
+async def test_a_path_that_is_longer_than_any_is_refused(api: Api, library: Library) -> None:
+    scans = f"{API}/libraries/{library.library_id}/scans"
+    for path, status in (("é" * 2048, 202), ("é" * 2048 + "x", 422)):
+        answer = await api.client.post(scans, json={"folders": [{"folder_path": path}], "dry_run": True})
+        assert answer.status_code == status
+    problem = await api.problem("GET", f"{API}/explain", params={"path": "/x" * 2049})
+    assert problem["detail"] == "path: a path has at most 4,096 bytes"
+
+
+async def test_a_parameter_that_is_given_twice_is_refused(api: Api) -> None:
+    for query in ("library_id=x&library_id=y", "folder=a&folder=b", "limit=1&limit=1"):
+        problem = await api.problem("GET", f"{API}/files?{query}")
+        assert problem["detail"] == f"query.{query.partition('=')[0]}: this is given more than once"
+
+
+@pytest.mark.parametrize("content_type", [None, "text/plain", "application/x-www-form-urlencoded"])
+async def test_who_sends_json_as_something_else_is_told_how(
+    api: Api, library: Library, content_type: str | None
+) -> None:
+    url = f"{API}/libraries/{library.library_id}/scans"
+    headers = {} if content_type is None else {"Content-Type": content_type}
+    answer = await api.client.post(url, content=b"{}", headers=headers)
+    assert answer.status_code == 422
+    assert answer.json()["detail"].endswith("; send it with the header 'Content-Type: application/json'")
+    wrong = await api.problem("POST", url, {"folders": [{"folder_path": 1}]})
+    assert wrong["detail"] == "body.folders.0.folder_path: a path is a string"
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/page/main.js"])
+async def test_what_is_read_by_people_takes_any_parameter(api: Api, path: str) -> None:
+    assert (await api.client.get(path, params={"version": "2"})).status_code == 200

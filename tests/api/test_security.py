@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import anyio
 import httpx
 import pytest
-from api_kit import Api, running_api, running_server
+from api_kit import Api, check_shape, new_token, running_api, running_server
 from support.scans import scan
 
 from nomarr import ConfigurationError, Library, Nomarr
 from nomarr.helpers import exceptions
+from nomarr.helpers.dto.tokens import TokenScope
 from nomarr.helpers.exceptions import NomarrError
 from nomarr.interfaces.api.guard_if import _Rates
 from nomarr.interfaces.api.options_if import ServiceOptions, is_loopback
 from nomarr.interfaces.api.problems_if import status_of
 from nomarr.interfaces.api.server_if import options_for
 from nomarr.interfaces.api.session_if import SESSION_PATH
-from nomarr.interfaces.api.tokens_if import TOKEN_KEY, Tokens, TokenScope, new_key
+from nomarr.interfaces.api.tokens_if import Tokens, sign
 from nomarr.interfaces.cli.errors_cli import exit_code_of
 from nomarr.interfaces.cli.exit_codes_cli import ExitCode
 
 LIBRARIES = "/api/v1/libraries"
+TOKENS = "/api/v1/tokens"
 ERRORS = [getattr(exceptions, name) for name in exceptions.__all__]
 
 
@@ -33,13 +37,6 @@ async def closed(nomarr: Nomarr, options: ServiceOptions) -> AsyncIterator[Api]:
     """A service that wants tokens."""
     async with running_api(nomarr, replace(options, tokens_required=True, allowed_hosts=())) as api:
         yield api
-
-
-@pytest.fixture
-async def tokens(closed: Api, nomarr: Nomarr) -> Tokens:
-    key = await nomarr.settings.get(TOKEN_KEY)
-    assert key is not None
-    return Tokens(key)
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -55,8 +52,8 @@ async def test_nothing_is_told_without_a_token(closed: Api, path: str) -> None:
         assert (await closed.problem("GET", path, headers={"Authorization": wrong}))["status"] == 401
 
 
-async def test_no_operation_is_done_without_a_token(closed: Api, tokens: Tokens) -> None:
-    reader = bearer(tokens.create(TokenScope.READ, 1))
+async def test_no_operation_is_done_without_a_token(closed: Api, nomarr: Nomarr) -> None:
+    reader = bearer(await new_token(nomarr))
     for path, methods in (await closed.get("/openapi.json", headers=reader))["paths"].items():
         for method in methods:
             if path == SESSION_PATH:
@@ -71,16 +68,16 @@ async def test_whoever_looks_after_the_machine_needs_no_token(closed: Api) -> No
     assert (await closed.get("/healthz"), await closed.get("/readyz")) == ({"status": "ok"}, {"ready": True})
 
 
-async def test_a_token_is_good_for_its_scope(closed: Api, tokens: Tokens, library: Library) -> None:
-    reader, admin = (bearer(tokens.create(scope, 1)) for scope in (TokenScope.READ, TokenScope.ADMIN))
+async def test_a_token_is_good_for_its_scope(closed: Api, nomarr: Nomarr, library: Library) -> None:
+    reader, admin = [bearer(await new_token(nomarr, scope)) for scope in (TokenScope.READ, TokenScope.ADMIN)]
     assert await closed.get(LIBRARIES, headers=reader)
     url = f"{LIBRARIES}/{library.library_id}"
     assert (await closed.problem("PATCH", url, {"name": "x"}, headers=reader))["error"] == "ScopeTooSmall"
     assert (await closed.ask("PATCH", url, {"name": "x"}, headers=admin))["name"] == "x"
 
 
-async def test_a_token_ends(closed: Api, tokens: Tokens) -> None:
-    problem = await closed.problem("GET", LIBRARIES, headers=bearer(tokens.create(TokenScope.READ, -1)))
+async def test_a_token_ends(closed: Api, nomarr: Nomarr) -> None:
+    problem = await closed.problem("GET", LIBRARIES, headers=bearer(await new_token(nomarr, days=-1)))
     assert (problem["error"], "has ended" in problem["detail"]) == ("TokenNotValid", True)
 
 
@@ -91,8 +88,7 @@ def watchful(options: ServiceOptions) -> ServiceOptions:
 
 @pytest.mark.parametrize("path", ["/api/v1/events/stream", "/api/v1/logs/stream"])
 async def test_a_stream_ends_with_its_token(nomarr: Nomarr, watchful: ServiceOptions, path: str) -> None:
-    tokens = Tokens(await nomarr.settings.get_or_put(TOKEN_KEY, new_key()))
-    short = tokens.create(TokenScope.READ, days=1.5 / 86400)
+    short = await new_token(nomarr, days=1.5 / 86400)
     async with running_server(nomarr, watchful) as address, httpx.AsyncClient(base_url=address) as client:
         with anyio.fail_after(10):
             async with client.stream("GET", path, headers=bearer(short)) as answer:
@@ -104,23 +100,21 @@ async def test_a_stream_ends_with_its_token(nomarr: Nomarr, watchful: ServiceOpt
 async def test_revoked_tokens_are_worthless_without_a_restart(
     nomarr: Nomarr, watchful: ServiceOptions, path: str
 ) -> None:
-    old = Tokens(await nomarr.settings.get_or_put(TOKEN_KEY, new_key()))
-    headers = bearer(old.create(TokenScope.READ, 1))
+    headers = bearer(await new_token(nomarr))
     async with running_server(nomarr, watchful) as address, httpx.AsyncClient(base_url=address) as client:
         with anyio.fail_after(10):
             async with client.stream("GET", path, headers=headers) as answer:
-                await nomarr.settings.put(TOKEN_KEY, key := new_key())
+                await nomarr.tokens.revoke_all()
                 assert (await answer.aread()).startswith(b"retry: 2000")
         assert (await client.get(LIBRARIES, headers=headers)).status_code == 401
-        told = await client.get("/metrics", headers=bearer(Tokens(key).create(TokenScope.READ, 1)))
+        told = await client.get("/metrics", headers=bearer(await new_token(nomarr)))
         assert "nomarr_streams_dropped_total 0.0" in told.text
 
 
 async def test_a_stream_goes_on_as_long_as_its_token(
     nomarr: Nomarr, watchful: ServiceOptions, library: Library
 ) -> None:
-    tokens = Tokens(await nomarr.settings.get_or_put(TOKEN_KEY, new_key()))
-    good, short = (bearer(tokens.create(TokenScope.READ, days)) for days in (1, 1.5 / 86400))
+    good, short = [bearer(await new_token(nomarr, days=days)) for days in (1, 1.5 / 86400)]
     async with (
         running_server(nomarr, watchful) as address,
         httpx.AsyncClient(base_url=address, timeout=20) as client,
@@ -137,8 +131,68 @@ async def test_a_stream_goes_on_as_long_as_its_token(
                 pass
 
 
-async def test_a_token_of_another_service_is_worth_nothing(closed: Api) -> None:
-    token = Tokens("another key, which is long enough for its algorithm").create(TokenScope.ADMIN, 1)
+@pytest.mark.parametrize(("scope", "may_change"), [("read", False), ("admin", True)])
+async def test_whoever_may_do_everything_makes_tokens(
+    closed: Api, nomarr: Nomarr, library: Library, scope: str, may_change: bool
+) -> None:
+    admin = bearer(await new_token(nomarr, TokenScope.ADMIN))
+    before = datetime.now(UTC)
+    answer = await closed.client.post(TOKENS, json={"scope": scope, "days": 2}, headers=admin)
+    made = answer.json()
+    check_shape(closed.app, answer)
+    assert (answer.status_code, answer.headers["cache-control"], made["scope"]) == (201, "no-store", scope)
+    assert timedelta(days=1.99) < datetime.fromisoformat(made["expires_at"]) - before < timedelta(days=2.01)
+    assert await closed.get(LIBRARIES, headers=bearer(made["token"]))
+    url = f"{LIBRARIES}/{library.library_id}"
+    changed = await closed.client.patch(url, json={"name": "x"}, headers=bearer(made["token"]))
+    assert changed.is_success == may_change
+
+
+async def test_a_token_is_never_logged(closed: Api, nomarr: Nomarr, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    admin = bearer(await new_token(nomarr, TokenScope.ADMIN))
+    made = await closed.ask("POST", TOKENS, {}, headers=admin)
+    assert await closed.get(LIBRARIES, headers=bearer(made["token"])) == []
+    kept = await closed.get("/api/v1/logs", params={"level": "debug"}, headers=admin)
+    assert made["token"] not in caplog.text + json.dumps(kept)
+
+
+@pytest.mark.parametrize("body", [{"days": 0}, {"days": 36501}, {"scope": "all"}, {"user": "me"}, []])
+async def test_what_is_no_wish_for_a_token_is_not_valid(api: Api, body: object) -> None:
+    assert (await api.problem("POST", TOKENS, body))["error"] == "RequestNotValid"
+
+
+async def test_a_reader_makes_and_revokes_no_tokens(closed: Api, nomarr: Nomarr) -> None:
+    reader = bearer(await new_token(nomarr))
+    for method in ("POST", "DELETE"):
+        assert (await closed.problem(method, TOKENS, headers=reader))["error"] == "ScopeTooSmall"
+        other_site = {"Origin": "http://evil.example"}
+        assert (await closed.problem(method, TOKENS, headers=reader | other_site))["error"] == "OtherOrigin"
+
+
+async def test_revoking_over_http_counts_at_once(closed: Api, nomarr: Nomarr) -> None:
+    """Not only after the next look at the database."""
+    admin = bearer(await new_token(nomarr, TokenScope.ADMIN))
+    made = await closed.ask("POST", TOKENS, {"scope": "admin"}, headers=admin)
+    await closed.ask("DELETE", TOKENS, headers=admin)
+    for old in (admin, bearer(made["token"])):
+        assert (await closed.problem("GET", LIBRARIES, headers=old))["error"] == "TokenNotValid"
+    assert await closed.get(LIBRARIES, headers=bearer(await new_token(nomarr))) == []
+
+
+async def test_tokens_can_be_made_where_none_is_needed(api: Api, nomarr: Nomarr) -> None:
+    """For a service that others are to reach later."""
+    made = await api.ask("POST", TOKENS, {"scope": "read"})
+    old = await nomarr.tokens.known()
+    Tokens(old).check(made["token"], TokenScope.READ)
+    await api.ask("DELETE", TOKENS)
+    assert (await nomarr.tokens.known()).key != old.key
+    assert await api.get(TOKENS) == []
+
+
+async def test_a_token_of_another_service_is_worth_nothing(closed: Api, nomarr: Nomarr) -> None:
+    kept, _ = await nomarr.tokens.keep("ours", TokenScope.ADMIN, 1)
+    token = sign(kept, "another key, which is long enough for its algorithm")
     assert (await closed.problem("GET", LIBRARIES, headers=bearer(token)))["error"] == "TokenNotValid"
 
 
@@ -174,6 +228,42 @@ async def test_a_service_answers_to_the_address_that_it_was_told(
 )
 async def test_pages_of_other_sites_change_nothing(api: Api, headers: dict[str, str]) -> None:
     assert (await api.problem("POST", LIBRARIES, {}, headers=headers))["error"] == "OtherOrigin"
+
+
+@pytest.mark.parametrize("path", ["/api/v1/watcher/health", "/api/v1/events/stream", LIBRARIES, "/metrics"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(
+    "headers",
+    [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "http://evil.example"}],
+)
+async def test_pages_of_other_sites_ask_nothing(api: Api, method: str, path: str, headers: dict[str, str]) -> None:
+    """They could not read the answer, but have it made, again and again."""
+    with anyio.fail_after(10):
+        answer = await api.client.request(method, path, headers=headers)
+    assert answer.status_code == 403
+    if method == "GET":
+        assert answer.json()["error"] == "OtherOrigin"
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/page/main.js", "/healthz"])
+async def test_other_sites_may_have_links_to_the_page(api: Api, path: str) -> None:
+    headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    assert (await api.client.get(path, headers=headers)).is_success
+
+
+@pytest.mark.parametrize("headers", [{}, {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}])
+async def test_our_own_page_programs_and_readers_may_ask(api: Api, headers: dict[str, str]) -> None:
+    """`none`: somebody typed the address."""
+    assert await api.get(LIBRARIES, headers=headers) == []
+
+
+@pytest.mark.parametrize("path", ["/api/v1/folders", "/api/v1/folders/"])
+async def test_a_reader_sees_no_folders_of_the_computer(closed: Api, nomarr: Nomarr, path: str) -> None:
+    """They serve to add libraries."""
+    reader, admin = [bearer(await new_token(nomarr, scope)) for scope in (TokenScope.READ, TokenScope.ADMIN)]
+    problem = await closed.problem("GET", path, headers=reader)
+    assert (problem["error"], "admin" in problem["detail"]) == ("ScopeTooSmall", True)
+    assert (await closed.get("/api/v1/folders", headers=admin))["folders"]
 
 
 async def test_our_own_page_may_change_something(api: Api, library: Library) -> None:
@@ -239,7 +329,8 @@ async def test_what_is_no_path_becomes_no_library(api: Api, path: object) -> Non
 
 
 async def test_without_tokens_there_is_no_key_either(api: Api, nomarr: Nomarr) -> None:
-    assert await nomarr.settings.get(TOKEN_KEY) is None
+    assert await api.get(TOKENS) == []
+    assert not await nomarr.tokens.were_made()
 
 
 async def test_large_answers_are_zipped(api: Api) -> None:
@@ -262,7 +353,7 @@ def test_behind_a_proxy_own_addresses_need_tokens_too() -> None:
 
 
 def test_without_any_token_others_are_not_served() -> None:
-    with pytest.raises(ConfigurationError, match="nomarr token create"):
+    with pytest.raises(ConfigurationError, match="docker compose … run --rm nomarr token create"):
         options_for("0.0.0.0", tokens_exist=False)
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,15 +17,17 @@ from support.arango import ArangoDouble
 from support.arango.faults import LOGIN_REFUSED, UNAVAILABLE, Fault, no_faults
 from support.arango.requests import Request
 from support.music import build, tone
+from support.patience import promised
 
 from nomarr.persistence.database.queries import SCAN_COMPLETED
+from nomarr.persistence.database.rows_operations import key_of
 
-INTERRUPTED, TERMINATED = 130, 143
+UNREACHABLE, INTERRUPTED, TERMINATED = 3, 130, 143
 
 
 @contextmanager
 def running(
-    server: ArangoDouble, folder: Path, options: str = "", *, command: str = "watch"
+    server: ArangoDouble, folder: Path, options: str = "", *, command: Sequence[str] = ("watch", "music"), **more: str
 ) -> Iterator[subprocess.Popen[str]]:
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH") if name in os.environ}
     environment = kept | {
@@ -35,9 +37,10 @@ def running(
         "NOMARR_SETTLE_SECONDS": "0",
         "NOMARR_TAG_WORKERS": "1",
         "NOMARR_ENABLE_ENRICHMENT": "false",
+        **more,
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "nomarr", command, str(folder / "music")],
+        [sys.executable, "-m", "nomarr", *command],
         env=environment,
         cwd=folder,
         stdout=subprocess.PIPE,
@@ -101,6 +104,43 @@ def test_it_outlasts_a_refusal_that_comes_while_a_scan_ends(
         assert time.monotonic() - began < 30
 
 
+@pytest.mark.parametrize("level", ["warning", "debug"])
+def test_a_service_that_can_not_start_says_so_in_one_line(server: ArangoDouble, tmp_path: Path, level: str) -> None:
+    refused: list[Request] = []
+
+    def refuse_settings(request: Request) -> Fault | None:
+        if key_of("service_settings").encode() in request.body:
+            refused.append(request)
+        return LOGIN_REFUSED if refused else None
+
+    server.faults = refuse_settings
+    with running(server, tmp_path, command=["serve", "--port", "0"], NOMARR_LOG_LEVEL=level) as process:
+        assert process.stdout is not None
+        *before, line = process.stdout.read().splitlines()
+        assert process.wait(promised(4)) == UNREACHABLE
+    assert refused
+    assert line.startswith("error: ")
+    assert "refused the user or the password" in line
+    assert ("Traceback (most recent call last):" in before) if level == "debug" else before == []
+
+
+def test_a_signal_ends_a_service_that_waits_to_start(server: ArangoDouble, tmp_path: Path) -> None:
+    is_asked = threading.Event()
+
+    def refuse_settings(request: Request) -> Fault | None:
+        if key_of("service_settings").encode() in request.body:
+            is_asked.set()
+        return UNAVAILABLE if is_asked.is_set() else None
+
+    server.faults = refuse_settings
+    with running(server, tmp_path, "?patience_seconds=60", command=["serve", "--port", "0"]) as process:
+        assert is_asked.wait(20)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(promised(4)) == TERMINATED
+        assert process.stdout is not None
+        assert process.stdout.read() == "stopped serving\n"
+
+
 def test_a_signal_ends_it_soon_while_the_server_is_away(server: ArangoDouble, tmp_path: Path, music: Path) -> None:
     is_asked = threading.Event()
 
@@ -114,7 +154,7 @@ def test_a_signal_ends_it_soon_while_the_server_is_away(server: ArangoDouble, tm
         server.faults = refuse
         assert is_asked.wait(20)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(8) == TERMINATED
+        assert process.wait(promised(4)) == TERMINATED
 
 
 def test_a_scan_is_interrupted_at_once_while_the_server_is_away(
@@ -129,9 +169,9 @@ def test_a_scan_is_interrupted_at_once_while_the_server_is_away(
         return UNAVAILABLE
 
     server.faults = refuse_batches
-    with running(server, tmp_path, "?patience_seconds=60", command="scan") as process:
+    with running(server, tmp_path, "?patience_seconds=60", command=["scan", "music"]) as process:
         assert is_asked.wait(20)
         process.send_signal(signal.SIGINT)
-        assert process.wait(8) == INTERRUPTED
+        assert process.wait(promised(4)) == INTERRUPTED
         assert process.stdout is not None
         assert "error" not in process.stdout.read()

@@ -66,6 +66,20 @@ async def test_a_first_scan_asks_once_for_each_batch(
     assert again.total() <= CONSTANT, again
 
 
+async def test_looking_which_libraries_there_are_counts_no_files(
+    server: ArangoDouble, tmp_path: Path, music_tree: Callable[..., Path]
+) -> None:
+    root = music_tree({"A": {"a.wav": tone(200), "a.m3u": b"a.wav"}, "B": {"b.wav": tone(201), "b.m3u": b"b.wav"}})
+    async with Nomarr.open(server.database_url(), settle_seconds=0, data_folder=str(tmp_path / "data")) as nomarr:
+        library = await nomarr.libraries.add_library("music", root)
+        server.forget_requests()
+        await scan(nomarr, library)
+        await nomarr.watcher.follow_libraries()
+        seen = asked(server)
+    assert seen["LIBRARIES"] > 0
+    assert seen["COUNTED_LIBRARIES"] == 0
+
+
 async def test_covers_beside_known_files_are_looked_for_before_their_images_are_recorded(
     server: ArangoDouble, tmp_path: Path, music_tree: Callable[..., Path]
 ) -> None:

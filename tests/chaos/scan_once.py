@@ -41,6 +41,8 @@ class Job:
     """SIGKILL itself just before this statement of its writing connection."""
     stop_at_transaction: int | None = None
     """SIGSTOP itself just before it begins this write transaction."""
+    stop_at: str | None = None
+    """SIGSTOP itself when it reaches this stage."""
     slow: str | None = None
     """A stage to spend time in: walking (each folder takes longer), writing (each statement does)."""
     cancel_at: str | None = None
@@ -76,6 +78,8 @@ class Stages:
             self._seen.add(stage)
             tell(stage=stage)
             self.reached.get(stage, lambda: None)()
+            if stage == self._job.stop_at:
+                os.kill(os.getpid(), signal.SIGSTOP)
 
     def watch_folders(self) -> None:
         """Look over the shoulder of the walk at the one place where it meets the operating system."""

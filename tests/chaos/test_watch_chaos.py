@@ -375,7 +375,7 @@ def _kept(name: str) -> bool:
 @pytest.mark.parametrize(
     "seconds",
     [
-        pytest.param(20.0, id="short", marks=[pytest.mark.slow, pytest.mark.timeout(200)]),
+        pytest.param(12.0, id="short", marks=[pytest.mark.slow, pytest.mark.timeout(200)]),
         pytest.param(60 * MINUTES, id="long", marks=[pytest.mark.chaos, pytest.mark.timeout(60 * MINUTES + 600)]),
     ],
 )

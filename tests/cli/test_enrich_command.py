@@ -14,6 +14,7 @@ from command_line import CommandLine
 from media.audio_factory import AudioFactory
 from on_terminal import SHOW_CURSOR, on_terminal
 from support.music import build, png, tones
+from support.patience import promised
 from support.songs import encode, song
 
 from nomarr.helpers.dto.enrichment import EnrichmentReport
@@ -169,7 +170,7 @@ def test_a_signal_ends_it_within_a_second(hanging: CommandLine, number: int, cod
         enriching.wait_for(b"fingerprints")
         ended, seconds = enriching.end(number)
     assert ended == code
-    assert seconds < 1.5  # a second, and the end of the process
+    assert seconds < promised(1.5)  # a second, and the end of the process
     assert enriching.seen.rstrip().endswith(b"stopped; what was found out until now is kept")
     assert enriching.seen.rindex(SHOW_CURSOR) > enriching.seen.index(b"fingerprints")
     assert b"Traceback" not in enriching.seen

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
+import sqlite3
 import subprocess
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from command_line import CommandLine
-from support.music import tones
+from support.music import build, tones
 
 USAGE, UNREACHABLE, UNEXPECTED = 2, 3, 70
 
@@ -24,6 +28,7 @@ USAGE, UNREACHABLE, UNEXPECTED = 2, 3, 70
         (["library", "add", "Music", "nowhere"], "there is no such folder"),
         (["library", "add", "Music", ".", "--watch", "often"], "'often'"),
         (["library", "add", "Music", ".", "--transcodes", "sometimes"], "'sometimes'"),
+        (["library", "add", "Music", ".", "--ignore", "[z-a]"], "ignore patterns: '[z-a]' can't be understood: "),
         (["fils", "Music"], "Did you mean 'files'?"),
         (["files"], "missing argument 'LIBRARY'; 'nomarr files --help' shows"),
         (["scan", "Music", "--db", "x"], "--db goes before the command"),
@@ -44,10 +49,38 @@ def test_a_folder_outside_is_refused(scanned: CommandLine, folder: str) -> None:
     assert finished.code == USAGE
 
 
-def test_a_refused_folder_adds_no_library(cli: CommandLine, tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["..", "Rok"])
+def test_a_refused_folder_adds_no_library(cli: CommandLine, tmp_path: Path, folder: str) -> None:
     (tmp_path / "music").mkdir()
-    assert cli("scan", tmp_path / "music", "--folder", "..").code == USAGE
+    assert cli("scan", tmp_path / "music", "--folder", folder).code == USAGE
     assert cli("library", "list", "--json").json == []
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_a_folder_that_nobody_knows_is_an_error(scanned: CommandLine, more: list[str]) -> None:
+    finished = scanned("scan", "Music", "--folder", "Jazz", "--folder", "Jaz/Live", *more)
+    assert finished.error == (
+        "error: 'Jaz/Live' is not a folder inside a library: it is neither on the disk nor in the database; "
+        "check the spelling, capital letters too"
+    )
+    assert finished.code == USAGE
+
+
+def test_a_folder_that_was_known_and_is_gone_may_be_scanned(cli: CommandLine) -> None:
+    build(cli.folder / "Music", {"Rock": tones(1), "Jazz": {"Live": tones(1)}})
+    assert cli("scan", "Music").code == 0
+    shutil.rmtree(cli.folder / "Music" / "Jazz")
+    assert cli("scan", "Music", "--folder", "Jazz", "--json").json["files_missing"] == 1
+    assert cli("scan", "Music", "--folder", "Jazz").code == 0, "its missing file is in the database"
+
+
+@pytest.mark.parametrize("command", [["library", "add", "x"], ["library", "relocate", "Music"]])
+def test_a_root_that_is_not_there_is_told_as_one(scanned: CommandLine, command: list[str]) -> None:
+    finished = scanned(*command, "/nosuch")
+    assert finished.error == (
+        "error: '/nosuch' can't be a library: there is no such folder; check the spelling, or mount the disk first"
+    )
+    assert finished.code == USAGE
 
 
 @pytest.mark.parametrize("url", ["mysql://user:secret@host/music", "nonsense"])
@@ -69,6 +102,17 @@ def test_a_wrong_configuration_is_told(cli: CommandLine, tmp_path: Path) -> None
     (tmp_path / "wrong.yaml").write_text("scan_batch_size: many\n")
     finished = cli("--config", tmp_path / "wrong.yaml", "library", "list")
     assert "scan_batch_size" in finished.error
+    assert finished.code == USAGE
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [("NOMARR_BROWSE_ROOTS", "music"), ("NOMARR_BROWSE_ROOTS", "["), ("NOMARR_DATA_FOLDER", "~nobody-here/covers")],
+)
+def test_a_wrong_variable_is_told(cli: CommandLine, variable: str, text: str) -> None:
+    cli.settings[variable] = text
+    finished = cli("library", "list")
+    assert f"the variable {variable}: " in finished.error
     assert finished.code == USAGE
 
 
@@ -95,6 +139,31 @@ def test_an_offline_library(cli: CommandLine, music_tree: Callable[..., Path]) -
         assert finished.code == UNREACHABLE
     assert cli("library", "show", "music", "--json").json["state"] == "offline"
     assert cli("doctor", "--json").code == 1
+
+
+def test_a_pattern_that_cannot_be_understood_is_a_warning(cli: CommandLine, music_tree: Callable[..., Path]) -> None:
+    music = music_tree({**tones(2), ".nomarrignore": "[Various-Artists]/\n"})
+    for command in ("scan", "verify"):
+        finished = cli(command, music if command == "scan" else "music")
+        assert "line 1 of .nomarrignore: the pattern '[Various-Artists]/' can't mean what it says" in finished.err
+        assert "not compared" not in finished.err
+        assert finished.code == 0
+    assert cli("explain", music / "0000.wav", "--json").code == 0
+
+
+def test_settings_that_cannot_be_read_are_mended_by_the_command_that_doctor_names(
+    cli: CommandLine, music_tree: Callable[..., Path], tmp_path: Path
+) -> None:
+    assert cli("scan", music_tree(tones(1), "My music")).code == 0
+    with closing(sqlite3.connect(tmp_path / "nomarr.db")) as database, database:
+        database.execute("UPDATE libraries SET watch_mode = 'sometimes'")
+    finished = cli("doctor", "--json")
+    assert finished.code == 1
+    (remedy,) = [check["remedy"] for check in finished.json if check["name"] == "library My music"]
+    command = shlex.split(remedy.partition(": ")[2])
+    assert command[0] == "nomarr"
+    assert cli(*command[1:]).code == 0
+    assert cli("doctor", "--json").code == 0
 
 
 def test_one_offline_library_does_not_stop_the_others(cli: CommandLine, music_tree: Callable[..., Path]) -> None:

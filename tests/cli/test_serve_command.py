@@ -13,7 +13,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,24 @@ def test_a_folder_is_served_watched_and_left_in_order(
     assert cli("library", "show", "music", "--json").json["files"] == 1
 
 
+def test_requests_that_never_arrive_do_not_hold_the_end_up(cli: CommandLine) -> None:
+    half = b"POST /api/v1/libraries HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"
+    with serving(cli) as service, ExitStack() as stack:
+        clients = [stack.enter_context(closing(connected(service))) for _ in range(20)]
+        for client in clients:
+            client.sendall(half)
+        assert service.ask("/healthz")[0] == 200
+        _, seconds = service.end(signal.SIGTERM)
+        assert {client.recv(65536).partition(b"\r\n")[0] for client in clients} == {b"HTTP/1.1 503 Service Unavailable"}
+        assert service.process.stderr is not None
+        assert service.process.stderr.read() == b"stopped serving\n"
+    assert seconds < 3
+
+
+def connected(service: Service) -> socket.socket:
+    return socket.create_connection((service.host, service.port), timeout=20)
+
+
 def test_others_are_served_with_a_token_only(cli: CommandLine) -> None:
     refused = cli("serve", "--host", "0.0.0.0", "--port", "0")
     assert (refused.code, "nomarr token create" in refused.error) == (USAGE, True)
@@ -91,6 +109,33 @@ def test_others_are_served_with_a_token_only(cli: CommandLine) -> None:
     assert cli("token", "revoke").code == 0
     with serving(cli, "--host", "0.0.0.0") as service:
         assert service.ask("/api/v1/libraries", Authorization=f"Bearer {token}")[0] == 401
+
+
+def test_variables_say_where_to_listen(cli: CommandLine) -> None:
+    cli.settings |= {"NOMARR_SERVE_HOST": "127.0.0.2", "NOMARR_SERVE_REQUIRE_TOKEN": "true", "NOMARR_SERVE_PORT": "1"}
+    assert cli("token", "create").code == 0
+    # The port of the command line wins.
+    with serving(cli) as service:
+        assert service.host == "127.0.0.2"
+        assert service.ask("/api/v1/libraries")[0] == 401
+        service.end(signal.SIGTERM)
+        assert service.process.stderr is not None
+        assert service.process.stderr.read() == b"stopped serving\n"
+
+
+@pytest.mark.parametrize("port", ["tcp://10.0.0.1:8337", "70000"])
+def test_a_wrong_variable_of_serve_is_told(cli: CommandLine, port: str) -> None:
+    cli.settings["NOMARR_SERVE_PORT"] = port
+    finished = cli("serve")
+    assert (finished.code, "NOMARR_SERVE_PORT" in finished.error) == (USAGE, True)
+
+
+def test_a_wrong_port_of_the_command_line_is_not_blamed_on_the_variable(cli: CommandLine) -> None:
+    cli.settings["NOMARR_SERVE_PORT"] = "1"
+    finished = cli("serve", "--port", "80000")
+    assert finished.error.startswith("error: invalid value for '--port': ")
+    assert "NOMARR_SERVE_PORT" not in finished.error
+    assert finished.code == USAGE
 
 
 def test_a_service_that_may_open_no_more_files_says_so_once_and_goes_on(cli: CommandLine) -> None:

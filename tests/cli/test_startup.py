@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,7 +11,7 @@ from dataclasses import replace
 import pytest
 from command_line import CommandLine
 
-HEAVY = {"rich", "pydantic", "pydantic_settings", "anyio", "asyncio", "mutagen", "sqlite3", "yaml", "pathspec"}
+HEAVY = {"rich", "pydantic", "pydantic_settings", "anyio", "asyncio", "mutagen", "sqlite3", "yaml"}
 IMPORTED = re.compile(r"^import time:.*\|\s*(\S+)$", re.MULTILINE)
 
 
@@ -48,6 +49,26 @@ def test_a_command_imports_what_it_needs(scanned: CommandLine, command: str) -> 
     """Other tests run commands in processes that have imported everything; they are to be the same."""
     real = replace(scanned, forks=None)
     assert real(*command.split()) == scanned(*command.split())
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_during_the_imports_ends_without_a_word(cli: CommandLine, number: int, code: int) -> None:
+    # It is imported instead of the real one, and takes until the signal comes.
+    (cli.folder / "typer.py").write_text("print('importing', flush=True)\nimport sys\nsys.stdin.read()\n")
+    command = subprocess.Popen(
+        [sys.executable, "-m", "nomarr", "scan"],
+        env=cli.environment,
+        cwd=cli.folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with command:
+        assert command.stdout is not None
+        assert command.stderr is not None
+        assert command.stdout.readline() == b"importing\n"
+        command.send_signal(number)
+        assert (command.stderr.read(), command.wait()) == (b"", code)
 
 
 def test_doctor_imports_what_it_needs(scanned: CommandLine) -> None:

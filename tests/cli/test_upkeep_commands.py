@@ -34,6 +34,14 @@ def backdate_missing_files(cli: CommandLine, days: float) -> None:
         db.execute("UPDATE library_files SET missing_since = missing_since - ?", (days * 86400,))
 
 
+def backdate_known_moment(cli: CommandLine, days: float) -> None:
+    """As if the last scan by whose clock anything is judged was so long ago."""
+    with closing(sqlite3.connect(cli.folder / "nomarr.db")) as db, db:
+        db.execute(
+            "UPDATE settings SET value = CAST(value - ? AS TEXT) WHERE key LIKE 'known_moment:%'", (days * 86400,)
+        )
+
+
 # -- purge ----------------------------------------------------------------------------------------------------
 
 
@@ -61,7 +69,10 @@ def test_people_are_told_what_goes(cli: CommandLine, music: Path) -> None:
 
 
 def test_a_scan_purges_what_is_due(cli: CommandLine, music: Path) -> None:
-    backdate_missing_files(cli, 31)
+    backdate_missing_files(cli, 39)
+    assert cli("scan", music).code == 0
+    assert len(cli("files", "music", "--missing", "--json").json_lines) == 1, "one clock is not believed"
+    backdate_known_moment(cli, 8)
     assert cli("scan", music, "--dry-run").code == 0
     assert len(cli("files", "music", "--missing", "--json").json_lines) == 1
     assert cli("scan", music).code == 0
@@ -82,6 +93,16 @@ def test_files_that_are_kept_for_ever_need_a_time(cli: CommandLine, music: Path)
     finished = cli("purge")
     assert "--older-than DAYS" in finished.error
     assert finished.code == USAGE
+    assert cli("purge", "--older-than", "0", "--json").json["files"] == 1
+
+
+def test_what_was_chosen_on_the_page_holds_for_commands(cli: CommandLine, music: Path) -> None:
+    with closing(sqlite3.connect(cli.folder / "nomarr.db")) as db, db:
+        db.execute("INSERT INTO settings VALUES ('service_settings', '{\"purge_missing_after_days\": \"never\"}')")
+    backdate_missing_files(cli, 31)
+    assert cli("scan", music).code == 0
+    assert len(cli("files", "music", "--missing", "--json").json_lines) == 1
+    assert "--older-than DAYS" in cli("purge").error
     assert cli("purge", "--older-than", "0", "--json").json["files"] == 1
 
 

@@ -21,6 +21,7 @@ import pytest
 from command_line import CommandLine
 from on_terminal import SHOW_CURSOR, on_terminal
 from support.music import png, tone, tones
+from support.patience import promised
 from test_json_contract import EVENT, ISO8601, REPORT
 
 from nomarr.helpers.dto.scan import ScanProgress
@@ -289,7 +290,7 @@ def test_a_reader_that_is_stuck_does_not_hold_up_the_end(
         started = time.monotonic()
         code = watch.process.send_signal(signal.SIGTERM) or watch.process.wait()
     assert code == TERMINATED
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < promised(4)
 
 
 def unread(pipe: int) -> int:
@@ -371,7 +372,7 @@ def test_a_terminal_shows_the_libraries_until_a_signal_comes(
         watch.wait_for(b"Rock/new.wav")
         ended, seconds = watch.end(number)
     assert ended == code
-    assert seconds < 4
+    assert seconds < promised(4)
     assert watch.seen.rstrip().endswith(b"stopped watching")
     assert watch.seen.rindex(SHOW_CURSOR) > watch.seen.index(b"Rock/new.wav")
     assert b"Traceback" not in watch.seen

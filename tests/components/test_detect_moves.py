@@ -74,7 +74,12 @@ def test_inodes_that_mean_nothing_are_no_evidence() -> None:
 
 
 def test_a_disk_with_a_new_device_number_is_the_same_disk() -> None:
-    moves = detect_moves([arrived("b", 7, device=5)], [known("a", 7, device=1)], "l", {1: 5})
+    moves = detect_moves([arrived("b", 7, device=5)], [known("a", 7, device=1)], "l", lambda _: 5)
+    assert pairs(moves) == {("a", "b")}
+
+
+def test_a_disk_that_kept_its_number_is_that_disk_whatever_is_at_its_place_now() -> None:
+    moves = detect_moves([arrived("b", 7, device=1)], [known("a", 7, device=1)], "l", lambda _: 5)
     assert pairs(moves) == {("a", "b")}
 
 

@@ -10,8 +10,15 @@ from subprocess import PIPE
 
 import pytest
 
-from nomarr.components.library.lease_owner_comp import is_certainly_dead, lease_owner
-from nomarr.helpers.dto.scan import LeaseOwner
+from nomarr.components.library import lease_owner_comp
+from nomarr.components.library.lease_owner_comp import lease_owner
+from nomarr.components.library.standing_lease_comp import StandingLease
+from nomarr.helpers.dto.scan import LONGEST_LEASE_SECONDS, LeaseOwner, SeenLease
+
+
+def is_certainly_dead(owner: str, *, of_one_machine: bool = False) -> bool:
+    return lease_owner_comp.is_certainly_dead(owner, of_one_machine=of_one_machine)
+
 
 CHILD = """
 from nomarr.components.library.lease_owner_comp import lease_owner
@@ -53,7 +60,7 @@ with subprocess.Popen([sys.executable, "-c", {(CHILD + "    input()")!r}], stdin
         os.setgroups([])
         os.setgid(65534)
         os.setuid(65534)
-        print(os.path.exists(f"/proc/{{child.pid}}"), is_certainly_dead(owner), flush=True)
+        print(os.path.exists(f"/proc/{{child.pid}}"), is_certainly_dead(owner, of_one_machine=False), flush=True)
         os._exit(0)
     os.wait()
     child.communicate("\\n")
@@ -101,3 +108,37 @@ def test_an_owner_survives_being_written() -> None:
     with lease_owner() as owner:
         assert LeaseOwner.parse(str(owner)) == owner
     assert LeaseOwner.parse("a|b|c") is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "of_one_machine", "is_dead"),
+    [
+        ({"boot": "before"}, True, True),
+        # Machines may have equal names.
+        ({"boot": "before"}, False, False),
+        ({"name": "another", "boot": "before"}, True, False),
+        ({"boot": ""}, True, False),
+        ({"processes": "pid:[1]"}, True, False),
+        ({"boot": "before", "processes": "pid:[1]"}, True, True),
+    ],
+)
+def test_the_owner_of_an_earlier_boot_is_dead_where_no_other_machine_can_be(
+    changes: dict[str, str], of_one_machine: bool, is_dead: bool
+) -> None:
+    with lease_owner() as owner:
+        parts = dict(zip(("name", "boot", "processes"), owner.host.split("/"), strict=True)) | changes
+        other = replace(owner, host="/".join(parts.values()), token="other")
+        assert is_certainly_dead(str(other), of_one_machine=of_one_machine) is is_dead
+
+
+def test_a_lease_that_ends_too_late_and_stands_still_has_run_out() -> None:
+    standing = StandingLease(60)
+    ends_at = 1000 + LONGEST_LEASE_SECONDS + 1
+    assert standing.unrenewed(1000, 0) is None
+    standing.saw("a", ends_at, 0)
+    standing.saw("a", ends_at, 60)
+    assert standing.unrenewed(1000, 60) is None
+    assert standing.unrenewed(1000, 61) == SeenLease("a", ends_at)
+    assert standing.unrenewed(1001, 61) is None, "it may be a lease as others are"
+    standing.saw("a", ends_at + 15, 61)
+    assert standing.unrenewed(1000, 62) is None, "it was renewed"

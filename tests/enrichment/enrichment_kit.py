@@ -31,7 +31,7 @@ from nomarr.helpers.dto.enrichment import EnrichmentReport
 _MARK = "MARK_OF_ENRICHMENT_TEST"
 FPCALC, FFPROBE = "fpcalc", "ffprobe"
 _ANSWERS = "answers"
-_HELPERS = ("multiprocessing.resource_tracker", "support/fork_server.py")
+_HELPERS = ("multiprocessing.resource_tracker", "support/fork_server.py", "playwright", "chromium")
 HANGS = "exec sleep 600"
 IGNORES_SIGTERM = "trap '' TERM; sleep 600; sleep 600"
 CRASHES = "kill -SEGV $$"

@@ -31,6 +31,7 @@ from enrichment_kit import (
 )
 from support.music import tone
 from support.owners import owner_elsewhere
+from support.patience import promised
 from support.scans import missing, scan
 from support.system import until
 
@@ -41,7 +42,7 @@ from nomarr.helpers.exceptions import EnrichmentBusy
 from nomarr.services.infrastructure.enrichment_svc import EnrichmentService
 
 ENRICH_ONCE = str(Path(enrich_once.__file__))
-SOON_SECONDS = 1.0
+SOON_SECONDS = promised(1)
 
 
 class Gate:
@@ -310,7 +311,7 @@ async def test_cancelled_while_it_listens(nomarr: Nomarr, root: Path, tools: Too
         sound(root / f"{number}.flac", number, picture(number))
     library = await add(nomarr, root)
     assert await cancel(nomarr, lambda: len(tools.calls()) >= 2) < SOON_SECONDS
-    tools.wait_until_gone(0.5)
+    tools.wait_until_gone(SOON_SECONDS / 2)
     assert nomarr.enrichment.progress.state is EnrichmentState.IDLE
     await assert_lease_is_free(nomarr)
     assert set((await statuses(nomarr, library)).values()) == {"art_done"}
@@ -327,7 +328,7 @@ async def test_cancelled_while_it_stores_covers(nomarr: Nomarr, root: Path, tool
         embed(path, picture(number, 800))
     library = await add(nomarr, root)
     assert await cancel(nomarr, lambda: bool(cover_files(nomarr))) < SOON_SECONDS
-    tools.wait_until_gone(0.5)
+    tools.wait_until_gone(SOON_SECONDS / 2)
     await assert_lease_is_free(nomarr)
     # The covers that were stored for nobody yet are not wanted any more.
     for path in list(await rows(nomarr, library)):
@@ -347,7 +348,7 @@ async def test_the_end_of_the_program_ends_it(database: Path, root: Path, tools:
         await until(lambda: bool(tools.calls()))
         since = time.monotonic()
     assert time.monotonic() - since < SOON_SECONDS
-    tools.wait_until_gone(0.5)
+    tools.wait_until_gone(SOON_SECONDS / 2)
 
 
 # -- other processes ------------------------------------------------------------------------------------------

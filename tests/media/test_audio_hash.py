@@ -503,13 +503,14 @@ def test_what_can_not_be_opened_is_an_error_of_the_system(tmp_path: Path) -> Non
 
 
 def assert_quick_and_harmless(path: Path) -> None:
-    started = time.perf_counter()
+    # Of the processor: others may be at work.
+    started = time.process_time()
     for hasher in (audio_hash, payload_bytes):
         try:
             hasher(str(path))
         except UnreadableAudio:
             continue
-    assert time.perf_counter() - started < SECONDS_AT_MOST
+    assert time.process_time() - started < SECONDS_AT_MOST
 
 
 @pytest.mark.parametrize(

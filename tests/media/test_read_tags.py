@@ -578,9 +578,10 @@ def test_a_compressed_frame_is_not_inflated_beyond_reason(audio: AudioFactory, t
 
 
 def assert_quick_and_harmless(path: Path) -> None:
-    started = time.perf_counter()
+    # Of the processor: others may be at work.
+    started = time.process_time()
     result = read_tags(str(path))
-    assert time.perf_counter() - started < SECONDS_AT_MOST
+    assert time.process_time() - started < SECONDS_AT_MOST
     assert_harmless(result)
 
 

@@ -25,7 +25,8 @@ async def tab(anyio_backend: str) -> AsyncIterator[Page]:
     rights = ["--no-sandbox"] if os.geteuid() == 0 else []
     async with async_playwright() as playwright:
         chromium = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=rights)
-        yield await chromium.new_page()
+        context = await chromium.new_context()
+        yield await context.new_page()
         await chromium.close()
 
 

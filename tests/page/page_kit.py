@@ -11,11 +11,25 @@ from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import ConsoleMessage, Error, Locator, Page, Request, expect
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import ConsoleMessage, Error, Locator, Page, Request, ViewportSize, expect
 
 from nomarr import Nomarr
 
-__all__ = ["BROWSER", "CHROMIUM", "QUICK", "Opened", "Scheme", "expect", "focused", "opened"]
+__all__ = [
+    "BROWSER",
+    "CHROMIUM",
+    "PHONE",
+    "QUICK",
+    "Opened",
+    "Scheme",
+    "expect",
+    "focused",
+    "opened",
+    "size",
+    "until_focused",
+    "violations",
+]
 
 BROWSER: Final = [pytest.mark.browser]
 CHROMIUM: Final = Path("/usr/bin/chromium")
@@ -27,6 +41,7 @@ QUICK: Final[dict[str, Any]] = {
     "enable_enrichment": False,
 }
 """Changes are noticed at once, every file is taken as settled, and nothing goes on in the background."""
+PHONE: Final = ViewportSize(width=360, height=740)
 Scheme: TypeAlias = Literal["light", "dark"]
 
 expect.set_options(timeout=WAIT_MILLISECONDS)
@@ -128,3 +143,32 @@ async def focused(page: Page) -> str:
         "document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent"
     )
     return name.strip()
+
+
+@asynccontextmanager
+async def size(tab: Page, wanted: ViewportSize) -> AsyncIterator[None]:
+    usual = tab.viewport_size
+    assert usual is not None
+    await tab.set_viewport_size(wanted)
+    yield
+    await tab.set_viewport_size(usual)
+
+
+async def until_focused(page: Opened, name: str) -> None:
+    """Press the tabulator until this is what the keyboard acts on."""
+    passed = []
+    while (found := await focused(page.page)) != name:
+        passed.append(found)
+        assert len(passed) < 40, f"{name!r} can't be reached: {passed}"
+        await page.page.keyboard.press("Tab")
+
+
+async def violations(page: Opened) -> list[str]:
+    """What axe finds that is serious, with the elements."""
+    found = (await Axe().run(page.page)).response["violations"]
+    return [
+        f"{rule['id']}: {node['target']} {node['failureSummary']}"
+        for rule in found
+        if rule["impact"] in ("serious", "critical")
+        for node in rule["nodes"]
+    ]

@@ -4,43 +4,21 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from api.api_kit import running_server
-from axe_playwright_python.async_playwright import Axe
-from page_kit import BROWSER, Opened, Scheme, expect, focused, opened
-from playwright.async_api import Page, ViewportSize
+from api.api_kit import new_token, running_server
+from page_kit import BROWSER, PHONE, Opened, Scheme, expect, focused, opened, size, until_focused, violations
+from playwright.async_api import Page
 from support.music import tone, tones
 
 from nomarr import Nomarr, ScanTarget
 from nomarr.interfaces.api.options_if import ServiceOptions
-from nomarr.interfaces.api.tokens_if import TOKEN_KEY, Tokens, TokenScope, new_key
 
 pytestmark = BROWSER
 
 VIEWS = ("#/files", "#/health", "#/settings")
-PHONE = ViewportSize(width=360, height=740)
-
-
-@asynccontextmanager
-async def size(tab: Page, wanted: ViewportSize) -> AsyncIterator[None]:
-    usual = tab.viewport_size
-    assert usual is not None
-    await tab.set_viewport_size(wanted)
-    yield
-    await tab.set_viewport_size(usual)
-
-
-async def until_focused(page: Opened, name: str) -> None:
-    """Press the tabulator until this is what the keyboard acts on."""
-    passed = []
-    while (found := await focused(page.page)) != name:
-        passed.append(found)
-        assert len(passed) < 40, f"{name!r} can't be reached: {passed}"
-        await page.page.keyboard.press("Tab")
 
 
 async def test_everything_can_be_done_with_the_keyboard(shown: Opened, music_tree: Callable[..., Path]) -> None:
@@ -82,6 +60,7 @@ async def troubled(
     (tmp_path / "away").mkdir()
     await nomarr.libraries.add_library("Away", tmp_path / "away")
     await nomarr.libraries.scan_targets([ScanTarget(library.library_id)])
+    await nomarr.kept_settings.change({"scan_batch_size": 60, "purge_missing_after_days": "never"})
     shutil.rmtree(root / "gone")
     shutil.rmtree(tmp_path / "away")
     await nomarr.libraries.scan_targets([ScanTarget(library.library_id)])
@@ -94,17 +73,6 @@ async def visit(page: Opened, place: str) -> None:
     await page.go(place)
     content = page.page.locator(f"#{place[2:]}").locator("li, tbody tr, fieldset")
     await expect(content.first).to_be_visible()
-
-
-async def violations(page: Opened) -> list[str]:
-    """What axe finds that is serious, with the elements."""
-    found = (await Axe().run(page.page)).response["violations"]
-    return [
-        f"{rule['id']}: {node['target']} {node['failureSummary']}"
-        for rule in found
-        if rule["impact"] in ("serious", "critical")
-        for node in rule["nodes"]
-    ]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -149,13 +117,12 @@ async def test_a_token_is_forgotten_with_the_keyboard(
     tab: Page, nomarr: Nomarr, options: ServiceOptions, music_tree: Callable[..., Path]
 ) -> None:
     await nomarr.libraries.add_library("Music", music_tree({"a.wav": tone(200)}))
-    key = await nomarr.settings.get_or_put(TOKEN_KEY, new_key())
     closed = replace(options, tokens_required=True)
     async with running_server(nomarr, closed) as address, opened(tab, nomarr, address) as page:
         await expect(page.dialog).to_contain_text("nomarr token create --scope admin")
         await expect(page.dialog.get_by_label("Token")).to_be_focused()
         await expect(page.page.locator("#sign-out")).to_be_hidden()
-        await page.dialog.get_by_label("Token").fill(Tokens(key).create(TokenScope.READ, 1))
+        await page.dialog.get_by_label("Token").fill(await new_token(nomarr))
         await page.page.keyboard.press("Enter")
         await expect(page.card("Music")).to_contain_text("1 file")
         await expect(page.button("Sign out")).to_be_visible()
@@ -175,7 +142,6 @@ async def test_a_token_is_forgotten_with_the_keyboard(
 async def test_who_is_signed_out_can_see_and_reach_the_way_in(
     tab: Page, nomarr: Nomarr, options: ServiceOptions, scheme: Scheme
 ) -> None:
-    key = await nomarr.settings.get_or_put(TOKEN_KEY, new_key())
     closed = replace(options, tokens_required=True)
     async with (
         running_server(nomarr, closed) as address,
@@ -190,7 +156,7 @@ async def test_who_is_signed_out_can_see_and_reach_the_way_in(
         assert not await page.page.evaluate(is_too_wide)
         await until_focused(page, "Enter a token…")
         await page.page.keyboard.press("Enter")
-        await page.dialog.get_by_label("Token").fill(Tokens(key).create(TokenScope.READ, 1))
+        await page.dialog.get_by_label("Token").fill(await new_token(nomarr))
         await page.page.keyboard.press("Enter")
         await expect(page.page.get_by_role("heading", name="Where is your music?")).to_be_visible()
         await expect(page.page.locator("main")).to_be_focused()

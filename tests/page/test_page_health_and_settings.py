@@ -86,7 +86,7 @@ async def test_a_setting_may_be_a_word_a_choice_a_box_or_empty(music: Opened) ->
     await music.button("Save").click()
     done = music.page.locator("#settings-done")
     await expect(done).to_have_text("Saved, and in force from now on.")
-    config = music.nomarr.config
+    config = music.nomarr.config_with_kept(await music.nomarr.kept_settings.read())
     assert (config.purge_missing_after_days, config.resume_policy, config.content_hashes) == ("never", "never", True)
     assert config.watcher_max_wait_seconds == 7
     await music.page.get_by_label("Watcher max wait").fill("")
@@ -95,6 +95,60 @@ async def test_a_setting_may_be_a_word_a_choice_a_box_or_empty(music: Opened) ->
     assert music.nomarr.config.watcher_max_wait_seconds is None
     await music.button("Save").click()
     await expect(done).to_have_text("Nothing was changed.")
+
+
+async def test_a_setting_is_given_back_to_the_configuration(music: Opened) -> None:
+    await music.link("Settings").click()
+    size = music.page.get_by_label("Scan batch size")
+    give_back = music.button("Back to the configuration's value for Scan batch size")
+    await expect(size).to_have_value("200")
+    await expect(give_back).to_be_hidden()
+    await size.fill("321")
+    await music.button("Save").click()
+    await expect(give_back).to_be_visible()
+    workers = music.page.get_by_label("Tag workers")
+    await workers.fill("9")
+    await give_back.focus()
+    await music.page.keyboard.press("Enter")
+    await expect(size).to_have_value("200")
+    await expect(music.page.locator("#announcer")).to_have_text("Scan batch size is as it is configured: 200.")
+    await expect(give_back).to_be_hidden()
+    await expect(size).to_be_focused()
+    await expect(workers).to_have_value("9")
+    assert (music.nomarr.config.scan_batch_size, (await music.nomarr.kept_settings.read()).usable) == (200, {})
+
+
+async def test_patterns_are_written_one_a_line(music: Opened) -> None:
+    await music.link("Settings").click()
+    left_out = music.page.get_by_label("Leave out (patterns as in .gitignore, one a line)")
+    taken = music.page.get_by_label("Take for audio (names such as *.flac, one a line)")
+    await expect(left_out).to_have_value("")
+    await left_out.fill("*.tmp\n\n[z-a]")
+    await music.button("Save").click()
+    await expect(music.page.locator("#settings-error")).to_contain_text("'[z-a]' can't be understood")
+    await left_out.fill("*.tmp\n\n/Drafts/\n")
+    await taken.fill("*.wav")
+    await music.button("Save").click()
+    await expect(music.page.locator("#settings-done")).to_have_text("Saved, and in force from now on.")
+    rules = await music.nomarr.libraries.file_rules()
+    assert (rules.ignore_patterns, rules.audio_patterns) == (("*.tmp", "/Drafts/"), ("*.wav",))
+    await music.button("Save").click()
+    await expect(music.page.locator("#settings-done")).to_have_text("Nothing was changed.")
+
+
+async def test_what_was_chosen_and_can_not_be_read_is_chosen_again(music: Opened) -> None:
+    music.nomarr.database.settings.set("service_settings", "{bad")
+    await music.link("Settings").click()
+    never = music.page.get_by_label("never", exact=True)
+    await expect(never).to_be_checked()
+    origin = music.page.locator(".origin", has_text="What was chosen can't be read")
+    await expect(origin.filter(visible=True)).to_have_count(3)
+    await music.button("Choose what is shown for Purge missing after").click()
+    await expect(music.page.locator("#announcer")).to_have_text("Purge missing after is chosen: never.")
+    await expect(never).to_be_focused()
+    await expect(origin.filter(visible=True)).to_have_count(2)
+    kept = await music.nomarr.kept_settings.read()
+    assert (kept.usable, len(kept.unreadable)) == ({"purge_missing_after_days": "never"}, 2)
 
 
 async def test_what_only_the_configuration_changes_is_shown(music: Opened) -> None:

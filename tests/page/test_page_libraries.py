@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+import sqlite3
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -120,6 +124,28 @@ async def test_a_scan_is_cancelled(endless: Opened) -> None:
     await expect(card.get_by_role("progressbar")).to_be_hidden()
     await expect(card).to_contain_text("scan cancelled")
     assert await focused(endless.page) == "Scan Music"
+
+
+async def test_a_scan_is_shown_on_though_one_that_waited_is_cancelled(endless: Opened) -> None:
+    card = endless.card("Music")
+    await endless.button("Scan Music").click()
+    await expect(card).to_contain_text("Waiting for files to settle")
+    (library,) = await endless.nomarr.libraries.list_libraries()
+    ask, api = endless.page.request, f"{endless.address}/api/v1"
+    waiting = await (await ask.post(f"{api}/libraries/{library.library_id}/scans", data={})).json()
+    await endless.page.evaluate(
+        """() => {
+            const bar = document.querySelector(".progress");
+            window.wasHidden = false;
+            new MutationObserver(() => (window.wasHidden ||= bar.hidden)).observe(bar, { attributes: true });
+        }"""
+    )
+    await ask.post(f"{api}/scan-requests/{waiting['request_id']}/cancel")
+    await expect(endless.page.get_by_text("Scan of Music: cancelled")).to_be_attached()
+    await endless.drawn()
+    assert not await endless.page.evaluate("window.wasHidden")
+    await endless.button("Cancel the scan of Music").click()
+    await expect(card).to_contain_text("scan cancelled")
 
 
 @pytest.fixture
@@ -257,6 +283,40 @@ async def test_a_library_is_renamed_and_forgotten(music: Opened, library: Librar
     await music.button("Forget it").click()
     await expect(music.page.get_by_role("heading", name="Where is your music?")).to_be_visible()
     assert await nomarr.libraries.list_libraries() == []
+
+
+async def test_a_bad_pattern_is_shown_and_keeps_nothing_else_from_being_saved(
+    music: Opened, library: Library, nomarr: Nomarr, database: Path
+) -> None:
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE libraries SET ignore_patterns = ?", (json.dumps(["[z-a]"]),))
+    await music.page.reload()
+    await music.button("Edit Music").click()
+    await expect(music.dialog).to_contain_text("“[z-a]” can't be understood: the range 'z-a'")
+    await music.dialog.get_by_label("Name").fill("Records")
+    await music.button("Save").click()
+    await expect(music.card("Records")).to_be_visible()
+    await music.button("Edit Records").click()
+    await music.dialog.get_by_label("Leave out").fill("[z-a]\n*.tmp")
+    await music.button("Save").click()
+    await expect(music.dialog).to_be_hidden()
+    assert (await nomarr.libraries.get_library(library.library_id)).ignore_patterns == ("[z-a]", "*.tmp")
+
+
+async def test_a_library_that_another_program_removes_is_gone_from_the_page(
+    tab: Page, nomarr: Nomarr, options: ServiceOptions, library: Library
+) -> None:
+    await nomarr.libraries.update_library(library.library_id, watch_mode="off")
+    await nomarr.libraries.scan_targets([ScanTarget(library.library_id)])
+    async with (
+        running_server(nomarr, replace(options, library_look_seconds=0.1)) as address,
+        opened(tab, nomarr, address) as page,
+    ):
+        await expect(page.card("Music")).to_contain_text("3 files")
+        await expect(page.page.locator("#feed")).to_contain_text("c.wav")
+        await nomarr.libraries.remove_library(library.library_id)
+        await expect(page.page.get_by_role("heading", name="Where is your music?")).to_be_visible()
+        await expect(page.page.locator("#feed")).not_to_contain_text("c.wav")
 
 
 async def test_a_library_that_has_moved_is_found_again(music: Opened, library: Library, tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from process_kit import Scanner, integrity, rows, scan_state
 from scan_once import Job
+from support.patience import promised
 from test_lease_races import assert_equal_to_disk, job, scan, states
 
 STAGES = ["walking", "reading", "writing", "settling"]
-WITHIN_SECONDS = 1.0
+WITHIN_SECONDS = promised(1)
 
 
 def slow_job(database: Path, root: Path, stage: str, **more: str) -> Job:

@@ -95,10 +95,8 @@ def test_of_two_that_start_at_once_one_scans(url: str, root: Path) -> None:
 def test_a_holder_paused_beyond_its_lease_writes_nothing_more(
     url: str, root: Path, stage: str, taken_over: bool
 ) -> None:
-    slow = "walking" if stage == "walking" else None
-    with Scanner(job(url, root, settings={"lease_seconds": 1}, slow=slow)) as paused:
-        paused.stage(stage)
-        paused.send(signal.SIGSTOP)
+    with Scanner(job(url, root, settings={"lease_seconds": 1}, stop_at=stage)) as paused:
+        wait_until(lambda: psutil.Process(paused.pid).status() == psutil.STATUS_STOPPED, "it to stop itself")
         expires_at = scan_state(url).expires_at
         assert expires_at is not None
         wait_until(lambda: time.time() > expires_at + 0.05, "the lease to run out")

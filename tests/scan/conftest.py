@@ -28,7 +28,8 @@ ON_EVERY_BACKEND = frozenset(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
+    # pytest hands the items of all folders to this hook.
+    for item in (item for item in items if item.path.parent == Path(__file__).parent):
         parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
         if parameters.get("database_url") == "arangodb" and item.path.stem not in ON_EVERY_BACKEND:
             item.add_marker(pytest.mark.thorough)

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import AsyncIterator, Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
-from support.arango import ArangoDouble
 from support.backends import dump
 from support.disk import assert_equal
 from support.music import build, tone, wait_for_another_timestamp
 from support.scans import present, scan
-from support.written import Written, written_on, written_to_file
+from support.written import Written, written_by
 
 from nomarr import Nomarr
-from nomarr.persistence.database import pieces, rows_operations
-from nomarr.persistence.embedded import rows_operations as embedded_rows
 
 BATCH = 50
 MOST = 10 * BATCH
@@ -28,14 +24,7 @@ COVER = {"cover.jpg": b"\xff\xd8"}
 
 @pytest.fixture
 def written(request: pytest.FixtureRequest, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Written:
-    for module in (pieces, rows_operations, embedded_rows):
-        monkeypatch.setattr(module, "ROWS_AT_ONCE", BATCH)
-    if database_url.startswith("sqlite"):
-        return written_to_file(monkeypatch)
-    server = request.getfixturevalue("arango_server")
-    if not isinstance(server, ArangoDouble):
-        pytest.skip("a real server does not tell how much each query wrote")
-    return partial(written_on, server)
+    return written_by(request, database_url, monkeypatch, BATCH)
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -13,8 +15,9 @@ from support.songs import encode, song
 
 from nomarr import Library, LibraryNotFound, Nomarr
 from nomarr.components.media import fingerprint_comp
-from nomarr.helpers.dto.answers import ComparisonProgress
+from nomarr.helpers.dto.answers import ComparisonProgress, DuplicateGroup, DuplicatePage
 from nomarr.helpers.exceptions import FingerprintLibraryMissing
+from nomarr.services.domain.duplicate_pages_svc import DuplicatePages
 
 
 @pytest.fixture
@@ -118,3 +121,99 @@ async def test_without_chromaprint_equal_audio_is_found_all_the_same(
     assert (await anext(found)).kind == "same_audio"
     with pytest.raises(FingerprintLibraryMissing, match="libchromaprint1"):
         await anext(found)
+
+
+@pytest.fixture
+async def several(nomarr: Nomarr, library: Library) -> Path:
+    """One track with the same audio and the other with the same recording, each twice; enriched. Its root."""
+    root = Path(library.root_path)
+    copy_with_other_tags(root / "one.flac", root / "b" / "copy.flac")
+    encode(song(2, 15), root / "b" / "two.mp3", "-b:a", "128k")
+    await scan(nomarr, library)
+    await nomarr.enrichment.run()
+    return root
+
+
+@pytest.fixture
+def without_chromaprint(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From its call on nothing can be compared any more."""
+
+    def take_away() -> None:
+        monkeypatch.setitem(sys.modules, "chromaprint", None)
+        fingerprint_comp._chromaprint.cache_clear()
+
+    return take_away
+
+
+async def all_pages(nomarr: Nomarr, library: Library, limit: int) -> list[DuplicateGroup]:
+    found: list[DuplicateGroup] = []
+    place: int | None = 0
+    while place is not None:
+        page = await nomarr.libraries.page_of_duplicates(library.library_id, after=place, limit=limit)
+        found += page.groups
+        place = page.next_place
+    return found
+
+
+@pytest.mark.parametrize("limit", [1, 2, 100])
+async def test_pages_hold_what_the_search_finds(nomarr: Nomarr, library: Library, several: Path, limit: int) -> None:
+    found = [group async for group in nomarr.libraries.find_duplicates(library.library_id)]
+    assert [group.kind.value for group in found] == ["same_audio", "same_recording"]
+    assert await all_pages(nomarr, library, limit) == found
+
+
+async def test_pages_share_one_comparison_until_a_file_changes(
+    nomarr: Nomarr, library: Library, several: Path, without_chromaprint: Callable[[], None]
+) -> None:
+    page = partial(nomarr.libraries.page_of_duplicates, library.library_id, limit=1)
+    assert len((await page()).groups) == 1
+    without_chromaprint()
+    assert [len((await page(after=after)).groups) for after in (1, 0)] == [1, 1]
+    (several / "more.flac").write_bytes((several / "one.flac").read_bytes())
+    await scan(nomarr, library)
+    await nomarr.enrichment.run()
+    # What follows is still there, and the beginning is what there is now: the same audio of three files.
+    assert [group.kind.value for group in (await page(after=1)).groups] == ["same_recording"]
+    (group,) = (await page()).groups
+    assert len(group.files) == 3
+    with pytest.raises(FingerprintLibraryMissing):
+        await page(after=1)
+
+
+async def test_a_page_has_no_files_that_have_gone_since(nomarr: Nomarr, library: Library, several: Path) -> None:
+    page = partial(nomarr.libraries.page_of_duplicates, library.library_id, limit=1)
+    await page()
+    (several / "b" / "two.mp3").unlink()
+    await scan(nomarr, library)
+    assert (await page(after=1)).groups == ()
+    assert (await page()).next_place is None
+
+
+async def test_a_comparison_is_kept_for_a_time_only(
+    nomarr: Nomarr, library: Library, several: Path, without_chromaprint: Callable[[], None]
+) -> None:
+    now = 1000.0
+    pages = DuplicatePages(nomarr.database, lambda: now)
+    assert len((await pages.page(library.library_id, after=0, limit=10)).groups) == 2
+    without_chromaprint()
+    now += 59
+    assert len((await pages.page(library.library_id, after=0, limit=10)).groups) == 2
+    now += 2
+    assert len((await pages.page(library.library_id, after=1, limit=10)).groups) == 1
+    now += 540
+    with pytest.raises(FingerprintLibraryMissing):
+        await pages.page(library.library_id, after=1, limit=10)
+
+
+async def test_the_comparisons_of_few_libraries_are_kept(nomarr: Nomarr, tmp_path: Path) -> None:
+    pages = DuplicatePages(nomarr.database, lambda: 0.0)
+    for number in range(20):
+        (tmp_path / f"{number}").mkdir()
+        added = await nomarr.libraries.add_library(f"{number}", tmp_path / f"{number}")
+        assert await pages.page(added.library_id, after=0, limit=10) == DuplicatePage()
+    assert len(pages._kept) == 4
+
+
+async def test_an_unknown_library_has_no_page_of_duplicates(nomarr: Nomarr) -> None:
+    with pytest.raises(LibraryNotFound):
+        await nomarr.libraries.page_of_duplicates("nope")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from support.disk import assert_equal
 from support.music import tones
-from support.scans import ids, missing, scan
+from support.scans import ids, kept_for, missing, scan
 
 from nomarr import Library, Nomarr, ScanTarget
 from nomarr.helpers.dto.scan import ScanOptions
@@ -127,7 +127,8 @@ async def test_files_that_moved_are_not_lost(nomarr: Nomarr, music_tree: Callabl
 
 
 def with_clock(nomarr: Nomarr, clock: Callable[[], float]) -> LibraryService:
-    return LibraryService(nomarr.database, nomarr.tasks, LibrarySettings(ScanOptions(settle_seconds=0)), clock)
+    settings = LibrarySettings(ScanOptions(settle_seconds=0))
+    return LibraryService(nomarr.database, nomarr.tasks, kept_for(30), settings, clock)
 
 
 async def test_losses_seen_three_times_within_a_day_are_believed(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -176,6 +178,29 @@ async def test_a_disk_mounted_inside_that_is_away_keeps_its_files(
         assert await ids(nomarr, library) == before
         with mounted(root / "usb", of=stick):
             await assert_back(nomarr, library, before)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # it writes SQL
+@pytest.mark.parametrize("old", ["c.wav", "Album", "."], ids=["file", "folder", "everything"])
+async def test_files_renamed_on_a_disk_inside_that_has_another_number_now_keep_their_ids(
+    nomarr: Nomarr, music_tree: Callable[..., Path], old: str
+) -> None:
+    root = music_tree({"a.wav": tone(300), "usb": {}})
+    with mounted(root / "usb") as stick:
+        build(stick, {"c.wav": tone(302), "Album": {"e.wav": tone(304)}})
+        library = await scanned(nomarr, root)
+        before = await ids(nomarr, library)
+        # As the next boot leaves it that finds the disks in another order.
+        with closing(sqlite3.connect(nomarr.database.location.removeprefix("sqlite:///"))) as db, db:
+            db.execute("UPDATE library_files SET device = 4242 WHERE path LIKE 'usb/%'")
+            db.execute("UPDATE library_folders SET digest = 'with 4242' WHERE path LIKE 'usb%'")
+        moved = [stick / name for name in (("c.wav", "Album") if old == "." else (old,))]
+        for path in moved:
+            path.rename(path.with_name(f"new {path.name}"))
+        report = await scan(nomarr, library)
+        assert (report.files_moved, report.files_added, report.files_missing) == (len(moved), 0, 0)
+        after = await ids(nomarr, library)
+        assert {path.replace("new ", ""): file_id for path, file_id in after.items()} == before
 
 
 async def test_a_root_without_its_marker_makes_the_library_offline(

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import os
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from support.backends import dump
 from support.disk import assert_equal
 from support.music import build, tone, tones, wait_for_another_timestamp
-from support.owners import owner_elsewhere
-from support.scans import ids, scan
+from support.owners import owner_before_the_boot, owner_elsewhere
+from support.scans import ids, kept_for, scan
 
-from nomarr import Library, LibraryState, Nomarr, ScanReport, ScanRunState, ScanTarget
+from nomarr import Library, LibraryAlreadyScanning, LibraryState, Nomarr, ScanReport, ScanRunState, ScanTarget
 from nomarr.helpers.dto.batches import ScanBatch
 from nomarr.helpers.dto.files import FolderRecord
-from nomarr.helpers.dto.scan import Lease
+from nomarr.helpers.dto.scan import Lease, LeaseOwner, ScanOptions
+from nomarr.services.domain.library_svc import LibraryService, LibrarySettings
+from nomarr.workflows.library.doctor_wf import CheckStatus
 
 DEAD = "the scan that died"
 TREE = {"Rock": tones(20), "Pop": tones(30, first=200)}
@@ -45,6 +49,43 @@ def die_while_scanning(nomarr: Nomarr, *targets: ScanTarget, full_since: float |
     return lease
 
 
+def die_with_a_clock_ahead(nomarr: Nomarr, library: Library, owner: LeaseOwner) -> None:
+    """A scan that ended with its machine, whose clock was two days ahead."""
+    lease = nomarr.database.library.mark_scan_started(
+        library.library_id,
+        uuid.uuid4().hex,
+        owner,
+        [ScanTarget(library.library_id)],
+        now=time.time() + 2 * 86400,
+        lease_seconds=60,
+    )
+    assert lease is not None
+
+
+async def test_a_lease_from_before_the_boot_holds_up_nobody(tmp_path: Path, music_tree: Callable[..., Path]) -> None:
+    async with Nomarr.open(f"sqlite:///{tmp_path / 'x.db'}", settle_seconds=0) as nomarr:
+        library = await scanned(nomarr, music_tree(TREE))
+        die_with_a_clock_ahead(nomarr, library, owner_before_the_boot())
+        assert (await nomarr.libraries.get_library(library.library_id)).state is LibraryState.INTERRUPTED
+        assert (await scan(nomarr, library, wait=False)).state is ScanRunState.COMPLETED
+        die_with_a_clock_ahead(nomarr, library, owner_before_the_boot())
+        assert (await nomarr.libraries.purge_missing(older_than_days=0)).libraries[0].skipped is None
+        await nomarr.libraries.remove_library(library.library_id)
+
+
+async def test_a_lease_that_ends_too_late_and_that_nobody_renews_is_taken_over(
+    tmp_path: Path, music_tree: Callable[..., Path]
+) -> None:
+    async with Nomarr.open(f"sqlite:///{tmp_path / 'x.db'}", settle_seconds=0, lease_seconds=1) as nomarr:
+        library = await scanned(nomarr, music_tree(TREE))
+        die_with_a_clock_ahead(nomarr, library, owner_elsewhere())
+        with pytest.raises(LibraryAlreadyScanning):
+            await scan(nomarr, library, wait=False)
+        [check] = [check for check in await nomarr.doctor.check_database() if check.name == "library Music"]
+        assert (check.status, "being scanned since" in check.detail) == (CheckStatus.WARN, True)
+        assert (await scan(nomarr, library)).state is ScanRunState.COMPLETED
+
+
 def let_lease_run_out(nomarr: Nomarr, lease: Lease) -> None:
     nomarr.database.library.renew_lease(lease, now=time.time() - 50, lease_seconds=1)
 
@@ -60,11 +101,36 @@ async def test_a_full_scan_reads_every_file(nomarr: Nomarr, music_tree: Callable
     assert (await scan(nomarr, library)).files_processed == 0
 
 
+def at_another_time(nomarr: Nomarr, seconds: float) -> LibraryService:
+    """The libraries as they are seen by a clock that differs by so much."""
+    settings = LibrarySettings(ScanOptions(settle_seconds=0))
+    return LibraryService(nomarr.database, nomarr.tasks, kept_for(30.0), settings, lambda: time.time() + seconds)
+
+
+async def test_a_full_scan_reads_everything_after_one_whose_clock_was_ahead(
+    nomarr: Nomarr, music_tree: Callable[..., Path]
+) -> None:
+    library = await scanned(nomarr, music_tree(TREE))
+    ahead = at_another_time(nomarr, 2 * 86400)
+    await ahead.scan_targets([ScanTarget(library.library_id)], full=True)
+    assert (await scan(nomarr, library, full=True)).files_processed == 50
+
+
+@pytest.mark.parametrize("seconds", [2 * 86400, -2 * 86400])
+async def test_a_full_scan_that_was_interrupted_with_a_wrong_clock_begins_anew(
+    nomarr: Nomarr, music_tree: Callable[..., Path], seconds: float
+) -> None:
+    library = await scanned(nomarr, music_tree(TREE))
+    lease = die_while_scanning(nomarr, ScanTarget(library.library_id), full_since=time.time() + seconds)
+    let_lease_run_out(nomarr, lease)
+    assert (await scan(nomarr, library)).files_processed == 50
+
+
 async def test_an_interrupted_full_scan_goes_on_where_it_was(nomarr: Nomarr, music_tree: Callable[..., Path]) -> None:
     library = await scanned(nomarr, music_tree(TREE))
     whole = ScanTarget(library.library_id)
     folders = nomarr.database.library_folders.within(whole)
-    lease = die_while_scanning(nomarr, whole, full_since=time.time() + 100)
+    lease = die_while_scanning(nomarr, whole, full_since=time.time())
     nomarr.database.library_files.upsert_batch(
         lease, ScanBatch(folders=[FolderRecord("Rock", folders["Rock"].digest)]), now=time.time() - 10
     )
@@ -85,7 +151,7 @@ async def test_a_resumed_full_scan_does_not_read_finished_folders_again(
     lease = die_while_scanning(nomarr, whole, full_since=since)
     nomarr.database.library.renew_lease(lease, now=time.time(), lease_seconds=60)
     nomarr.database.library_files.upsert_batch(
-        lease, ScanBatch(folders=[FolderRecord("Rock", folders["Rock"].digest)]), now=since + 1
+        lease, ScanBatch(folders=[FolderRecord("Rock", folders["Rock"].digest)]), now=time.time
     )
     nomarr.database.library.renew_lease(lease, now=time.time() - 100, lease_seconds=1)
     report = await scan(nomarr, library)

@@ -393,7 +393,7 @@ _SWAPPED_TWICE_AND_WITH_FOLDERS: tuple[list[Step], list[Round]] = (
 @given(beginnings, rounds)
 @example(*_SWAPPED_AND_BACK)
 @example(*_SWAPPED_TWICE_AND_WITH_FOLDERS)
-@_settings(300)
+@_settings(120)
 def test_the_database_follows_the_disk_and_files_keep_their_ids(beginning: list[Step], story: list[Round]) -> None:
     play(beginning, story)
 

@@ -8,9 +8,12 @@ from pathlib import Path
 import anyio
 import pytest
 from support.music import tone
+from support.patience import promised
+from support.system import Disk, Gate
 
 from nomarr import LibraryOffline, Nomarr, ScanProgress, ScanRunState, ScanTarget
-from nomarr.helpers.dto.scan import ScanPhase
+from nomarr.helpers.dto.scan import ScanOptions, ScanPhase
+from nomarr.services.domain.scan_queue_svc import ScanHandle
 
 
 async def test_a_rename_keeps_its_ids_in_libraries_that_lie_inside_each_other(
@@ -60,6 +63,53 @@ async def test_a_request_does_not_join_a_scan_that_was_cancelled(
     asked_later = await nomarr.libraries.start_scan_for_library(library.library_id)
     assert await asked_later.result() is not None
     assert await cancelled.result() is None
+
+
+async def test_a_scan_that_waits_and_is_cancelled_ends_at_once(
+    nomarr: Nomarr, music_tree: Callable[..., Path], disk: Disk
+) -> None:
+    root = music_tree({"Rock": {"a.wav": tone(440)}})
+    library = await nomarr.libraries.add_library("Music", root)
+    gate = Gate()
+    disk.before_listing(root / "Rock", gate.pass_through)
+    running = await nomarr.libraries.start_scan_for_library(library.library_id)
+    await gate.wait_for(1)
+    waiting = await nomarr.libraries.start_scan_for_library(library.library_id)
+    waiting.cancel()
+    with anyio.fail_after(promised(1)):
+        assert await waiting.result() is None
+    gate.open()
+    assert await running.result() is not None
+
+
+async def test_folders_that_wait_become_their_parents_when_there_are_many(
+    nomarr: Nomarr, music_tree: Callable[..., Path], disk: Disk
+) -> None:
+    root = music_tree({"Rock": {"a.wav": tone(440)}})
+    library = await nomarr.libraries.add_library("Music", root)
+    gate = Gate()
+    disk.before_listing(root / "Rock", gate.pass_through)
+    await nomarr.libraries.start_scan_for_library(library.library_id)
+    await gate.wait_for(1)
+    for first in range(0, 4000, 1000):
+        folders = [ScanTarget(library.library_id, f"Pop/{number}") for number in range(first, first + 1000)]
+        waiting = await nomarr.libraries.start_scan_for_library(library.library_id, folders)
+    assert waiting.targets == [ScanTarget(library.library_id, "Pop")]
+    gate.open()
+    assert await waiting.result() is not None
+
+
+@pytest.mark.parametrize(("folders", "is_left_out"), [(2500, True), (5000, False)])
+async def test_what_is_given_up_is_left_out_if_that_is_soon_found_out(folders: int, is_left_out: bool) -> None:
+    mine = [ScanTarget("music", f"Mine/{number}") for number in range(folders)]
+    theirs = [ScanTarget("music", f"Theirs/{number}") for number in range(folders)]
+    handle = ScanHandle("music", mine, ScanOptions(), wait=True)
+    handle.join(theirs)
+    handle.join(theirs)
+    handle.give_up(mine)
+    left = {target.folder_path.partition("/")[0] for target in handle.targets}
+    assert left == ({"Theirs"} if is_left_out else {"Mine", "Theirs"})
+    assert all(any(target.covers(wanted) for target in handle.targets) for wanted in theirs[:100])
 
 
 async def test_whoever_gives_up_does_not_take_the_scan_of_another_along(

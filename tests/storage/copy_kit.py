@@ -77,7 +77,7 @@ def _fill_music(db: Database, folders: int) -> None:
         place = f"{ODD}/{number}"
         scan.write(
             upserts=[upsert(f"{place}/{name}", number=10 * number + name) for name in range(4)],
-            folders=[folder(place, f"digest {number}", on_other_device=number == 1)],
+            folders=[folder(place, f"digest {number}", disk=number << 61)],
             playlists=[playlist(f"{place}/list.m3u", f"{place}/0", "nowhere", None, number=number)],
             images=[image(f"{place}/cover.jpg", number=90 + number)],
         )

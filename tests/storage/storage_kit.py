@@ -139,8 +139,8 @@ def image(path: str, number: int = 1) -> ImageUpsert:
     return ImageUpsert(path, stat(number))
 
 
-def folder(path: str, digest: str = "digest", *, on_other_device: bool = False) -> FolderRecord:
-    return FolderRecord(path, digest, on_other_device)
+def folder(path: str, digest: str = "digest", *, disk: int = 0) -> FolderRecord:
+    return FolderRecord(path, digest, disk)
 
 
 def examples(url: str, many: int) -> int:

@@ -256,6 +256,16 @@ def test_a_hidden_file_keeps_its_row_and_its_rule(scan: Scan) -> None:
     assert (event.type, event.evidence) == ("removed", "*.a")
 
 
+def test_a_hidden_file_that_is_gone_is_missing_and_not_hidden_any_more(scan: Scan) -> None:
+    file = scan.add("a")["a"]
+    scan.write(hidden=[hidden(file, "*.a")])
+    result = scan.write(gone=[gone(file)])
+    assert (result.gone, result.changed_rows) == (1, 1)
+    known = scan.files()["a"]
+    assert (known.file_id, known.missing_since, known.ignored_by) == (file.file_id, scan.now, None)
+    assert scan.told()[-1] == ("missing", "a")
+
+
 def test_rules_and_errors_may_hold_any_name(scan: Scan) -> None:
     odd = "b\udcff\\x41\\ é\n"
     files = scan.add("a", "b")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -438,3 +439,28 @@ def test_the_location_is_a_url_that_opens_the_same_database(tmp_path: Path) -> N
         location = first.location
     with Database.open(location) as second:
         assert second.settings.get("key") == "value"
+
+
+WRITES_AND_IS_KILLED = """
+import os, signal, sqlite3, sys
+from pathlib import Path
+from nomarr.persistence.db import Database
+path = Path(sys.argv[1])
+db = Database.open(f"sqlite:///{path}")
+db.settings.set("written", "before the backup")
+with sqlite3.connect(path) as source, sqlite3.connect(path.with_name("copy.db")) as copy:
+    source.backup(copy)
+db.settings.set("written", "after the backup")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_backup_is_restored_by_the_documented_command_after_a_crash(path: Path) -> None:
+    if shutil.which("sqlite3") is None:
+        pytest.skip("sqlite3 is missing: it is the command that docs/operations.md names")
+    subprocess.run([sys.executable, "-c", WRITES_AND_IS_KILLED, str(path)], check=False)
+    assert path.with_name("nomarr.db-wal").stat().st_size > 0
+    subprocess.run(["sqlite3", str(path), f".restore '{path.with_name('copy.db')}'"], check=True)
+    with Database.open(f"sqlite:///{path}") as db:
+        assert db.settings.get("written") == "before the backup"
+        assert db.check_integrity() == []

@@ -50,6 +50,8 @@ QUESTIONS: dict[str, Callable[[Scan], object]] = {
     "sidecars in_folders": lambda scan: scan.db.library_sidecars.in_folders("music", ["A"]),
     "sidecars below": lambda scan: scan.db.library_sidecars.below("music", "A"),
     "playlists": lambda scan: list(scan.db.library_sidecars.playlists("music")),
+    "page_of_playlists": lambda scan: scan.db.library_sidecars.page_of_playlists("music", after="a", limit=5),
+    "page_of_entries": lambda scan: scan.db.library_sidecars.page_of_entries("music", "p.m3u", after=1, limit=5),
     "resolve_entries": lambda scan: scan.db.library_sidecars.resolve_entries(scan.lease, now=scan.now),
     "libraries": lambda scan: scan.db.library.list_libraries(0.0),
     "events after": lambda scan: scan.db.events.after(3),

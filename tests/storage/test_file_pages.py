@@ -11,6 +11,7 @@ from nomarr.helpers.dto.scan import HeldBackLosses
 from nomarr.helpers.exceptions import LibraryAlreadyScanning
 from nomarr.helpers.paths_helper import escaped
 from nomarr.persistence.db import Database
+from nomarr.persistence.rows import matches
 
 MUSIC = FileQuery("music")
 
@@ -85,6 +86,31 @@ def test_a_text_is_found_in_any_case_across_pages(scan: Scan) -> None:
     assert pages(scan.db, FileQuery("music", text="straße"), 2) == [["0000", "1200"], ["2400"]]
 
 
+@pytest.mark.parametrize("text", ['"', "\\", "\n", "\x1f", '"Ba\\r"\n', "ss", "S", "É", "\udcff", "a\tb"])
+def test_every_text_is_found_in_names_and_titles_with_any_character(scan: Scan, text: str) -> None:
+    titles = [
+        'the "BA\\R"\n',
+        "STRASSE",
+        "Straße",
+        "\x1fé",
+        "a\tB",
+        "bare",
+    ]
+    scan.write(
+        upserts=[upsert(f"{n} plain", number=n, tags=read(title)) for n, title in enumerate(titles)]
+        + [upsert(f"name {title}", number=10 + n, tags=read(None)) for n, title in enumerate([*titles, "\udcff"])]
+    )
+    by_hand = {record.path for record in scan.db.library_files.records("music") if matches(record, text)}
+    assert by_hand
+    assert set(paths(scan.db, FileQuery("music", text=text))) == by_hand
+    assert {record.path for record in scan.db.library_files.records("music", query=text)} == by_hand
+
+
+def test_a_text_that_only_other_tags_hold_is_not_found(scan: Scan) -> None:
+    scan.write(upserts=[upsert("a", tags=read("x"))])
+    assert paths(scan.db, FileQuery("music", text="title")) == []
+
+
 def test_a_page_of_nothing_is_empty(scan: Scan) -> None:
     assert pages(scan.db, MUSIC, 5) == [[]]
 
@@ -118,8 +144,3 @@ def test_held_back_losses_are_forgotten_unless_a_scan_runs(db: Database) -> None
     state = db.library.get_scan_state("music")
     assert state is not None
     assert state.held_back is None
-
-
-def test_a_setting_is_set_once_by_whoever_asks_first(db: Database) -> None:
-    assert db.settings.get_or_set("key", "first") == "first"
-    assert db.settings.get_or_set("key", "second") == "first"

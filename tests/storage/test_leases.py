@@ -155,6 +155,7 @@ class TestLibraries:
         uncounted = scan.db.library.get_library("music", START, counted=False)
         assert uncounted is not None
         assert (uncounted.files, uncounted.missing) == (0, 0)
+        assert scan.db.library.list_libraries(START, counted=False)[0] == uncounted
 
     def test_a_missing_file_that_is_hidden_too_is_not_counted(self, scan: Scan) -> None:
         file = scan.add("a")["a"]

@@ -110,3 +110,15 @@ def test_events_are_forgotten_whatever_happens_to_answers(
     arango_server.faults = no_faults
     assert scan.db.events.after(0) == []
     assert all(seen.written <= PIECE for seen in arango_server.log)
+
+
+@pytest.mark.parametrize("before", [None, "old"])
+@pytest.mark.parametrize("lost", [LostAnswer(), TruncatedJson()])
+def test_a_setting_is_changed_once(arango_server: ArangoDouble, scan: Scan, before: str | None, lost: Fault) -> None:
+    if before is not None:
+        scan.db.settings.set("key", before)
+    # The first request asks for the text; the second one writes.
+    arango_server.faults = InTurn([None, lost])
+    assert scan.db.settings.update("key", lambda text: "old, new" if text in (None, "old") else str(text)) == "old, new"
+    arango_server.faults = no_faults
+    assert scan.db.settings.get("key") == "old, new"

@@ -5,21 +5,18 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from functools import partial
 from typing import Any
 
 import pytest
 from storage_kit import LATER, START, WISHES, Scan, folder, image, lose_lease, playlist, store, upsert
-from support.arango import ArangoDouble
-from support.written import Written, written_on, written_to_file
+from support.written import Written, written_by
 
 from nomarr.helpers.dto.enrichment import Enrichment, EnrichmentUpdate, ProcessingStatus
 from nomarr.helpers.exceptions import LeaseLost
-from nomarr.persistence.database import library_sidecars_operations, pieces, rows_operations
+from nomarr.persistence.database import library_sidecars_operations
 from nomarr.persistence.db import Database
 from nomarr.persistence.embedded import library_operations
 from nomarr.persistence.embedded import library_sidecars_operations as embedded_sidecars
-from nomarr.persistence.embedded import rows_operations as embedded_rows
 
 PIECE = 3
 FILES = [f"{name}/{number}" for name in "ab" for number in range(5)]
@@ -29,17 +26,10 @@ COVER = "1" * 32
 @pytest.fixture
 def written(request: pytest.FixtureRequest, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Written:
     """`written()` tells how many rows each transaction wrote since it was last asked; pieces are small ones."""
-    for module in (pieces, rows_operations, embedded_rows):
-        monkeypatch.setattr(module, "ROWS_AT_ONCE", PIECE)
     monkeypatch.setattr(library_operations, "_FILES_REMOVED_AT_ONCE", PIECE)
     for sidecars in (library_sidecars_operations, embedded_sidecars):
         monkeypatch.setattr(sidecars, "_PLAYLISTS_AT_ONCE", PIECE)
-    if database_url.startswith("sqlite"):
-        return written_to_file(monkeypatch)
-    server = request.getfixturevalue("arango_server")
-    if not isinstance(server, ArangoDouble):
-        pytest.skip("a real server does not tell how much each query wrote")
-    return partial(written_on, server)
+    return written_by(request, database_url, monkeypatch, PIECE)
 
 
 def enriched(scan: Scan, status: ProcessingStatus = ProcessingStatus.COMPLETE, **more: Any) -> None:

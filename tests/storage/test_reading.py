@@ -27,14 +27,17 @@ from storage_kit import (
 )
 
 from nomarr.helpers.dto.batches import PlaylistLine, PlaylistUpsert, RowOutcome
-from nomarr.helpers.dto.files import KnownFile, KnownFolder, KnownSidecar
+from nomarr.helpers.dto.files import KnownFile, KnownFolder, KnownSidecar, PlaylistRecord
 from nomarr.helpers.dto.library import ScanTarget
 from nomarr.helpers.dto.tags import AudioTags, TagReadResult
 from nomarr.helpers.exceptions import LeaseLost
 from nomarr.helpers.paths_helper import folder_of, is_within
+from nomarr.persistence.database import library_files_operations
 from nomarr.persistence.db import Database
+from nomarr.persistence.embedded import library_files_operations as embedded_files
 
-MANY = 5_000
+PAGE = 200
+COMMENT_BYTES = 2000
 
 # Every odd name as a file, as a folder with a file and as a folder in a folder.
 ODD_PATHS = [*ODD_NAMES, *(f"{name}/a" for name in ODD_NAMES), *(f"{name}/{name}/b" for name in ODD_NAMES)]
@@ -247,44 +250,55 @@ def test_a_cover_is_embedded_or_lies_in_the_folder(scan: Scan) -> None:
     assert not scan.record("A/a").has_cover
 
 
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    for operations in (library_files_operations, embedded_files):
+        monkeypatch.setattr(operations, "_PAGE", PAGE)
+
+
+def add_many(scan: Scan, many: int) -> list[str]:
+    """One folder with half of all files, and many small ones."""
+    names = [f"big/{number:05d}" for number in range(many // 2)]
+    names += [f"{number // 9:04d}/{number}" for number in range(many // 2)]
+    long_comment = TagReadResult(AudioTags(comment="x" * COMMENT_BYTES))
+    for start in range(0, many, 500):
+        some = enumerate(names[start : start + 500], start)
+        scan.write(upserts=[upsert(name, number=number, tags=long_comment) for number, name in some])
+    return names
+
+
+@pytest.mark.usefixtures("small_pages")
 def test_a_big_library_streams_in_pages_until_it_is_complete(scan: Scan) -> None:
-    # One folder that is larger than a page, and many small ones.
-    names = [f"big/{number:05d}" for number in range(MANY // 2)] + [
-        f"{number // 9:04d}/{number}" for number in range(MANY // 2)
-    ]
-    long_comment = TagReadResult(AudioTags(comment="x" * 2000))
-    for start in range(0, MANY, 500):
-        scan.write(
-            upserts=[
-                upsert(name, number=start + index, tags=long_comment)
-                for index, name in enumerate(names[start : start + 500])
-            ]
-        )
+    names = add_many(scan, 5 * PAGE)
     pages = list(scan.db.library_files.below("music", ""))
     assert len(pages) > 1
     assert sorted(file.path for page in pages for file in page) == sorted(names)
-    assert len(below(scan, "big")) == MANY // 2
-    # The server for tests keeps its rows in the memory of this process.
-    measures = scan.db.own_folder is not None
-    if measures:
-        tracemalloc.start()
+    assert len(below(scan, "big")) == len(names) // 2
+    assert [record.path for record in scan.db.library_files.records("music")] == sorted(names)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_records_of_a_big_library_are_not_held_in_memory_all_at_once(scan: Scan) -> None:
+    # Only here: the server for tests keeps its rows in the memory of this process.
+    names = add_many(scan, 5000)
+    tracemalloc.start()
     try:
         told = [record.path for record in scan.db.library_files.records("music")]
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert told == sorted(names)
-    if measures:
-        assert peak < MANY * 2000 / 2, "records are held in memory all at once"
+    assert peak < len(names) * COMMENT_BYTES / 2
 
 
+@pytest.mark.usefixtures("small_pages")
 def test_rows_can_be_written_while_pages_are_read(scan: Scan) -> None:
-    scan.add(*(f"{number:05d}" for number in range(3000)))
+    scan.add(*(f"{number:05d}" for number in range(3 * PAGE)))
     walked = 0
     for page in scan.db.library_files.below("music", ""):
         scan.write(gone=[gone(file) for file in page])
         walked += len(page)
-    assert walked == 3000
+    assert walked == 3 * PAGE
     assert scan.db.library_files.count_present("music") == 0
 
 
@@ -309,10 +323,10 @@ class TestFolders:
         assert set(known) == expected
 
     def test_everything_about_a_folder_is_kept(self, scan: Scan) -> None:
-        scan.write(folders=[folder("A", "d1", on_other_device=True), folder("B", "")])
+        scan.write(folders=[folder("A", "d1", disk=2**63 - 1), folder("B", "")])
         known = scan.db.library_folders.within(ScanTarget("music"))
-        assert known["A"] == KnownFolder("A", "d1", scan.now, True)
-        assert known["B"] == KnownFolder("B", "", scan.now, False)
+        assert known["A"] == KnownFolder("A", "d1", scan.now, 2**63 - 1)
+        assert known["B"] == KnownFolder("B", "", scan.now, 0)
 
     def test_the_folders_above_are_known_without_a_digest(self, scan: Scan) -> None:
         scan.write(folders=[folder("A", "kept")])
@@ -411,6 +425,30 @@ class TestPlaylists:
         scan.write(playlists=[playlist("b.m3u"), playlist("A/z.m3u"), playlist("a.m3u")])
         found = [stored.path for stored in scan.db.library_sidecars.playlists("music")]
         assert found == ["A/z.m3u", "a.m3u", "b.m3u"]
+
+    def test_playlists_come_a_page_at_a_time(self, scan: Scan, other: Scan) -> None:
+        paths = ["A/z.m3u", "\\.m3u", "a.m3u", "a\udcff.m3u", "b.m3u", "\u00e9.m3u", "e\u0301.m3u"]
+        other.write(playlists=[playlist("theirs.m3u")])
+        scan.write(playlists=[playlist(path, error="bad \udcff") for path in paths], images=[image("a.jpg")])
+        sidecars = scan.db.library_sidecars
+        whole = sidecars.page_of_playlists("music", after="", limit=100)
+        assert whole == [PlaylistRecord("music", each.path, "bad \udcff") for each in sidecars.playlists("music")]
+        assert sorted(each.path for each in whole) == sorted(paths)
+        for number, each in enumerate(whole):
+            assert sidecars.page_of_playlists("music", after=each.path, limit=2) == whole[number + 1 : number + 3]
+
+    def test_entries_come_a_page_at_a_time(self, scan: Scan) -> None:
+        scan.add("a", "b")
+        scan.write(playlists=[playlist("p\udcff.m3u", "a", None, "b"), playlist("q.m3u")], images=[image("c.jpg")])
+        sidecars = scan.db.library_sidecars
+        sidecars.resolve_entries(scan.lease, now=START)
+        entries = list(next(sidecars.playlists("music")).entries)
+        for start in range(4):
+            found = sidecars.page_of_entries("music", "p\udcff.m3u", after=start, limit=2)
+            assert found == entries[start : start + 2]
+        assert sidecars.page_of_entries("music", "q.m3u", after=0, limit=2) == []
+        for library, path in (("music", "c.jpg"), ("music", "P.m3u"), ("other", "q.m3u")):
+            assert sidecars.page_of_entries(library, path, after=0, limit=2) is None
 
     def test_sidecars_are_known_by_folder_and_below(self, scan: Scan) -> None:
         scan.write(images=[image("A/c.jpg", 3), image("A/B/c.jpg"), image("A+/c.jpg")], playlists=[playlist("p.m3u")])

@@ -17,6 +17,7 @@ from support.backends import fresh_name, sqlite_url
 
 from nomarr.components.media.cover_store_comp import CoverStore
 from nomarr.helpers.dto.enrichment import DueWork, Enrichment, EnrichmentJob, EnrichmentUpdate, ProcessingStatus
+from nomarr.helpers.dto.events import EventType
 from nomarr.helpers.dto.file_pages import FileQuery
 from nomarr.helpers.dto.stored import FindingKind, StoredTable
 from nomarr.helpers.exceptions import DatabaseError, MoveCannotBeUndone
@@ -125,10 +126,59 @@ def test_a_removal_that_goes_well_leaves_no_mark(filled: Scan) -> None:
     assert filled.db.library.unfinished_removals() == []
 
 
+def test_the_feed_forgets_it_too(filled: Scan, other: Scan) -> None:
+    """And goes on to tell all of the other libraries, with the same numbers."""
+    before = filled.db.events.after(0)
+    theirs = [event for event in before if event.library_id == "other"]
+    assert len(theirs) < len(before)
+    filled.db.library.remove_library("music")
+    assert filled.db.events.after(0) == theirs
+    assert filled.db.events.last_seq() == before[-1].seq
+
+
+def test_what_moved_to_and_fro_is_told_of_the_other_library_alone(scan: Scan, other: Scan) -> None:
+    """Whoever follows the feed of the other library still hears which files are in it."""
+    went = scan.add("went\udcff")["went\udcff"]
+    came, stays = (other.add("came\udcff", "stays")[path] for path in ("came\udcff", "stays"))
+    other.write(moves=[moved(went, "new")])
+    scan.write(moves=[moved(came, "private")])
+    other.write(moves=[moved(stays, "renamed")])
+    give_lease_back(scan)
+    scan.db.library.remove_library("music")
+    told = [
+        (event.type, event.library_id, event.file_id, event.path, event.old_path, event.old_library_id, event.evidence)
+        for event in scan.db.events.after(0)
+        if event.type is not EventType.MODIFIED
+    ]
+    *_, rename = told
+    assert told == [
+        (EventType.CREATED, "other", came.file_id, "came\udcff", None, None, None),
+        (EventType.CREATED, "other", stays.file_id, "stays", None, None, None),
+        (EventType.CREATED, "other", went.file_id, "new", None, None, None),
+        (EventType.REMOVED, "other", came.file_id, "came\udcff", None, None, None),
+        (EventType.RENAMED, "other", stays.file_id, "renamed", "stays", "other", rename[-1]),
+    ]
+    assert [move.file_id for move in scan.db.events.moves()] == [stays.file_id]
+    assert scan.db.check_integrity() == []
+
+
 def test_the_mark_is_no_setting(filled: Scan, break_off: BreakOff) -> None:
     break_off(filled)
     assert filled.db.rows.count(StoredTable.SETTINGS) == 0
     assert filled.db.rows.page(StoredTable.SETTINGS, "", limit=9) == []
+
+
+def test_a_move_out_of_a_library_that_is_being_removed_can_not_be_undone(
+    scan: Scan, other: Scan, break_off: BreakOff
+) -> None:
+    known = scan.add("a", "stays")
+    other.write(moves=[moved(known["a"], "b")])
+    give_lease_back(scan)
+    give_lease_back(other)
+    seq = scan.db.events.last_seq()
+    break_off(scan)
+    with pytest.raises(MoveCannotBeUndone, match="was removed"):
+        scan.db.library_files.undo_move(seq, "f" * 32, now=LATER)
 
 
 def test_a_move_into_a_library_that_is_being_removed_can_not_be_undone(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,130 @@ def test_a_file_that_is_no_text_is_an_error(tmp_path: Path) -> None:
 def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOMARR_LEASE_SECONDS", "soon")
     with pytest.raises(ConfigurationError, match="NOMARR_LEASE_SECONDS"):
+        load_config()
+
+
+@pytest.mark.parametrize("name", Config.model_fields)
+@pytest.mark.parametrize("text", ["nonsense", "[", "{}", "~nobody-here/there", os.fsdecode(b"\xff")])
+def test_whatever_a_variable_holds_is_used_or_refused_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str
+) -> None:
+    variable = f"NOMARR_{name.upper()}"
+    monkeypatch.setenv(variable, text)
+    told = f"the variable {variable}: "
+    try:
+        load_config()
+    except ConfigurationError as error:
+        told = str(error)
+    assert told.startswith(f"the variable {variable}: ")
+
+
+def test_a_wrong_variable_is_named_however_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("nomarr_lease_seconds", "soon")
+    with pytest.raises(ConfigurationError, match="the variable nomarr_lease_seconds: "):
+        load_config()
+
+
+@pytest.mark.parametrize("name", Config.model_fields)
+def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(f"NOMARR_{name.upper()}", "")
+    assert load_config() == Config()
+
+
+def test_an_empty_text_in_the_file_counts_as_not_set(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("".join(f'{name}: ""\n' for name in Config.model_fields), encoding="utf-8")
+    assert load_config(file) == Config()
+
+
+@pytest.mark.parametrize(
+    ("text", "roots"),
+    [
+        ("/music", ["/music"]),
+        ("/music:/srv/my music", ["/music", "/srv/my music"]),
+        ("/music:", ["/music"]),
+        ('["/music", "/with:colon"]', ["/music", "/with:colon"]),
+        ("~/Music", ["/home/me/Music"]),
+        ('["~/Music"]', ["/home/me/Music"]),
+    ],
+)
+def test_folders_can_be_named_in_every_usual_way(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, roots: list[str]
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("NOMARR_BROWSE_ROOTS", text)
+    assert load_config().browse_roots == roots
+    monkeypatch.delenv("NOMARR_BROWSE_ROOTS")
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump({"browse_roots": text}), encoding="utf-8")
+    assert load_config(file).browse_roots == roots
+
+
+@pytest.mark.parametrize("name", ["ignore_patterns", "audio_patterns"])
+@pytest.mark.parametrize(
+    ("text", "patterns"),
+    [
+        ("*.tmp", ["*.tmp"]),
+        ("*.tmp\n\n# a comment\r\n[Dd]raft*\n", ["*.tmp", "# a comment", "[Dd]raft*"]),
+        ("[Dd]raft*", ["[Dd]raft*"]),
+        ("[0-9]*", ["[0-9]*"]),
+        ('["*.tmp", "a\\\\ b"]', ["*.tmp", "a\\ b"]),
+        (' [ "*.tmp"\n]', ["*.tmp"]),
+        ("[]", []),
+    ],
+)
+def test_patterns_can_be_written_in_every_usual_way(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, text: str, patterns: list[str]
+) -> None:
+    monkeypatch.setenv(f"NOMARR_{name.upper()}", text)
+    assert getattr(load_config(), name) == patterns
+    monkeypatch.delenv(f"NOMARR_{name.upper()}")
+    file = tmp_path / "config.yaml"
+    for written in (text, patterns):
+        file.write_text(yaml.safe_dump({name: written}), encoding="utf-8")
+        assert getattr(load_config(file), name) == patterns
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("ignore_patterns", "*.tmp\n[z-a]", "'[z-a]' can't be understood: the range"),
+        ("ignore_patterns", "[", "'[' can't be understood: its bracket is never closed"),
+        ("ignore_patterns", '["*.tmp"', "write one pattern a line, or a list in JSON"),
+        ("ignore_patterns", '["*.tmp", 5]', "should be a valid string"),
+        ("audio_patterns", "!*.mp3", "'!*.mp3' can't be understood: it takes files out"),
+        ("audio_patterns", "Rock/*.mp3", "'Rock/*.mp3' can't be understood: it speaks of folders"),
+        ("audio_patterns", "*.mp3/", "'*.mp3/' can't be understood: it speaks of folders"),
+        ("audio_patterns", "[broken", "'[broken' can't be understood: its bracket is never closed"),
+    ],
+)
+def test_a_pattern_that_can_not_be_understood_is_refused_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str, said: str
+) -> None:
+    monkeypatch.setenv(f"NOMARR_{name.upper()}", text)
+    with pytest.raises(ConfigurationError) as error:
+        load_config()
+    assert str(error.value).startswith(f"the variable NOMARR_{name.upper()}: '{name}': ")
+    assert said in str(error.value)
+
+
+def test_a_home_that_nobody_has_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOMARR_DATA_FOLDER", "~nobody-here/covers")
+    with pytest.raises(ConfigurationError, match="NOMARR_DATA_FOLDER: 'data_folder': nobody knows the home folder"):
+        load_config()
+
+
+@pytest.mark.parametrize("text", ["music", '["music"]', "/music:music", '[""]', "~nobody-here/music"])
+def test_folders_that_are_not_told_in_full_are_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("NOMARR_BROWSE_ROOTS", text)
+    with pytest.raises(ConfigurationError, match="' is not a whole path"):
+        load_config()
+
+
+@pytest.mark.parametrize("text", ['["/music"', "[/music]"])
+def test_a_list_that_is_none_is_refused_with_how_to_write_it(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("NOMARR_BROWSE_ROOTS", text)
+    with pytest.raises(ConfigurationError, match="separated by colons"):
         load_config()
 
 

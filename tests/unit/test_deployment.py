@@ -10,13 +10,16 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.main import get_command
 
 from nomarr.config import Config
 from nomarr.interfaces.api.options_if import ServiceOptions
 from nomarr.interfaces.cli.exit_codes_cli import ExitCode
+from nomarr.interfaces.cli.main_cli import app
 
 REPOSITORY = Path(__file__).parents[2]
 STOP_SECONDS = 10
+VARIABLE = re.compile(r"\bNOMARR_[A-Z_]+\b(?!=value)")
 
 
 class _Unit(configparser.RawConfigParser):
@@ -73,7 +76,22 @@ def test_containers_read_music_only_and_are_reached_from_here_only(compose: dict
     assert nomarr["cap_drop"] == ["ALL"]
     assert int(nomarr["stop_grace_period"].rstrip("s")) > STOP_SECONDS
     for service in compose["services"].values():
-        assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+        assert all(by_default(port).startswith("127.0.0.1:") for port in service["ports"])
+
+
+def by_default(text: str) -> str:
+    """What Docker Compose reads if no variable is set."""
+    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
+
+
+def test_containers_take_any_setting(compose: dict[str, Any]) -> None:
+    nomarr = compose["services"]["nomarr"]
+    assert nomarr["env_file"] == [{"path": ".env", "required": False}]
+    # What stands below `environment` wins, so it has to let others through; but for where it listens inside.
+    inside = {"NOMARR_SERVE_HOST": "0.0.0.0", "NOMARR_SERVE_PORT": "8337", "ARANGO_ROOT_PASSWORD": ""}
+    fixed = {name: text for name, text in nomarr["environment"].items() if not text.startswith(f"${{{name}:-")}
+    assert fixed == inside
+    assert [by_default(port) for port in nomarr["ports"]] == ["127.0.0.1:8337:8337"]
 
 
 def test_arangodb_comes_only_if_asked_for(compose: dict[str, Any]) -> None:
@@ -81,10 +99,12 @@ def test_arangodb_comes_only_if_asked_for(compose: dict[str, Any]) -> None:
     assert "profiles" not in compose["services"]["nomarr"]
 
 
-def test_variables_are_settings(compose: dict[str, Any], unit: configparser.SectionProxy) -> None:
-    text = (REPOSITORY / "dockerfile").read_text(encoding="utf-8") + unit["Environment"]
-    named = {*compose["services"]["nomarr"]["environment"], *re.findall(r"NOMARR_[A-Z_]+", text)}
-    assert {name.removeprefix("NOMARR_").lower() for name in named} <= Config.model_fields.keys()
+def test_variables_are_settings() -> None:
+    files = ("dockerfile", "docker/compose.yaml", "config/nomarr.service", "docs/operations.md", "docs/databases.md")
+    named = {name for file in files for name in VARIABLE.findall((REPOSITORY / file).read_text(encoding="utf-8"))}
+    of_settings = {f"NOMARR_{name.upper()}" for name in Config.model_fields}
+    of_serve = {parameter.envvar for parameter in get_command(app).commands["serve"].params}
+    assert named <= of_settings | of_serve
 
 
 def test_images_have_what_the_service_needs() -> None:
@@ -99,3 +119,19 @@ def test_images_have_what_the_service_needs() -> None:
     ignored = (REPOSITORY / ".dockerignore").read_text(encoding="utf-8").split()
     for copied in " ".join(re.findall(r"^COPY (.+) \S+$", service, re.MULTILINE)).split():
         assert f"!{copied}" in ignored
+
+
+def test_nobody_is_told_to_install_what_is_ours_from_an_index() -> None:
+    # There is no package of this name that is ours; whoever registers it could run what they like.
+    documents = [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")]
+    files = [*documents, *(REPOSITORY / "nomarr").rglob("*.py")]
+    told = {path.name for path in files if re.search(r"install '?nomarr\b", path.read_text(encoding="utf-8"))}
+    assert told == set()
+
+
+@pytest.mark.parametrize("page", ["operations", "databases"])
+def test_a_database_beside_it_gets_a_token_before_the_service_starts(page: str) -> None:
+    text = (REPOSITORY / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    compose = "docker compose --file docker/compose.yaml --profile arangodb"
+    token = text.index(f"{compose} run --rm nomarr token create --scope admin")
+    assert token < text.index(f"{compose} up --detach")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from support.music import tones
 from support.scans import scan
 
-from nomarr import Nomarr
+from nomarr import DatabaseError, Library, Nomarr
 from nomarr.components.library import file_systems_comp, mount_watch_comp
 from nomarr.helpers.disk_looks_helper import DiskLooks
+from nomarr.helpers.dto.library import ScanTarget
+from nomarr.helpers.dto.scan import LeaseOwner
 from nomarr.workflows.library.doctor_wf import Check, check_database_workflow
 
 NOW = 1_700_000_000.0
@@ -135,3 +139,101 @@ async def test_a_network_disk_inside_a_library_is_enough_to_poll(
     await scan(nomarr, await nomarr.libraries.add_library("Music", music))
     on_file_system(music / "album 0", "fuse.sshfs")
     assert "(polled: fuse.sshfs" in checks(nomarr, limits())["library Music"].detail
+
+
+def change_database(database: Path, statement: str) -> None:
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute(statement)
+
+
+async def library_check(nomarr: Nomarr, name: str = "My music") -> Check:
+    return {check.name: check for check in await nomarr.doctor.check_database()}[f"library {name}"]
+
+
+@pytest.fixture
+async def library(nomarr: Nomarr, music: Path) -> Library:
+    return await nomarr.libraries.add_library("My music", music)
+
+
+async def test_a_library_whose_scans_fail_says_why_and_what_to_do(
+    nomarr: Nomarr, library: Library, database: Path
+) -> None:
+    change_database(
+        database,
+        "CREATE TRIGGER broken BEFORE INSERT ON library_files BEGIN SELECT RAISE(ABORT, 'no row is good enough'); END",
+    )
+    with pytest.raises(DatabaseError):
+        await scan(nomarr, library)
+    for told in (await nomarr.libraries.get_library(library.library_id), *await nomarr.libraries.list_libraries()):
+        assert told.state == "failed"
+        assert told.reason is not None
+        assert told.reason.startswith("its last scan failed: ")
+        assert "no row is good enough" in told.reason
+    check = await library_check(nomarr)
+    assert check.status == "error"
+    assert f"; {told.reason}" in check.detail
+    assert check.remedy == "remove the cause and scan it again: nomarr scan 'My music'"
+
+    change_database(database, "DROP TRIGGER broken")
+    await scan(nomarr, library)
+    assert (await nomarr.libraries.get_library(library.library_id)).reason is None
+    assert (await library_check(nomarr)).status == "ok"
+
+
+async def test_a_library_whose_scan_failed_keeps_its_missing_files_no_longer_than_others(
+    nomarr: Nomarr, library: Library, music: Path, database: Path
+) -> None:
+    await scan(nomarr, library)
+    (music / "album 0" / "0000.wav").unlink()
+    await scan(nomarr, library)
+    change_database(database, "UPDATE libraries SET scan_state = 'failed'")
+    report = await nomarr.libraries.purge_missing(older_than_days=0)
+    assert report.files == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "told", "options"),
+    [
+        ("watch_mode = 'sometimes'", "watch_mode", "--watch auto"),
+        ("ignore_patterns = '7'", "ignore_patterns", "--no-ignore"),
+        ("transcode_policy = ''", "transcode_policy", "--transcodes keep_id"),
+        (
+            "watch_mode = 'x', transcode_policy = 'y'",
+            "watch_mode, transcode_policy",
+            "--watch auto --transcodes keep_id",
+        ),
+    ],
+)
+async def test_settings_that_cannot_be_read_come_with_the_command_that_mends_them(
+    nomarr: Nomarr, library: Library, database: Path, change: str, told: str, options: str
+) -> None:
+    change_database(database, f"UPDATE libraries SET {change}")
+    check = await library_check(nomarr)
+    assert check.status == "error"
+    assert check.detail == f"it stands still: its settings can't be read ({told})"
+    assert check.remedy == f"set them anew: nomarr library edit 'My music' {options}"
+
+
+async def test_an_interrupted_scan_is_told(nomarr: Nomarr, library: Library) -> None:
+    await scan(nomarr, library)
+    nomarr.database.library.mark_scan_started(
+        library.library_id,
+        "scan",
+        LeaseOwner("somewhere", 1, 0, "token"),
+        [ScanTarget(library.library_id)],
+        now=NOW,
+        lease_seconds=60,
+    )
+    check = await library_check(nomarr)
+    assert check.status == "warn"
+    assert check.detail.endswith("; its last scan was interrupted")
+    assert check.remedy == "let it go on: nomarr scan 'My music'"
+
+
+async def test_a_disk_that_is_back_is_to_be_scanned(nomarr: Nomarr, library: Library, database: Path) -> None:
+    await scan(nomarr, library)
+    change_database(database, "UPDATE libraries SET offline_reason = 'its folder is empty'")
+    check = await library_check(nomarr)
+    assert check.status == "warn"
+    assert check.detail.endswith("; it was offline when it was last scanned (its folder is empty), and is there now")
+    assert check.remedy == "scan it again: nomarr scan 'My music'"

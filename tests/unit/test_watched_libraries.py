@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from support.music import tone
+from support.scans import ids
 from support.system import Disk, Gate, until
 
 from nomarr import Library, Nomarr
+from nomarr.helpers.dto.watching import WatchSettings
 from nomarr.services.infrastructure import library_watch_svc
 from nomarr.services.infrastructure.file_watcher_svc import FileWatcherService
 
@@ -22,8 +26,8 @@ class Overtaken:
         self._libraries = nomarr.libraries
         self.overtake: Callable[[], Awaitable[Any]] | None = None
 
-    async def list_libraries(self) -> list[Library]:
-        listed = await self._libraries.list_libraries()
+    async def list_libraries(self, *, counted: bool = True) -> list[Library]:
+        listed = await self._libraries.list_libraries(counted=counted)
         if self.overtake is not None:
             overtake, self.overtake = self.overtake, None
             await overtake()
@@ -113,3 +117,44 @@ async def test_a_disk_that_does_not_answer_is_asked_by_one_thread(
     finally:
         gate.open()
     await until(lambda: [status.state for status in watcher.status()] == ["watching"])
+
+
+async def test_a_clock_that_is_set_back_stops_no_watching(
+    nomarr: Nomarr, music_tree: Callable[..., Path], tmp_path: Path
+) -> None:
+    roots = {mode: music_tree({"a.wav": tone(300)}, mode) for mode in ("events", "poll")}
+    libraries = {mode: await nomarr.libraries.add_library(mode, root, watch_mode=mode) for mode, root in roots.items()}
+    step = [0.0]
+    settings = WatchSettings(debounce_seconds=0.3, max_wait_seconds=1.0, poll_seconds=0.5)
+
+    async def follows(mode: str, name: str) -> None:
+        (roots[mode] / name).write_bytes(tone(440))
+        while name not in await ids(nomarr, libraries[mode]):  # noqa: ASYNC110 (another task makes it true)
+            await anyio.sleep(0.05)
+
+    def clock() -> float:
+        return time.time() + step[0]
+
+    def is_about_now(moment: float | None) -> bool:
+        return moment is not None and abs(moment - clock()) < 60
+
+    async with FileWatcherService(nomarr.libraries, nomarr.tasks, settings, clock=clock) as watcher:
+        await watcher.watch_all()
+        await modes(watcher)
+        for name, seconds in (("before.wav", 0.0), ("back.wav", -36_000.0), ("ahead.wav", 36_000.0)):
+            step[0] = seconds
+            with anyio.fail_after(10):
+                for mode in roots:
+                    await follows(mode, name)
+        # The scan that found the last file may be about to end.
+        await until(lambda: all(is_about_now(status.last_scan_at) for status in watcher.status()))
+        for status in watcher.status():
+            assert status.next_whole_scan_at == pytest.approx(clock(), abs=settings.reconcile_seconds * 2)
+            assert status.mode == "poll" or is_about_now(status.last_event_at)
+        roots["events"].rename(tmp_path / "unplugged")
+        step[0] = 0.0
+        with anyio.fail_after(15):
+            await until(lambda: watcher.status()[0].state == "offline")
+            step[0] = -36_000.0
+            (tmp_path / "unplugged").rename(roots["events"])
+            await until(lambda: watcher.status()[0].state == "watching")

@@ -90,10 +90,10 @@ def churn(root: str, seed: int, seconds: float) -> None:
 
 
 class TestFloods:
-    @pytest.mark.alone
     @pytest.mark.slow
     @pytest.mark.timeout(180)
-    @pytest.mark.parametrize("queue", [16384, 256])
+    # The large one is the kernel's own.
+    @pytest.mark.parametrize("queue", [16384, pytest.param(256, marks=pytest.mark.alone)])
     async def test_a9_four_processes_at_once(self, root: Path, database: Path, queue: int) -> None:
         (root / "here.mp3").touch()
         with sysctl("max_queued_events", queue):
@@ -284,7 +284,11 @@ class TestRoots:
         with mounted(seen.root / "inside"):
             (seen.root / "inside" / "disk.wav").write_bytes(tone(441))
             await seen.until_equal_with_probes()
-        await seen.until_equal_with_probes()
+        # The file of the disk that is away stays, beside the one below.
+        kept = {"here.wav", "inside/below.wav", "inside/disk.wav"}
+        await seen.until_paths(kept)
+        (seen.root / "inside" / "new.wav").write_bytes(tone(442))
+        await seen.until_paths(kept | {"inside/new.wav"})
 
     async def test_a16_a_file_system_without_events_is_polled(
         self, root: Path, database: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -525,7 +529,6 @@ class TestA23Ends:
         folders(root, 30)
         async with Nomarr.open(f"sqlite:///{database}", settle_seconds=0) as nomarr:
             library = await nomarr.libraries.add_library("Music", root)
-            before: tuple[int, int] | None = None
             for number in range(100):
                 await nomarr.watcher.start_watching_library(library.library_id)
                 if number % 3:
@@ -533,9 +536,10 @@ class TestA23Ends:
                 since = time.monotonic()
                 await nomarr.watcher.stop_watching_library(library.library_id)
                 assert time.monotonic() - since < 5
-                now = inotify_instances(), threads("watch")
-                before = before or now
-                assert now == before == (0, 0)
+                # A start that was given up, as a disk may hang, ends a moment later by itself.
+                while (left := (inotify_instances(), threads("watch"))) != (0, 0):
+                    assert time.monotonic() - since < 5, left
+                    await anyio.sleep(0.01)
         assert psutil.Process().num_fds() < 100
 
     async def test_an_end_during_a_rebuild(self, root: Path, database: Path) -> None:

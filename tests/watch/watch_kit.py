@@ -95,6 +95,13 @@ class Watched:
             )
             await anyio.sleep(0.02)
 
+    async def until_paths(self, paths: set[str], within: float = PATIENCE) -> None:
+        """Wait until these are the files that are there for the database."""
+        deadline = time.monotonic() + within
+        while (found := set(await self.ids())) != paths:
+            assert time.monotonic() < deadline, f"{sorted(found)}; {self.status}"
+            await anyio.sleep(0.02)
+
     async def until_equal_with_probes(self, within: float = PATIENCE) -> None:
         """As `until_equal`, then once more with a new file in every folder: no folder is blind."""
         await self.until_equal(within)

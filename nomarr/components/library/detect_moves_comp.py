@@ -25,7 +25,10 @@ RENAME_EVENT: Final = "rename event"
 
 
 class FileIdentity(NamedTuple):
-    """What a rename keeps and no other file has at the same time, hard links apart."""
+    """What a rename keeps and no other file has at the same time, hard links apart.
+
+    A symbolic link has its own inode, with size and mtime of the file that it leads to.
+    """
 
     device: int
     inode: int
@@ -59,7 +62,7 @@ def detect_moves(
     arrivals: Iterable[Arrival],
     departed: Iterable[KnownFile],
     library_id: str,
-    renumbered: Mapping[int, int] | None = None,
+    device_now: Callable[[KnownFile], int] = lambda file: file.device,
     noticed: Iterable[tuple[KnownFile, Arrival]] = (),
     is_there: Callable[[Arrival], bool] | None = None,
 ) -> list[Move]:
@@ -74,38 +77,41 @@ def detect_moves(
     so a file of another library counts only if the library itself had none of that identity.
 
     Args:
-        renumbered: device number of old to that of now, for disks that got another number since (a reboot).
+        device_now: the number of the disk that is where the file was. It counts for a file of whose identity nothing
+            arrived on the disk that has the old number: disks get other numbers, by a reboot for one.
         noticed: files and where they are now for somebody who saw them move, no file and no path twice. It is believed
             unless identity proves that one of the two belongs to something else.
         is_there: asks the disk whether an arrival is still there. Of several with one identity, those that are not are
             left out: a file that was moved while the folders were walked is seen twice.
     """
-    new_number = renumbered or {}
-
-    def old_identity(file: KnownFile) -> FileIdentity:
-        return identity_of(file.stat, new_number.get(file.device, file.device))
-
-    gone: dict[FileIdentity, list[KnownFile]] = defaultdict(list)
-    for file in departed:
-        # Inode 0 stands for a file system whose inodes mean nothing.
-        if file.stat.inode:
-            gone[old_identity(file)].append(file)
+    # Inode 0 stands for a file system whose inodes mean nothing.
+    identities = {file: _identities(file, device_now) for file in departed if file.stat.inode}
+    wanted = {identity for both in identities.values() for identity in both}
     came: dict[FileIdentity, list[Arrival]] = defaultdict(list)
     for arrival in arrivals:
-        if arrival.identity in gone:
+        if arrival.identity in wanted:
             came[arrival.identity].append(arrival)
+    gone: dict[FileIdentity, list[KnownFile]] = defaultdict(list)
+    for file, (recorded, renumbered) in identities.items():
+        gone[recorded if recorded in came else renumbered].append(file)
     if is_there is not None:
         came = {identity: _of_several(arrivals, is_there) for identity, arrivals in came.items()}
 
     def is_credible(file: KnownFile, arrival: Arrival) -> bool:
         # It was noticed before the disk was looked at: since then the file may have moved on, or another one come.
-        before, now = old_identity(file), arrival.identity
+        (recorded, renumbered), now = _identities(file, device_now), arrival.identity
+        before = recorded if recorded in came else renumbered
         if before == now and now in came:
             return arrival in came[now]
         return before == now or (before not in came and now not in gone)
 
     seen = [Move(file, arrival.path, RENAME_EVENT) for file, arrival in noticed if is_credible(file, arrival)]
     return seen + _same_identity(came, gone, library_id, seen)
+
+
+def _identities(file: KnownFile, device_now: Callable[[KnownFile], int]) -> tuple[FileIdentity, FileIdentity]:
+    """As it was recorded, and by the number that the disk at its place has now."""
+    return identity_of(file.stat, file.device), identity_of(file.stat, device_now(file))
 
 
 def _of_several(arrivals: list[Arrival], is_there: Callable[[Arrival], bool]) -> list[Arrival]:

@@ -66,6 +66,14 @@ class FolderDiff:
         self.seen = {index: row for index, row in self.seen.items() if index not in more}
         self.changed = {**self.changed, **more}
 
+    def leave_known(self) -> None:
+        """Leave what is known alone, as it is of files on a disk that is away; of that, only what is back counts."""
+        self.changed = self.replaced = {}
+        self.seen = {index: row for index, row in self.seen.items() if not row.is_present}
+        self.gone = self.unsure = ()
+        self.hidden = ()
+        self.gone_sidecars = ()
+
     def has_other_images(self) -> bool:
         """True if images beside the files came, went or changed."""
         paths = (*self.gone_sidecars, *(self.listing.names[index] for index in self.sidecars))
@@ -141,7 +149,8 @@ def _compare_found(
 
 def _judge_absent(diff: FolderDiff, by_name: Mapping[str, KnownFile], displaced: Sequence[KnownFile]) -> None:
     listing = diff.listing
-    absent = {name: row for name, row in by_name.items() if row.is_present and name not in listing.unknown}
+    # Also those that a rule hid until now: what nothing hides and nobody sees is gone.
+    absent = {name: row for name, row in by_name.items() if not row.is_missing and name not in listing.unknown}
     ignored = listing.ignored_files
-    diff.hidden = tuple((row, ignored[name]) for name, row in absent.items() if name in ignored)
+    diff.hidden = tuple((row, ignored[name]) for name, row in absent.items() if name in ignored and row.is_present)
     diff.gone = (*(row for name, row in absent.items() if name not in ignored), *displaced)

@@ -52,6 +52,10 @@ class Mount:
     file_system: str
     device: str
     """Major and minor number, `8:1`."""
+    root: str = "/"
+    """The folder of the file system that is seen here; another one than `/` for a bind mount, and on btrfs."""
+    source: str = ""
+    """What the file system is on: a block device, a server's folder, or a name that somebody chose."""
 
 
 def is_rotational(device: int, devices: Path = Path("/sys/dev/block")) -> bool:
@@ -73,7 +77,9 @@ def mounts(table: str) -> list[Mount]:
         before, separator, after = line.partition(" - ")
         fields = before.split()
         if separator and len(fields) >= 5 and after:
-            found.append(Mount(_unquoted(fields[4]), after.split()[0], fields[2]))
+            file_system, *more = after.split()
+            source = _unquoted(more[0]) if more else ""
+            found.append(Mount(_unquoted(fields[4]), file_system, fields[2], _unquoted(fields[3]), source))
     return found
 
 

@@ -15,6 +15,7 @@ from nomarr.helpers.dto.scan import LeaseOwner
 
 __all__ = ["is_certainly_dead", "lease_owner"]
 
+_HOST_PARTS: Final = 3
 _ALIVE: Final[set[LeaseOwner]] = set()
 """The owners of this process whose work has not ended."""
 
@@ -36,15 +37,21 @@ def lease_owner() -> Iterator[LeaseOwner]:
         _ALIVE.discard(owner)
 
 
-def is_certainly_dead(owner: str) -> bool:
+def is_certainly_dead(owner: str, *, of_one_machine: bool) -> bool:
     """True only if the owner's work has ended in this process, or in one that does not run any more.
 
-    The other process is one of this machine, boot and process namespace: nothing is certain about others. A dead
-    owner's lease need not run out: after a crash the next start goes on at once.
+    The other process is one of this machine, boot and process namespace, or of an earlier boot: nothing is certain
+    about others. A dead owner's lease need not run out: after a crash the next start goes on at once.
+
+    Args:
+        of_one_machine: `Database.is_of_one_machine`. Names of hosts are not unique, so a boot that is not ours is an
+            earlier one only if no other machine can have the database open.
     """
     known = LeaseOwner.parse(owner)
-    if known is None or known.host != _host():
+    if known is None:
         return False
+    if known.host != _host():
+        return of_one_machine and _is_of_earlier_boot(known.host)
     process = _look_up(known.pid)
     if process is None:
         return os.path.exists("/proc/self") and _is_gone(known.pid)
@@ -56,11 +63,21 @@ def _is_gone(pid: int) -> bool:
     """True if there is no such process; /proc may hide those of other users (proc(5), hidepid)."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
+    except OSError as error:
+        return isinstance(error, ProcessLookupError)
     return False
+
+
+def _is_of_earlier_boot(host: str) -> bool:
+    """True if both boots are known and differ; another name may be a container of a virtual machine, with its own."""
+    [name, boot, _], [our_name, our_boot, _] = _parts(host), _parts(_host())
+    return name == our_name and "" not in (boot, our_boot) and boot != our_boot
+
+
+def _parts(host: str) -> list[str]:
+    """The parts of a value of `_host`; none of another one are known."""
+    parts = host.split("/")
+    return parts if len(parts) == _HOST_PARTS else [host, "", ""]
 
 
 def _host() -> str:

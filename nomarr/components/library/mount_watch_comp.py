@@ -21,6 +21,7 @@ class MountWatch:
     def __init__(self, root: str) -> None:
         self._root = root
         self._poll: select.poll | None = None
+        self._known: list[Mount] = []
         try:
             self._table = open(MOUNTS, encoding="utf-8", errors="surrogateescape")  # noqa: SIM115 - closed by `close`
         except FileNotFoundError:
@@ -29,6 +30,16 @@ class MountWatch:
         self._poll = select.poll()
         self._poll.register(self._table, select.POLLERR | select.POLLPRI)
         self._known = self._read()
+
+    @property
+    def knows_mounts(self) -> bool:
+        """False where there is no mount table: on another system than Linux."""
+        return self._poll is not None
+
+    def mounts_inside(self) -> list[Mount]:
+        """What is mounted below the folder, as `has_changed` found it last; later entries cover earlier ones."""
+        inside = (mount for mount in self._known if is_within(mount.mount_point, self._root))
+        return [mount for mount in inside if mount.mount_point != self._root]
 
     def has_changed(self) -> bool:
         """True once for every change since the last call."""

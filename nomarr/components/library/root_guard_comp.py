@@ -26,8 +26,6 @@ class RootVerdict:
     identity: RootIdentity | None
     offline_reason: str | None = None
     warning: str | None = None
-    renumbered: tuple[int, int] | None = None
-    """The root's device number before and now, if it is the same library under another one."""
 
 
 def check_root(
@@ -79,13 +77,10 @@ def _judge_other_root(
             f"another folder or disk is at {strip_control(root)}: {len(expected) - found} of {len(expected)} files"
             " looked for are not on it; if it is meant to be, use 'nomarr library relocate' with this folder",
         )
-    same_inode = identity.inode == known.inode
+    if identity.inode == known.inode:
+        return RootVerdict(identity)
     return RootVerdict(
-        identity,
-        warning=None
-        if same_inode
-        else f"{strip_control(root)} is another folder or disk than before, with the same files",
-        renumbered=(known.device, identity.device) if same_inode and known.device != identity.device else None,
+        identity, warning=f"{strip_control(root)} is another folder or disk than before, with the same files"
     )
 
 

@@ -67,9 +67,12 @@ class FolderWalker:
             yield FolderListing(target.folder_path, 0, ignored_by=approach.ignored_by, error=approach.error)
             return
         waiting: list[tuple[str, IgnoreRules]] = [(target.folder_path, approach)]
+        problems = approach.problems()
         while waiting:
             folder, rules = waiting.pop()
             listing, rules_below = self._list(folder, rules)
+            listing.rule_problems = (*problems, *rules_below.problems(besides=rules))
+            problems = []
             if target.recursive:
                 waiting += [(join(folder, name), rules_below) for name in reversed(listing.subfolders)]
             yield listing
@@ -105,13 +108,12 @@ class FolderWalker:
             if status.st_ino in visited:
                 listing.ignored_by = IgnoreRule("this folder is in the library already, under another name")
                 return listing, rules
-            candidates, subfolders, rule_files, count = _entries(absolute, unknown)
+            candidates, subfolders, rule_files = _entries(absolute, unknown)
             rules, skip = self._with_rule_files(folder, rules, rule_files)
         except OSError as error:
             listing.error = reason_of(error)
             return listing, rules
         visited.add(status.st_ino)
-        listing.is_empty = count == 0
         if skip is not None:
             listing.ignored_by = skip
             return listing, rules
@@ -131,13 +133,13 @@ class FolderWalker:
         for name in IGNORE_FILES:
             if name in names:
                 try:
-                    text = read_rule_file(join(self.absolute(folder), name))
+                    said = read_rule_file(join(self.absolute(folder), name))
                 except FileNotFoundError:
                     continue
                 except OSError as error:
                     # Without its rules nobody can say what belongs to the library, so all of it is unknown.
                     raise OSError(error.errno, f"its {name} can't be read: {error.strerror}") from error
-                rules = rules.with_file(folder, name, text)
+                rules = rules.with_file(folder, name, said)
         return rules, None
 
     def _choose_subfolders(self, listing: FolderListing, names: list[str], rules: IgnoreRules) -> None:
@@ -162,14 +164,19 @@ class FolderWalker:
         numbers: list[int] = []
         ignored: dict[str, IgnoreRule] = {}
         stable = self._stable_identity
+        has_rules = not rules.is_empty
         for name, entry, kind in sorted(candidates):
-            if rules.files or name.startswith(JUNK_FILE_PREFIXES):
-                rule = junk_rule(name, is_folder=False) or rules.rule_for(join(listing.path, name), is_folder=False)
+            if has_rules or name.startswith(JUNK_FILE_PREFIXES):
+                rule = junk_rule(name, is_folder=False) or rules.rule_for_file(listing.path, name, kind)
                 if rule is not None:
                     ignored[name] = rule
                     continue
             try:
-                status = entry.stat(follow_symlinks=False) if not entry.is_symlink() else self._status_of_link(entry)
+                status = entry.stat(follow_symlinks=False)
+                # Of a link its own one: it is another file than the one that it leads to, and may be moved without it.
+                inode = status.st_ino
+                if entry.is_symlink():
+                    status = self._status_of_link(entry)
             except (OSError, InvalidPath) as error:
                 unknown[name] = reason_of(error)
                 continue
@@ -177,7 +184,7 @@ class FolderWalker:
             if kind is FileKind.AUDIO:
                 listing.audio_files += 1
             if stable:
-                numbers += (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+                numbers += (status.st_size, status.st_mtime_ns, status.st_ctime_ns, inode)
             else:
                 numbers += (status.st_size, status.st_mtime_ns, 0, 0)
         listing.names = tuple(names)
@@ -231,15 +238,13 @@ def _may_be_folder(path: str) -> bool:
         return True
 
 
-def _entries(absolute: str, unknown: dict[str, str]) -> tuple[list[_Candidate], list[str], set[str], int]:
-    """The files that may be ours, the subfolders, the rule files, and how many entries there are in all."""
+def _entries(absolute: str, unknown: dict[str, str]) -> tuple[list[_Candidate], list[str], set[str]]:
+    """The files that may be ours, the subfolders and the rule files."""
     candidates: list[_Candidate] = []
     subfolders: list[str] = []
     rule_files: set[str] = set()
-    count = 0
     with os.scandir(absolute) as entries:
         for entry in entries:
-            count += 1
             name = entry.name
             try:
                 if entry.is_dir(follow_symlinks=False):
@@ -252,7 +257,7 @@ def _entries(absolute: str, unknown: dict[str, str]) -> tuple[list[_Candidate], 
                 rule_files.add(name)
             elif (kind := kind_of(name)) is not None:
                 candidates.append((name, entry, kind))
-    return candidates, subfolders, rule_files, count
+    return candidates, subfolders, rule_files
 
 
 def _int64_bytes(numbers: list[int]) -> bytes:

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from nomarr.helpers.dto.enrichment import ThumbnailSize
+
 if TYPE_CHECKING:
     # Pillow takes 70 ms and 6 MiB to import: only where an image is looked at.
     from PIL import Image
@@ -25,8 +27,7 @@ __all__ = [
     "thumbnails",
 ]
 
-THUMBNAIL_SIZES: Final = (96, 600)
-"""The longest side in pixels, the smallest first."""
+THUMBNAIL_SIZES: Final = tuple(size.value for size in ThumbnailSize)
 
 MAX_PIXELS: Final = 100_000_000
 """No image has more: it would take seconds to decode."""

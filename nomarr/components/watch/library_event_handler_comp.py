@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from nomarr.components.watch.pending_changes_comp import PendingChanges
 from nomarr.helpers.dto.watching import DiskEvent, FaultKind, WatchFault
-from nomarr.helpers.time_helper import Clock
+from nomarr.helpers.time_helper import SteadyClock
 
 __all__ = ["LibraryEventHandler"]
 
@@ -21,9 +21,9 @@ class LibraryEventHandler:
     taken its place.
     """
 
-    def __init__(self, pending: PendingChanges, clock: Clock, wake: Callable[[], None]) -> None:
+    def __init__(self, pending: PendingChanges, steady: SteadyClock, wake: Callable[[], None]) -> None:
         self._pending = pending
-        self._clock = clock
+        self._steady = steady
         self._wake = wake
         self._faults: list[WatchFault] = []
         self._is_retired = False
@@ -31,7 +31,7 @@ class LibraryEventHandler:
     def on_event(self, event: DiskEvent) -> None:
         """Note an event."""
         try:
-            if not self._is_retired and self._pending.add(event, self._clock()):
+            if not self._is_retired and self._pending.add(event, self._steady()):
                 self._wake()
         except Exception as error:
             logger.exception("an event of the disk could not be handled")

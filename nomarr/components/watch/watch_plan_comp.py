@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -64,9 +65,9 @@ class WatchPlan:
         self._reconcile_at: float | None = None
         self._last_whole_at: float | None = None
         self._failures = 0
-        self._retry_at = 0.0
+        self._retry_at = -math.inf
         self._storms = 0
-        self._storm_over_at = 0.0
+        self._storm_over_at = -math.inf
         self._is_storm = False
         self._held_back_scans = 0
         self._fruitless: dict[ScanTarget, _Fruitless] = {}
@@ -126,7 +127,7 @@ class WatchPlan:
     def completed(self, changes: ChangesToScan, *, changed: bool, now: float, held_back: bool = False) -> None:
         """The scan is done; `changed` if a row is another one now, `held_back` if losses wait to be confirmed."""
         self._failures = 0
-        self._retry_at = 0.0
+        self._retry_at = -math.inf
         is_whole = ScanTarget(self._library_id) in changes.targets
         if held_back:
             self._judge_losses_later(now, is_whole=is_whole)

@@ -7,7 +7,16 @@ from enum import StrEnum
 
 from nomarr.helpers.dto.files import FileRecord
 
-__all__ = ["ComparisonProgress", "DuplicateGroup", "DuplicateKind", "Explanation", "PathState", "Verification"]
+__all__ = [
+    "ComparisonProgress",
+    "DuplicateGroup",
+    "DuplicateKind",
+    "DuplicatePage",
+    "Explanation",
+    "PathState",
+    "PatternProblem",
+    "Verification",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +29,7 @@ class Verification:
     stale: tuple[str, ...] = ()
     """Known with another size, mtime or inode than the disk has."""
     warnings: tuple[str, ...] = ()
-    """What could not be looked at, and so was not compared."""
+    """What could not be looked at, and so was not compared; and ignore patterns that can't mean what they say."""
 
     @property
     def equal(self) -> bool:
@@ -84,6 +93,15 @@ class DuplicateGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class DuplicatePage:
+    """Some groups of duplicates, and where the next ones begin."""
+
+    groups: tuple[DuplicateGroup, ...] = ()
+    next_place: int | None = None
+    """How many groups there are before the next ones; None if these were the last ones."""
+
+
+@dataclass(frozen=True, slots=True)
 class ComparisonProgress:
     """How many fingerprints of a library are compared with the others."""
 
@@ -91,3 +109,12 @@ class ComparisonProgress:
     total: int
     per_second: float = 0.0
     eta_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PatternProblem:
+    """An ignore pattern that can't mean what it says."""
+
+    pattern: str
+    problem: str
+    """Why, for people."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 from nomarr.helpers.dto.files import FileStat, KnownFile
 
@@ -21,6 +21,7 @@ __all__ = [
     "EnrichmentUpdate",
     "KnownSound",
     "ProcessingStatus",
+    "ThumbnailSize",
 ]
 
 
@@ -35,6 +36,13 @@ class ProcessingStatus(StrEnum):
     COMPLETE = "complete"
     """Its fingerprint and its exact length are known, too."""
     ERROR = "error"
+
+
+class ThumbnailSize(IntEnum):
+    """The longest side of a cover's small copies, in pixels, the smallest first."""
+
+    LIST = 96
+    SHELF = 600
 
 
 class EnrichmentStep(StrEnum):

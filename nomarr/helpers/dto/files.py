@@ -10,7 +10,10 @@ from typing import Any, Final, NamedTuple
 from nomarr.helpers.dto.tags import AudioTags
 
 __all__ = [
+    "HIDDEN_FOLDER",
+    "ROOT_DISK",
     "STAT_FIELDS",
+    "UNKNOWN_DISK",
     "FileRecord",
     "FileStat",
     "FolderListing",
@@ -21,11 +24,20 @@ __all__ = [
     "KnownSidecar",
     "Playlist",
     "PlaylistEntry",
+    "PlaylistRecord",
     "int64",
     "no_entries",
 ]
 
 STAT_FIELDS = 4
+HIDDEN_FOLDER: Final = "hidden"
+"""The digest of a folder that a rule hides: as long as it does, nothing in there is looked at or compared."""
+
+ROOT_DISK: Final = 0
+"""The disk of a library's root. One that is mounted inside the library has a positive number of 63 bits, the same one
+each time it is mounted."""
+UNKNOWN_DISK: Final = 1
+"""Another disk than the root's, and nobody could tell which one."""
 
 
 def int64(number: int) -> int:
@@ -113,8 +125,10 @@ class FolderListing:
     """Why the folder itself could not be listed; everything in it is unknown then."""
     ignored_by: IgnoreRule | None = None
     """The rule that hides the whole folder, e.g. its `.nomedia`."""
-    is_empty: bool = False
-    """True if the folder holds nothing at all, of no kind."""
+    rule_problems: tuple[str, ...] = ()
+    """What people are to be told of its rule files; at the first folder of a walk, also of the rules above it."""
+    disk: int = ROOT_DISK
+    """The disk that it is on; whoever compares it with what is known has to tell."""
 
     def stat_at(self, index: int) -> FileStat:
         """The numbers of `names[index]`."""
@@ -161,9 +175,14 @@ class KnownFile:
     """Another file stands at its path now, and this one was not found anywhere yet."""
 
     @property
+    def is_missing(self) -> bool:
+        """True if it was seen to be gone; one that a rule hides is not missing."""
+        return self.missing_since is not None
+
+    @property
     def is_present(self) -> bool:
         """True if it is part of the library now."""
-        return self.missing_since is None and self.ignored_by is None
+        return not self.is_missing and self.ignored_by is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,10 +199,15 @@ class KnownFolder:
 
     path: str
     digest: str
-    """Empty if its files were not all settled or written when it was last looked at."""
+    """Empty if its files were not all settled or written when it was last looked at; or `HIDDEN_FOLDER`."""
     scanned_at: float
-    on_other_device: bool = False
-    """True if it lay on another device than the library's root: a disk mounted inside the library."""
+    disk: int = ROOT_DISK
+    """The disk that it was on."""
+
+    @property
+    def is_hidden(self) -> bool:
+        """True if a rule hides it with all of its files, and their rows say so."""
+        return self.digest == HIDDEN_FOLDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +216,7 @@ class FolderRecord:
 
     path: str
     digest: str
-    on_other_device: bool = False
+    disk: int = ROOT_DISK
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +257,15 @@ class PlaylistEntry:
     """As the playlist has it."""
     file_id: str | None
     """The file it means; None if no library knows such a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlaylistRecord:
+    """A playlist file inside a library, without its entries."""
+
+    library_id: str
+    path: str
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

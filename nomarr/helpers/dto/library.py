@@ -74,12 +74,32 @@ class Library:
     root_identity: RootIdentity | None = None
     state: LibraryState = LibraryState.NEW
     offline_reason: str | None = None
+    """Why it is offline, or why nothing can be done with it."""
+    failure: str | None = None
+    """Why its last scan failed, if it did and somebody has looked it up (`library_state_wf`)."""
+    unreadable_settings: tuple[str, ...] = ()
+    """Names of settings in which something is stored that nobody understands."""
     files: int = 0
     """Files that are there (missing and ignored ones are not counted)."""
     missing: int = 0
     last_scan_started_at: float | None = None
     last_scan_at: float | None = None
     """When the last completed scan ended."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is offline or failed, for people."""
+        return self.offline_reason or self.failure
+
+
+@dataclass(frozen=True, slots=True)
+class FileRules:
+    """Which files are left out of every library, whatever it says itself; values out of the configuration."""
+
+    ignore_patterns: tuple[str, ...] = ()
+    """gitignore patterns, at each library's root; a library's own patterns and files win over them."""
+    audio_patterns: tuple[str, ...] = ()
+    """Names of the files that are taken for audio; empty: all that can be read."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Final
 
-from nomarr.helpers.dto.library import ScanTarget
+from nomarr.helpers.dto.library import FileRules, ScanTarget
 
 __all__ = [
+    "LONGEST_LEASE_SECONDS",
     "HeldBackLosses",
     "InterruptedScan",
     "Lease",
@@ -22,7 +23,11 @@ __all__ = [
     "ScanRun",
     "ScanRunState",
     "ScanState",
+    "SeenLease",
 ]
+
+LONGEST_LEASE_SECONDS: Final = 3600.0
+"""No scan asks for more, and each renews its lease several times in its length."""
 
 
 class ScanRunState(StrEnum):
@@ -130,6 +135,18 @@ _WORST_LAST: Final = (
     ScanRunState.OFFLINE,
     ScanRunState.FAILED,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class SeenLease:
+    """Who has a lease, and when it ends as it was renewed last."""
+
+    owner: str
+    expires_at: float
+
+    def ends_too_late(self, now: float) -> bool:
+        """True if it was taken by a clock that is ahead of ours, or ours was set back since."""
+        return self.expires_at > now + LONGEST_LEASE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +261,8 @@ class ScanOptions:
     """A file whose tags take longer to read gets an error."""
     root_marker: str = ""
     """Name of a file that must be in a library's root; without it the library is offline. Empty for none."""
+    file_rules: FileRules = field(default_factory=FileRules)
+    """What holds when the scan begins, whatever it was when somebody asked for it."""
 
 
 @dataclass(frozen=True, slots=True)

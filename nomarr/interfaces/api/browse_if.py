@@ -32,7 +32,10 @@ T = TypeVar("T")
 
 def default_roots() -> tuple[str, ...]:
     """The user's own folder, and where disks are usually mounted."""
-    return (str(Path.home()), *(path for path in _USUAL if os.path.isdir(path)))
+    # Users of services often have `/` for a home, and that would be the whole computer.
+    home = Path.home()
+    own = [] if home == home.parent else [str(home)]
+    return (*own, *(path for path in _USUAL if os.path.isdir(path)))
 
 
 async def require_inside(path: str, roots: Sequence[str]) -> str:

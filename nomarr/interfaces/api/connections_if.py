@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import h11
+from starlette.types import Receive, Scope, Send
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 from uvicorn.server import ServerState
@@ -77,6 +78,8 @@ class Connection(H11Protocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.logger = _FAULTS
+        self._answer = self.app
+        self.app = self._answer_in_time
         self._known = known
         self._awaited: object = None
         """What the client has to send now, as the state that h11 sees it in."""
@@ -121,6 +124,13 @@ class Connection(H11Protocol):
         super().on_response_complete()
         self._await_request()
 
+    def shutdown(self) -> None:
+        if self.conn.their_state is h11.SEND_BODY and self.conn.our_state is h11.SEND_RESPONSE:
+            # The rest of the request may never arrive.
+            self._end_with(_the_service_ends())
+        else:
+            super().shutdown()
+
     def pause_writing(self) -> None:
         super().pause_writing()
         self._await_taking()
@@ -131,6 +141,14 @@ class Connection(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         self._end_with(Refused(400, "this is no request in HTTP/1.1", error="NotHttp", **_CLOSE))
+
+    async def _answer_in_time(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As the application does, until the service ends."""
+        try:
+            await self._answer(scope, receive, send)
+        except asyncio.CancelledError:
+            # uvicorn waits for a while and then cancels what has not ended. It would tell that as a fault.
+            self._end_with(_the_service_ends())
 
     def _await_request(self) -> None:
         """Give what comes next its time; what has begun to come gets no more by coming slowly."""
@@ -179,6 +197,10 @@ class Connection(H11Protocol):
             for event in (head, *body, h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
+
+
+def _the_service_ends() -> Refused:
+    return Refused(503, "the service ends; ask again once it runs", error="ServiceEnds", **_CLOSE)
 
 
 class _Deadline:

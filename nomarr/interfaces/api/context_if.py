@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Final
 from urllib.parse import parse_qsl
 
 import anyio
@@ -37,6 +37,11 @@ class Service:
     settings_lock: anyio.Lock = field(default_factory=anyio.Lock)
     """Held by whoever reads, changes and stores what was changed over HTTP."""
 
+    async def follow_libraries(self) -> None:
+        """Let the watcher see at once what it would find out by itself after some seconds."""
+        if self.options.watch and self.nomarr.config.enable_file_watching:
+            await self.nomarr.watcher.follow_libraries()
+
 
 def _service(request: Request) -> Service:
     service: Service = request.app.state.service
@@ -51,20 +56,26 @@ Running = Annotated[Service, Depends(_service)]
 OpenNomarr = Annotated[Nomarr, Depends(_nomarr)]
 
 
+_LONGEST_PATH: Final = 4096
+"""In bytes; on Linux."""
+
+
 def _path_text(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError("a path is a string")
     try:
-        is_path = b"\0" not in os.fsencode(value)
+        path = os.fsencode(value)
     except UnicodeEncodeError:
         # Half of a surrogate pair that stands for no byte.
-        is_path = False
-    if not is_path:
+        path = b"\0"
+    if b"\0" in path:
         raise ValueError("no path of this computer can hold such characters")
+    if len(path) > _LONGEST_PATH:
+        raise ValueError(f"a path has at most {_LONGEST_PATH:,} bytes")
     return value
 
 
-PathText = Annotated[str, PlainValidator(_path_text), WithJsonSchema({"type": "string", "maxLength": 4096})]
+PathText = Annotated[str, PlainValidator(_path_text), WithJsonSchema({"type": "string", "maxLength": _LONGEST_PATH})]
 """A path in JSON: bytes that are no UTF-8 are lone surrogates, as in every answer."""
 
 

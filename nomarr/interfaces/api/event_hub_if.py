@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import takewhile
 from typing import Final
 
@@ -20,6 +21,7 @@ from nomarr.helpers.dto.events import ChangeEvent
 from nomarr.helpers.dto.scan import ScanProgress
 from nomarr.helpers.dto.watching import WatchMessage
 from nomarr.helpers.time_helper import iso8601, system_clock
+from nomarr.interfaces.api.looks_if import look_every
 from nomarr.interfaces.api.streams_if import HELLO, block, or_keep_alive
 from nomarr.interfaces.contract import JsonObject, enrichment_object, event_object, watch_object
 from nomarr.services.infrastructure.background_task_svc import TaskState
@@ -29,6 +31,7 @@ __all__ = ["EventHub"]
 logger = logging.getLogger(__name__)
 
 _TASK: Final = "pass events on"
+_LOOK: Final = "look for removed libraries"
 _PAGE: Final = 1000
 _TOGETHER: Final = 1000
 """So many changes are sent in one piece: a write for each would keep the event loop from everything else."""
@@ -59,6 +62,12 @@ class _Recent:
                 self.complete_after = self._changes[0].seq
             self._changes.append(change)
 
+    def forget(self) -> None:
+        """Keep none of them any more."""
+        if self._changes:
+            self.complete_after = self._changes[-1].seq
+            self._changes.clear()
+
     def after(self, seq: int) -> list[_Change] | None:
         """What came after this change; None if some of it is not kept any more."""
         if seq < self.complete_after:
@@ -72,8 +81,8 @@ class _Listener:
     def __init__(self, last: int, gone: anyio.Event) -> None:
         self.last = last
         """The last change that it was given."""
-        self.reads_old_ones = False
-        """True while it is given what is not kept any more, out of the database."""
+        self.is_catching_up = True
+        """True until it has got what it had missed, of which some may have to be read out of the database."""
         self.gone = gone
         self.arrival = anyio.Event()
         """Set once there is something for it."""
@@ -99,8 +108,11 @@ class EventHub:
     not kept up and is let go; when it comes back, it gets what it missed out of the database.
     """
 
-    def __init__(self, nomarr: Nomarr, *, backlog: int) -> None:
+    def __init__(self, nomarr: Nomarr, *, backlog: int, look_seconds: float) -> None:
         self._nomarr = nomarr
+        self._look_seconds = look_seconds
+        self._libraries: set[str] = set()
+        """The ids of those of which nobody was told that they were removed."""
         self._recent = _Recent(backlog)
         self._listeners: set[_Listener] = set()
         self._subscribers: list[Callable[[ChangeEvent], None]] = []
@@ -125,14 +137,18 @@ class EventHub:
         """Pass changes on in the background, from what is new from now on, until `stop`."""
         await self.prepare()
         self._nomarr.tasks.start(_TASK, self.run)
+        look = partial(look_every, self._look_seconds, self.look_for_removals, "whether libraries were removed")
+        self._nomarr.tasks.start(_LOOK, look)
 
     def stop(self) -> None:
         """Pass nothing on any more."""
         self._nomarr.tasks.cancel(_TASK)
+        self._nomarr.tasks.cancel(_LOOK)
 
     async def prepare(self) -> None:
         """Begin with what is new from now on; once, before `run`."""
         self._last_seq = self._recent.complete_after = await self._nomarr.event_feed.last_seq()
+        self._libraries = await self._nomarr.libraries.ids_in_database()
         self._nomarr.watcher.subscribe(self._hear)
         self._nomarr.enrichment.subscribe(self._enriched)
 
@@ -156,7 +172,7 @@ class EventHub:
 
     async def _let_all_know(self) -> None:
         for number, listener in enumerate(tuple(self._listeners), 1):
-            if listener.last < self._recent.complete_after and not listener.reads_old_ones:
+            if listener.last < self._recent.complete_after and not listener.is_catching_up:
                 listener.gone.set()
             listener.arrival.set()
             if number % _WOKEN_TOGETHER == 0:
@@ -176,6 +192,25 @@ class EventHub:
     def scan_request(self, request: JsonObject) -> None:
         """Pass on that a scan that somebody asked for has another state."""
         self._tell(f"request {request['request_id']} {request['state']}", "scan_request", request)
+
+    def library_removed(self, library_id: str) -> None:
+        """Pass on that a library is gone with all its files, and forget what was said of them."""
+        self._libraries.discard(library_id)
+        self._recent.forget()
+        for listener in self._listeners:
+            # It has kept up: from now on the database has what it still misses.
+            listener.is_catching_up |= listener.last < self._recent.complete_after
+        said = {"type": "library_removed", "library_id": library_id, "time": iso8601(system_clock())}
+        self._tell(f"library {library_id}", "library", said)
+
+    async def look_for_removals(self) -> None:
+        """Pass on which libraries another program has removed, such as `nomarr library remove`."""
+        known = frozenset(self._libraries)
+        there = await self._nomarr.libraries.ids_in_database()
+        self._libraries |= there - known
+        # Without those that this service has removed, and told of, since it asked.
+        for library_id in (known - there) & self._libraries:
+            self.library_removed(library_id)
 
     @contextmanager
     def stream(self, after: int | None, library_id: str | None, gone: anyio.Event) -> Iterator[AsyncIterator[bytes]]:
@@ -198,7 +233,7 @@ class EventHub:
         while True:
             listener.arrival = anyio.Event()
             changes, kept_after = self._recent.after(listener.last), self._recent.complete_after
-            listener.reads_old_ones = changes is None
+            listener.is_catching_up = changes is None
             if changes is None:
                 changes = await _encoded(await self._nomarr.event_feed.list_events(listener.last, limit=_PAGE))
                 # None: what was there has been forgotten with its library.
@@ -207,7 +242,7 @@ class EventHub:
                 listener.last = changes[-1].seq
             for together in _joined(changes, library_id):
                 yield together
-            if listener.reads_old_ones:
+            if listener.is_catching_up:
                 continue
             for told in listener.take_news():
                 yield told

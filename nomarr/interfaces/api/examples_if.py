@@ -13,6 +13,14 @@ _FILE_ID: Final = "9f1c2d3e4b5a69788796a5b4c3d2e1f0"
 _COVER_ID: Final = "0cc175b9c0f1b6a831c399e269772661"
 _REQUEST_ID: Final = "d41d8cd98f00b204e9800998ecf8427e"
 _SCAN_ID: Final = "900150983cd24fb0d6963f7d28e17f72"
+_TOKEN: Final = "eyJhbGciOiJIUzI1NiJ9.e30.x"
+_KEPT_TOKEN: Final = {
+    "token_id": "5d41402abc4b2a76",
+    "name": "kitchen tablet",
+    "scope": "read",
+    "created_at": "2026-01-31T12:00:00.000Z",
+    "expires_at": "2026-03-02T12:00:00.000Z",
+}
 _STARTED: Final = "2026-01-31T12:00:00.000Z"
 _ENDED: Final = "2026-01-31T12:00:04.250Z"
 _TARGET: Final = {"folder_path": "Rock/Beatles", "recursive": True}
@@ -84,7 +92,8 @@ SHAPES: Final[dict[str, JsonObject]] = {
         "detail": "fpcalc is not installed, so files get no fingerprints",
         "remedy": "sudo apt-get install libchromaprint-tools",
     },
-    "DuplicatesShape": {"groups": [{"kind": "same_audio", "files": [_FILE]}], "complete": True},
+    "DuplicatesShape": {"kind": "same_audio", "files": [_FILE]},
+    "EntryShape": {"text": "Rock/Beatles/01 Help!.flac", "file_id": _FILE_ID},
     "EventShape": {
         "seq": 4711,
         "time": _ENDED,
@@ -113,6 +122,7 @@ SHAPES: Final[dict[str, JsonObject]] = {
     "FoldersShape": {"path": "/srv", "parent": "", "folders": [{"name": "music", "path": "/srv/music"}]},
     "HealthShape": {"status": "ok"},
     "HeldBackShape": {"library_id": _LIBRARY_ID, "files": 1200, "first_seen_at": _STARTED, "sightings": 1},
+    "KeptTokenShape": _KEPT_TOKEN,
     "LibraryChanges": {"ignore_patterns": ["*.tmp"]},
     "LibraryShape": {
         "library_id": _LIBRARY_ID,
@@ -139,14 +149,14 @@ SHAPES: Final[dict[str, JsonObject]] = {
     "NewLibrary": {"name": "Music", "path": "/srv/music", "watch_mode": "auto"},
     "NewPlace": {"path": "/mnt/new/music"},
     "NewScan": {"folders": [_TARGET], "full": False},
-    "NewSession": {"token": "eyJhbGciOiJIUzI1NiJ9.e30.x"},
+    "NewSession": {"token": _TOKEN},
+    "NewToken": {"name": "kitchen tablet", "scope": "read", "days": 30},
     "NewWatchMode": {"watch_mode": "poll"},
-    "PlaylistShape": {
-        "library_id": _LIBRARY_ID,
-        "path": "Party.m3u8",
-        "entries": [{"text": "Rock/Beatles/01 Help!.flac", "file_id": _FILE_ID}],
-        "error": None,
+    "PatternProblemShape": {
+        "pattern": "[Various-Artists]/",
+        "problem": "the range 's-A' in its bracket runs backwards and holds nothing",
     },
+    "PlaylistShape": {"library_id": _LIBRARY_ID, "path": "Party.m3u8", "error": None},
     "Problem": {
         "type": "about:blank",
         "title": "Not found",
@@ -181,6 +191,7 @@ SHAPES: Final[dict[str, JsonObject]] = {
         "state": "running",
         "asked_at": _STARTED,
         "targets": [_TARGET],
+        "target_count": 1,
         "full": False,
         "dry_run": False,
         "accept_losses": False,
@@ -189,8 +200,10 @@ SHAPES: Final[dict[str, JsonObject]] = {
         "error": None,
     },
     "SettingsShape": {
-        "settings": {"watcher_debounce_seconds": 2.0, "scan_batch_size": 200},
+        "settings": {"watcher_debounce_seconds": 2.0, "scan_batch_size": 500},
         "changeable": ["scan_batch_size", "watcher_debounce_seconds"],
+        "overridden": ["scan_batch_size"],
+        "unreadable": [],
     },
     "StatusShape": {
         "library_id": _LIBRARY_ID,
@@ -204,6 +217,7 @@ SHAPES: Final[dict[str, JsonObject]] = {
         "last_scan_at": _ENDED,
         "next_whole_scan_at": "2026-01-31T13:02:11.000Z",
     },
+    "TokenShape": {**_KEPT_TOKEN, "token": _TOKEN},
 }
 """By the name of the shape."""
 
@@ -211,15 +225,17 @@ PARAMETERS: Final[dict[str, Any]] = {
     "Last-Event-ID": "4711",
     "after": 4711,
     "cover_id": _COVER_ID,
-    "cursor": "WyJSb2NrL2EuZmxhYyIsICI5ZjFjIl0",
+    "cursor": "ZmlsZXMgYnkgcGF0aDpbIlJvY2svYS5mbGFjIiwgIjlmMWMiXQ",
     "file_id": _FILE_ID,
     "folder": "Rock/Beatles",
     "library_id": _LIBRARY_ID,
+    "name": "scan_batch_size",
     "path": "/srv/music",
     "query": "beatles",
     "request_id": _REQUEST_ID,
     "size": 96,
     "status": "error",
+    "token_id": _KEPT_TOKEN["token_id"],
 }
 """By name; the others have a default, which says enough."""
 

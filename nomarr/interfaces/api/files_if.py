@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from nomarr.helpers.dto.enrichment import ProcessingStatus
+from nomarr.helpers.dto.enrichment import ProcessingStatus, ThumbnailSize
 from nomarr.helpers.dto.file_pages import FileQuery, FileSort
 from nomarr.helpers.dto.files import FileRecord
 from nomarr.interfaces.api.answers_if import Answer
@@ -63,10 +63,10 @@ async def list_files(
         sort=sort,
         descending=descending,
     )
-    place = place_of(cursor, is_text=sort in _BY_TEXT)
+    place = place_of(cursor, _sorted_by(sort), is_text=sort in _BY_TEXT)
     page = await nomarr.libraries.page_of_files(wanted, after=place, limit=limit)
     items = [_file(record, wide=wide) for record in page.files]
-    return Answer({"items": items, "next_cursor": cursor_of(page.next_place)})
+    return Answer({"items": items, "next_cursor": cursor_of(page.next_place, _sorted_by(sort))})
 
 
 @router.get("/files/{file_id}", response_model=FileShape, responses=problems(404))
@@ -94,23 +94,27 @@ async def list_events_of_file(
 )
 async def explain(request: Request, service: Running) -> Response:
     """Why a path is or isn't in a library."""
-    roots = [library.root_path for library in await service.nomarr.libraries.list_libraries()]
+    roots = [library.root_path for library in await service.nomarr.libraries.list_libraries(counted=False)]
     path = query_path(request, "path")
     await require_inside(path, [*roots, *service.options.browse_roots])
     return Answer(explanation_object(await service.nomarr.libraries.explain(path)))
 
 
-@router.get("/libraries/{library_id}/duplicates", response_model=DuplicatesShape, responses=problems(404))
+@router.get("/libraries/{library_id}/duplicates", response_model=Page[DuplicatesShape], responses=problems(404))
 async def list_duplicates(
-    library_id: str, nomarr: OpenNomarr, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+    library_id: str,
+    nomarr: OpenNomarr,
+    after: Annotated[int, Query(ge=0, lt=1 << 31)] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Response:
-    """Files that hold the same music. Takes about 2 ms for each file of the library."""
-    groups: list[JsonObject] = []
-    async for group in nomarr.libraries.find_duplicates(library_id):
-        if len(groups) == limit:
-            return Answer({"groups": groups, "complete": False})
-        groups.append(duplicate_object(group))
-    return Answer({"groups": groups, "complete": True})
+    """Groups of files that hold the same music, behind the first `after` ones; `next_cursor` is the next `after`.
+
+    The first page compares all files, which takes about 2 ms for each, unless that was done within the last minute and
+    nothing has changed since. For ten minutes the following pages come out of the same comparison.
+    """
+    page = await nomarr.libraries.page_of_duplicates(library_id, after=after, limit=limit)
+    following = None if page.next_place is None else str(page.next_place)
+    return Answer({"items": [duplicate_object(group) for group in page.groups], "next_cursor": following})
 
 
 @router.get(
@@ -118,8 +122,10 @@ async def list_duplicates(
     response_class=Response,
     responses=_IMAGES | problems(404),
 )
-async def show_cover(cover_id: str, request: Request, nomarr: OpenNomarr, size: int | None = None) -> Response:
-    """A cover as it was found, or a WebP of this many pixels."""
+async def show_cover(
+    cover_id: str, request: Request, nomarr: OpenNomarr, size: ThumbnailSize | None = None
+) -> Response:
+    """A cover as it was found, or a WebP whose longer side has this many pixels."""
     # An id is the hash of the image, so the same id is the same image for ever.
     tag = f'"{cover_id}-{size or "original"}"'
     try:
@@ -129,9 +135,19 @@ async def show_cover(cover_id: str, request: Request, nomarr: OpenNomarr, size: 
     if image is None:
         raise Refused(404, "there is no such cover", error="CoverNotFound")
     headers = {"ETag": tag, "Cache-Control": _IMAGE_AGE}
-    if tag in request.headers.get("if-none-match", ""):
+    if _has(request, tag):
         return Response(status_code=304, headers=headers)
     return Response(image.content, media_type=image.mime_type, headers=headers)
+
+
+def _has(request: Request, tag: str) -> bool:
+    """True if the client has what has this tag; `*` is anything (RFC 9110, 13.1.2)."""
+    known = [each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")]
+    return tag in known or known == ["*"]
+
+
+def _sorted_by(sort: FileSort) -> str:
+    return f"files by {sort}"
 
 
 def _file(record: FileRecord, *, wide: bool) -> JsonObject:

@@ -12,15 +12,21 @@ import anyio
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from nomarr.helpers.dto.tokens import TokenScope
 from nomarr.interfaces.api.clients_if import client_in
 from nomarr.interfaces.api.options_if import ServiceOptions
 from nomarr.interfaces.api.problems_if import Refused, refusal_answer
+from nomarr.interfaces.api.revocation_if import CurrentTokens
 from nomarr.interfaces.api.session_if import SESSION_PATH, session_token
-from nomarr.interfaces.api.tokens_if import Tokens, TokenScope
 
-__all__ = ["Guard"]
+__all__ = ["Guard", "needed_scope"]
 
-_HARMLESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_HARMLESS: Final = frozenset({"GET", "OPTIONS"})
+"""HEAD has become GET before."""
+_FOR_OUR_PAGE: Final = ("/api/", "/metrics", "/openapi.json")
+"""What takes work or a place: no other site's page may have it done."""
+_FOR_ADMINS: Final = frozenset({"/api/v1/folders", "/api/v1/tokens"})
+"""What is only read, but serves only to change something, or tells who else may get in."""
 _PROTECTED: Final = ("/api/", "/metrics", "/openapi.json", "/docs")
 _SECURITY_HEADERS: Final = {
     "Content-Security-Policy": (
@@ -44,12 +50,12 @@ class Guard:
         self,
         app: ASGIApp,
         options: ServiceOptions,
-        tokens: Callable[[], Tokens],
+        current: Callable[[], CurrentTokens],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._app = app
         self._options = options
-        self._tokens = tokens
+        self._current = current
         self._rates = _Rates(options.requests_per_second, options.burst, clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,20 +64,20 @@ class Guard:
             return
         guarded = _with_headers(send)
         try:
-            self._check(scope)
+            await self._check(scope)
         except Refused as refusal:
             await refusal_answer(refusal)(scope, receive, guarded)
             return
         await self._app(scope, self._while_allowed(scope, _limited(receive, self._options.max_body_bytes)), guarded)
 
-    def _check(self, scope: Scope) -> None:
+    async def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
         self._check_rate(scope)
         self._check_host(headers)
-        if scope["method"] not in _HARMLESS:
+        if scope["method"] not in _HARMLESS or scope["path"].startswith(_FOR_OUR_PAGE):
             _check_origin(headers)
+        await self._check_token(scope, headers)
         self._check_size(headers)
-        self._check_token(scope, headers)
 
     def _check_rate(self, scope: Scope) -> None:
         if not self._rates.allows(client_in(scope)):
@@ -87,8 +93,9 @@ class Guard:
         if not said.isascii() or not said.isdigit() or int(said[:20]) > self._options.max_body_bytes:
             raise _too_large(self._options.max_body_bytes)
 
-    def _check_token(self, scope: Scope, headers: Headers) -> None:
-        if not self._options.tokens_required or not _is_protected(scope["path"]):
+    async def _check_token(self, scope: Scope, headers: Headers) -> None:
+        needed = needed_scope(scope["method"], scope["path"])
+        if not self._options.tokens_required or needed is None:
             return
         token = _token(headers, scope["scheme"])
         if not token:
@@ -98,7 +105,7 @@ class Guard:
                 error="TokenMissing",
                 WWW_Authenticate="Bearer",
             )
-        self._tokens().check(token, TokenScope.READ if scope["method"] in _HARMLESS else TokenScope.ADMIN)
+        await self._current().check(token, needed)
 
     def _while_allowed(self, scope: Scope, receive: Receive) -> Receive:
         """A stream must not outlive its token: it hears that its client has left."""
@@ -109,7 +116,7 @@ class Guard:
                 with anyio.move_on_after(self._options.token_look_seconds):
                     return await receive()
                 try:
-                    self._check_token(scope, headers)
+                    await self._check_token(scope, headers)
                 except Refused:
                     return {"type": "http.disconnect"}
 
@@ -136,9 +143,14 @@ class _Rates:
         return left >= 1
 
 
-def _is_protected(path: str) -> bool:
+def needed_scope(method: str, path: str) -> TokenScope | None:
+    """What a token has to be good for; None: no token is needed."""
     # Whoever hands in a token has none yet.
-    return path.startswith(_PROTECTED) and path != SESSION_PATH
+    if not path.startswith(_PROTECTED) or path == SESSION_PATH:
+        return None
+    if method in _HARMLESS and path.rstrip("/") not in _FOR_ADMINS:
+        return TokenScope.READ
+    return TokenScope.ADMIN
 
 
 def _token(headers: Headers, scheme: str) -> str:
@@ -151,12 +163,14 @@ def _token(headers: Headers, scheme: str) -> str:
 
 
 def _check_origin(headers: Headers) -> None:
-    """A page of another site must not change anything, even where no token is needed."""
+    """Pages of other sites have nothing to do here, even where no token is needed.
+
+    Browsers keep the answers from them, but not the work that these are, nor the places that streams take.
+    """
     origin = headers.get("origin")
-    if origin is not None and _place(origin) != headers.get("host", ""):
-        raise Refused(403, "pages of other sites may change nothing here", error="OtherOrigin")
-    if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        raise Refused(403, "pages of other sites may change nothing here", error="OtherOrigin")
+    is_other = origin is not None and _place(origin) != headers.get("host", "")
+    if is_other or headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        raise Refused(403, "pages of other sites may ask and change nothing here", error="OtherOrigin")
 
 
 def _place(origin: str) -> str | None:

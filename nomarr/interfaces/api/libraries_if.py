@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
@@ -15,10 +17,10 @@ from nomarr.interfaces.api.models_if import (
     NewLibrary,
     NewPlace,
     NewWatchMode,
-    PlaylistShape,
+    PatternProblemShape,
 )
 from nomarr.interfaces.api.problems_if import NO_BODY, PROBLEMS, problems
-from nomarr.interfaces.contract import library_object, playlist_object
+from nomarr.interfaces.contract import library_object
 
 __all__ = ["router"]
 
@@ -46,7 +48,7 @@ async def add_library(new: NewLibrary, service: Running) -> Response:
         ignore_patterns=new.ignore_patterns,
         transcode_policy=new.transcode_policy,
     )
-    await _follow(service)
+    await service.follow_libraries()
     where = {"Location": f"/api/v1/libraries/{library.library_id}"}
     return Answer(library_object(library), status_code=201, headers=where)
 
@@ -59,7 +61,7 @@ async def show_library(library_id: str, nomarr: OpenNomarr) -> Response:
 
 @router.patch("/libraries/{library_id}", response_model=LibraryShape, responses=problems(*NO_BODY, 404, 409))
 async def edit_library(library_id: str, changes: LibraryChanges, service: Running) -> Response:
-    """Change what is given."""
+    """Change what is given. Of the ignore patterns only those are judged that the library does not have already."""
     library = await service.nomarr.libraries.update_library(
         library_id,
         name=changes.name,
@@ -68,8 +70,16 @@ async def edit_library(library_id: str, changes: LibraryChanges, service: Runnin
         ignore_patterns=changes.ignore_patterns,
         transcode_policy=changes.transcode_policy,
     )
-    await _follow(service)
+    await service.follow_libraries()
     return Answer(library_object(library))
+
+
+@router.get(
+    "/libraries/{library_id}/pattern-problems", response_model=list[PatternProblemShape], responses=problems(404)
+)
+async def list_pattern_problems(library_id: str, nomarr: OpenNomarr) -> Response:
+    """The library's ignore patterns that can't mean what they say, which older versions took."""
+    return Answer([asdict(problem) for problem in await nomarr.libraries.pattern_problems(library_id)])
 
 
 @router.put("/libraries/{library_id}/watch-mode", response_model=LibraryShape, responses=problems(*NO_BODY, 404))
@@ -84,34 +94,23 @@ async def relocate_library(library_id: str, place: NewPlace, service: Running) -
     """Tell that a library's folder is somewhere else now; the ids of its files stay."""
     path = await require_inside(place.path, service.options.browse_roots)
     library = await service.nomarr.libraries.relocate_library(library_id, path)
-    await _follow(service)
+    await service.follow_libraries()
     return Answer(library_object(library))
 
 
 @router.delete("/libraries/{library_id}", status_code=204, responses=problems(404, 409))
 async def remove_library(library_id: str, service: Running) -> Response:
-    """Forget a library and everything known about its files; the music itself is not touched."""
+    """Forget a library and everything known about its files, in the change feed, too; the music is not touched."""
     nomarr = service.nomarr
     await nomarr.libraries.get_library(library_id)
     # A watcher's scan ends with it.
     async with nomarr.watcher.stopped(library_id):
         await nomarr.libraries.remove_library(library_id)
+    service.hub.library_removed(library_id)
     return Response(status_code=204)
-
-
-@router.get("/libraries/{library_id}/playlists", response_model=list[PlaylistShape], responses=problems(404))
-async def list_playlists(library_id: str, nomarr: OpenNomarr) -> Response:
-    """The library's playlists with their entries."""
-    return Answer([playlist_object(playlist) for playlist in await nomarr.libraries.list_playlists(library_id)])
 
 
 @router.get("/folders", response_model=FoldersShape, responses=problems(404), openapi_extra=_FOLDER_PARAMETER)
 async def list_folders(request: Request, service: Running) -> Response:
     """Folders that may become a library; only those inside the allowed roots."""
     return Answer(await folders_in(query_path(request, "path"), service.options.browse_roots))
-
-
-async def _follow(service: Running) -> None:
-    """Let the watcher see at once what it would find out by itself after some seconds."""
-    if service.options.watch and service.nomarr.config.enable_file_watching:
-        await service.nomarr.watcher.follow_libraries()

@@ -6,8 +6,10 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from nomarr.helpers.dto.answers import DuplicateKind
 from nomarr.helpers.dto.library import LibraryState, TranscodePolicy, WatchMode
 from nomarr.helpers.dto.scan import ScanPhase, ScanRunState
+from nomarr.helpers.dto.tokens import LONGEST_TOKEN_NAME, UNNAMED_TOKEN, TokenScope
 from nomarr.helpers.dto.watching import WatcherState
 from nomarr.interfaces.api.context_if import PathText
 from nomarr.interfaces.api.scan_requests_if import RequestState
@@ -68,6 +70,14 @@ class LibraryChanges(Shape):
     transcode_policy: TranscodePolicy | None = None
 
 
+class PatternProblemShape(Shape):
+    """An ignore pattern that can't mean what it says."""
+
+    pattern: str
+    problem: str
+    """Why."""
+
+
 class NewPlace(Shape):
     """Where a library is now."""
 
@@ -90,6 +100,32 @@ class NewSession(Shape):
     """With which token a browser may use the service."""
 
     token: str = Field(min_length=1, max_length=4000, pattern="^[A-Za-z0-9._-]+$")
+
+
+class NewToken(Shape):
+    """What a token is called, what it is to be good for, and for how long."""
+
+    name: str = Field(default=UNNAMED_TOKEN, min_length=1, max_length=LONGEST_TOKEN_NAME)
+    """All of it printable."""
+    scope: TokenScope = TokenScope.READ
+    days: float = Field(default=90, ge=0.01, le=36_500)
+
+
+class KeptTokenShape(Shape):
+    """What is kept of a token."""
+
+    token_id: str
+    name: str
+    scope: TokenScope
+    created_at: Time
+    expires_at: Time
+
+
+class TokenShape(KeptTokenShape):
+    """A new token."""
+
+    token: str
+    """What a client shows; it is told only this once."""
 
 
 class TargetShape(Shape):
@@ -161,6 +197,8 @@ class ScanRequestShape(Shape):
     state: RequestState
     asked_at: Time
     targets: list[TargetShape]
+    """In a list only the first ten of them."""
+    target_count: int
     full: bool
     dry_run: bool
     accept_losses: bool
@@ -262,20 +300,26 @@ class ExplanationShape(Shape):
 
 
 class DuplicatesShape(Shape):
-    """Groups of files that hold the same music."""
+    """Files that hold the same music."""
 
-    groups: list[dict[str, Any]]
-    complete: bool
-    """False if there are more groups than were asked for."""
+    kind: DuplicateKind
+    files: list[dict[str, Any]]
+    """Each as `nomarr files` prints it, with `audio_hash`."""
 
 
 class PlaylistShape(Shape):
-    """A playlist with its entries."""
+    """A playlist, without its entries."""
 
     library_id: str
     path: str
-    entries: list[dict[str, str | None]]
     error: str | None
+
+
+class EntryShape(Shape):
+    """A line of a playlist, and the file that it means."""
+
+    text: str
+    file_id: str | None
 
 
 class StatusShape(Shape):
@@ -345,3 +389,8 @@ class SettingsShape(Shape):
     settings: dict[str, Any]
     changeable: list[str]
     """Those that can be changed while the service runs."""
+    overridden: list[str]
+    """Those that were changed over HTTP, and win over the configuration."""
+    unreadable: list[str]
+    """Those of the database of which nobody can tell what was chosen. Until they are chosen again, nothing is purged
+    if the retention is one of them, and the configured patterns hold."""

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what the framework knows of the endpoints, with an example for everything."""
+"""The OpenAPI document: what the framework knows of the endpoints, with an example for everything, and who may ask."""
 
 from __future__ import annotations
 
@@ -8,16 +8,41 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from nomarr.interfaces.api.examples_if import PARAMETERS, SHAPES, TEXTS
+from nomarr.interfaces.api.guard_if import needed_scope
 from nomarr.interfaces.api.problems_if import Problem
+from nomarr.interfaces.api.session_if import HTTP_COOKIE, HTTPS_COOKIE, SESSION_PATH
 from nomarr.interfaces.contract import JsonObject
 
 __all__ = ["DescribedApi"]
 
 _JSON: Final = "application/json"
+_SCHEMES: Final[JsonObject] = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token of `nomarr token create` or of `POST /api/v1/tokens`",
+    },
+    "cookie": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": HTTP_COOKIE,
+        "description": f"A browser's, which `PUT {SESSION_PATH}` gives it",
+    },
+    "secureCookie": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": HTTPS_COOKIE,
+        "description": f"A browser's, which `PUT {SESSION_PATH}` by HTTPS gives it",
+    },
+}
 
 
 class DescribedApi(FastAPI):
-    """An application whose document has examples."""
+    """An application whose document has examples, and says which token is needed."""
+
+    def __init__(self, *, tokens_required: bool, **more: Any) -> None:
+        super().__init__(**more)
+        self._tokens_required = tokens_required
 
     def openapi(self) -> JsonObject:
         """The document; the framework keeps it."""
@@ -25,14 +50,25 @@ class DescribedApi(FastAPI):
         document = super().openapi()
         if is_new:
             _add_shapes(document["components"]["schemas"])
-            for operation in _operations(document):
+            document["components"]["securitySchemes"] = _SCHEMES
+            for method, path, operation in _operations(document):
                 _add_examples(operation)
+                operation["security"] = self._ways_in(method, path)
         return document
 
+    def _ways_in(self, method: str, path: str) -> list[JsonObject]:
+        """Each with what the token has to be good for; the empty one is without a token."""
+        needed = needed_scope(method.upper(), path)
+        if needed is None:
+            return []
+        ways: list[JsonObject] = [{scheme: [needed.value]} for scheme in _SCHEMES]
+        return ways if self._tokens_required else [*ways, {}]
 
-def _operations(document: JsonObject) -> Iterator[JsonObject]:
-    for methods in document["paths"].values():
-        yield from methods.values()
+
+def _operations(document: JsonObject) -> Iterator[tuple[str, str, JsonObject]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield method, path, operation
 
 
 def _add_shapes(shapes: JsonObject) -> None:

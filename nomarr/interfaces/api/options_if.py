@@ -16,6 +16,8 @@ class ServiceOptions:
     """False: whoever can connect may do everything, which is right for this computer's own addresses only."""
     token_look_seconds: float = 10.0
     """So often it is looked whether tokens were revoked, and whether that of a stream is still good."""
+    library_look_seconds: float = 5.0
+    """So often it is looked whether another program has removed a library."""
     allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "::1")
     """What a browser may have been told to connect to; any other name is an attack by DNS. Empty: anything."""
     browse_roots: tuple[str, ...] = ()

@@ -6,11 +6,13 @@ import os
 from pathlib import Path
 from typing import Final
 
-from fastapi import APIRouter, FastAPI
-from fastapi.responses import FileResponse
+from fastapi import APIRouter, FastAPI, Request
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
+
+from nomarr.interfaces.api.problems_if import Refused
 
 __all__ = ["install_page"]
 
@@ -24,19 +26,30 @@ router = APIRouter()
 def install_page(app: FastAPI) -> None:
     """Answer `/` with the page, and what is below `/page/` with the files that it is made of."""
     app.include_router(router)
-    app.mount("/page", _PageFiles(directory=_FOLDER))
+    app.mount("/page", _files)
 
 
 @router.get("/", include_in_schema=False)
-async def show_page() -> FileResponse:
+async def show_page(request: Request) -> Response:
     """The page."""
-    return FileResponse(_FOLDER / "index.html", headers=_ASK_AGAIN)
+    return await _files.get_response("index.html", request.scope)
 
 
 class _PageFiles(StaticFiles):
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        if scope["method"] != "GET":
+            raise Refused(405, "the page's files can only be read", error="Http", Allow="GET, HEAD")
+        if scope["path"] != "/" and scope["path"].endswith("/"):
+            # The framework would take it for the file without it.
+            raise HTTPException(404)
+        return await super().get_response(path, scope)
+
     def file_response(
         self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
     ) -> Response:
         answer = super().file_response(full_path, stat_result, scope, status_code)
         answer.headers.update(_ASK_AGAIN)
         return answer
+
+
+_files: Final = _PageFiles(directory=_FOLDER)

@@ -22,6 +22,7 @@ from nomarr.helpers.exceptions import (
     FileNotKnown,
     FingerprintLibraryMissing,
     InvalidPath,
+    InvalidTokenName,
     LeaseLost,
     LibraryAlreadyExists,
     LibraryAlreadyScanning,
@@ -32,10 +33,13 @@ from nomarr.helpers.exceptions import (
     NomarrError,
     ScanCancelled,
     TaskAlreadyRunning,
+    TokenNotFound,
+    TooManyTokens,
 )
 from nomarr.helpers.paths_helper import strip_control
 from nomarr.helpers.secrets_helper import without_secrets
 from nomarr.interfaces.api.answers_if import Answer
+from nomarr.interfaces.api.methods_if import allowed_methods
 
 __all__ = [
     "NO_BODY",
@@ -55,9 +59,11 @@ _MEDIA_TYPE: Final = "application/problem+json"
 _STATUSES: Final[tuple[tuple[type[NomarrError], int], ...]] = (
     (ConfigurationError, 422),
     (InvalidPath, 422),
+    (InvalidTokenName, 422),
     (LibraryNotFound, 404),
     (FileNotKnown, 404),
     (MoveNotFound, 404),
+    (TokenNotFound, 404),
     (LibraryAlreadyExists, 409),
     (MoveCannotBeUndone, 409),
     (LibraryAlreadyScanning, 409),
@@ -65,6 +71,7 @@ _STATUSES: Final[tuple[tuple[type[NomarrError], int], ...]] = (
     (ScanCancelled, 409),
     (EnrichmentBusy, 409),
     (TaskAlreadyRunning, 409),
+    (TooManyTokens, 409),
     (DatabaseInUse, 409),
     (CopyTargetNotEmpty, 409),
     (CopyDiffers, 409),
@@ -110,10 +117,10 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": _TITLES[status], "content": content} for status in statuses}
 
 
-PROBLEMS: Final = problems(401, 403, 421, 422, 429, 503)
-"""Those with which every endpoint may answer."""
-NO_BODY: Final = (400, 408, 413)
-"""Those of endpoints that read a body, if it is none, too slow or too large."""
+PROBLEMS: Final = problems(401, 403, 413, 421, 422, 429, 503)
+"""Those with which every endpoint may answer: also one that reads no body refuses one that is too large."""
+NO_BODY: Final = (400, 408)
+"""Those of endpoints that read a body, if it is none or too slow."""
 
 
 class Refused(HTTPException):
@@ -171,16 +178,26 @@ async def _refused(_: Request, error: Exception) -> Response:
     return refusal_answer(error)
 
 
-async def _not_valid(_: Request, error: Exception) -> Response:
+async def _not_valid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    faults = [{"at": ".".join(map(str, fault["loc"])), "problem": fault["msg"]} for fault in error.errors()]
+    faults = [_fault(fault) for fault in error.errors()]
     detail = "; ".join(f"{fault['at']}: {fault['problem']}" for fault in faults)
+    if any(fault["at"] == "body" for fault in faults) and "json" not in request.headers.get("content-type", ""):
+        detail += "; send it with the header 'Content-Type: application/json'"
     return problem_answer(422, detail, "RequestNotValid", faults=faults)
 
 
-async def _http(_: Request, error: Exception) -> Response:
+def _fault(fault: dict[str, Any]) -> dict[str, str]:
+    # The framework's own words before those of a check of ours.
+    problem = str(fault["msg"]).removeprefix("Value error, ")
+    return {"at": ".".join(map(str, fault["loc"])), "problem": problem}
+
+
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    headers = dict(error.headers) if error.headers else None
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = allowed_methods(request)
     return problem_answer(error.status_code, f"{error.detail}; /docs shows what there is", "Http", headers=headers)
 
 

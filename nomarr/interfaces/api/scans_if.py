@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
@@ -11,7 +11,8 @@ from fastapi.responses import Response
 from nomarr.helpers.dto.library import ScanTarget
 from nomarr.interfaces.api.answers_if import Answer
 from nomarr.interfaces.api.context_if import OpenNomarr, Running
-from nomarr.interfaces.api.models_if import HeldBackShape, NewScan, RunningScanShape, RunShape, ScanRequestShape
+from nomarr.interfaces.api.cursors_if import LONGEST_NUMBER_CURSOR, cursor_of_number, number_of
+from nomarr.interfaces.api.models_if import HeldBackShape, NewScan, Page, RunningScanShape, RunShape, ScanRequestShape
 from nomarr.interfaces.api.problems_if import NO_BODY, PROBLEMS, Refused, problems
 from nomarr.interfaces.api.scan_requests_if import ScanRequest
 from nomarr.interfaces.contract import held_back_object, run_object, target_object
@@ -19,13 +20,17 @@ from nomarr.interfaces.contract import held_back_object, run_object, target_obje
 __all__ = ["router"]
 
 router = APIRouter(prefix="/api/v1", tags=["scans"], responses=PROBLEMS)
+_REQUESTS: Final = "scan requests"
 
 
 @router.post(
     "/libraries/{library_id}/scans", response_model=ScanRequestShape, status_code=202, responses=problems(*NO_BODY, 404)
 )
 async def start_scan(library_id: str, wish: NewScan, service: Running) -> Response:
-    """Scan a library, or folders of it, in the background. What is asked for while a scan runs is done right after."""
+    """Scan a library, or folders of it, in the background. What is asked for while a scan runs is done right after.
+
+    Requests that wait and differ in their folders only become one scan of all these folders, with one report for all.
+    """
     targets = [ScanTarget(library_id, folder.folder_path, folder.recursive) for folder in wish.folders]
     return await _start(service, library_id, targets, wish)
 
@@ -57,10 +62,25 @@ async def cancel_running_scan(library_id: str, nomarr: OpenNomarr) -> Response:
     return Response(status_code=204)
 
 
-@router.get("/scan-requests", response_model=list[ScanRequestShape])
-async def list_scan_requests(service: Running, library_id: str | None = None) -> Response:
-    """Scans that clients asked for since the service started, newest first."""
-    return Answer([service.requests.as_object(request) for request in service.requests.list(library_id)])
+@router.get("/scan-requests", response_model=Page[ScanRequestShape], responses=problems(404))
+async def list_scan_requests(
+    service: Running,
+    library_id: str | None = None,
+    cursor: Annotated[str | None, Query(max_length=LONGEST_NUMBER_CURSOR)] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Response:
+    """Scans that clients asked for since the service started, newest first; those of a removed library, too.
+
+    Each with its first ten targets; the request itself tells all of them.
+    """
+    if library_id is not None and not service.requests.has_any(library_id):
+        await service.nomarr.libraries.get_library(library_id, counted=False)
+    before = None if cursor is None else number_of(cursor, _REQUESTS)
+    found = service.requests.page(library_id, before=before, limit=limit)
+    following = cursor_of_number(found[-1].number, _REQUESTS) if len(found) == limit else None
+    return Answer(
+        {"items": [service.requests.as_object(request, listed=True) for request in found], "next_cursor": following}
+    )
 
 
 @router.get("/scan-requests/{request_id}", response_model=ScanRequestShape, responses=problems(404))
@@ -71,12 +91,16 @@ async def show_scan_request(request_id: str, service: Running) -> Response:
 
 @router.post("/scan-requests/{request_id}/cancel", status_code=204, responses=problems(404))
 async def cancel_scan_request(request_id: str, service: Running) -> Response:
-    """End this scan, or do not begin it. Fine if it has ended."""
-    _request(service, request_id).handle.cancel()
+    """The client does not want this scan any more: end it, or do not begin it, unless others asked for it, too.
+
+    The request is `cancelled` at once if the scan waits, or goes on for others; else within a second. Fine if it has
+    ended.
+    """
+    service.requests.cancel(_request(service, request_id))
     return Response(status_code=204)
 
 
-@router.get("/scans", response_model=list[RunShape])
+@router.get("/scans", response_model=list[RunShape], responses=problems(404))
 async def list_scans(
     nomarr: OpenNomarr, library_id: str | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100
 ) -> Response:

@@ -46,8 +46,9 @@ def options_for(host: str, *, tokens_exist: bool, require_tokens: bool = False) 
         return replace(usual, allowed_hosts=tuple(dict.fromkeys((*usual.allowed_hosts, host))))
     if not tokens_exist:
         raise ConfigurationError(
-            "tokens are needed, as others can connect, and there is none yet; "
-            "make one with 'nomarr token create', or serve 127.0.0.1 without --require-token",
+            "tokens are needed, as others can connect, and there is none in this database yet; make one for it with "
+            "'nomarr token create' (with Docker 'docker compose … run --rm nomarr token create', and the options that "
+            "'up' was given), or serve 127.0.0.1 without --require-token",
             source=f"the address {host}",
         )
     return ServiceOptions(tokens_required=True, allowed_hosts=())
@@ -62,27 +63,29 @@ async def serve(nomarr: Nomarr, host: str, port: int, options: ServiceOptions, o
 
     Raises:
         ConfigurationError: if the address can't be used.
+        DatabaseError: if the application can't start because of the database.
     """
     with closing(_listen(host, port)) as listener, shortage_told_once():
         app = create_app(nomarr, options)
-        server = _Server(app, options, lambda: on_ready(_address(host, listener)))
-        nomarr.tasks.start(_TASK, partial(_serve, server, listener))
-        try:
-            await nomarr.tasks.wait(_TASK)
-        finally:
-            await _end(nomarr, app, server)
+        # Started here, as uvicorn prints why an application can't start and ends the process.
+        async with app.router.lifespan_context(app):
+            server = _Server(app, options, lambda: on_ready(_address(host, listener)))
+            nomarr.tasks.start(_TASK, partial(_serve, server, listener))
+            try:
+                await nomarr.tasks.wait(_TASK)
+            finally:
+                await _end(nomarr, app, server)
 
 
 async def _serve(server: uvicorn.Server, listener: socket.socket) -> None:
-    # Shielded, because a server that is cancelled ends neither its requests nor the application: `_end` ends it.
+    # Shielded, because a server that is cancelled does not end its requests: `_end` ends it.
     with anyio.CancelScope(shield=True):
         await server.serve(sockets=[listener])
 
 
 async def _end(nomarr: Nomarr, app: FastAPI, server: uvicorn.Server) -> None:
-    if server.started:
-        # Streams have no end of their own.
-        app.state.service.streams.close()
+    # Streams have no end of their own.
+    app.state.service.streams.close()
     server.should_exit = True
     with anyio.move_on_after(_STOP_SECONDS, shield=True) as patience:
         await nomarr.tasks.wait(_TASK)
@@ -105,7 +108,7 @@ class _Server(uvicorn.Server):
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
-                lifespan="on",
+                lifespan="off",
                 backlog=_WAITING,
                 timeout_keep_alive=options.idle_seconds,
                 timeout_graceful_shutdown=_DRAIN_SECONDS,
@@ -132,6 +135,8 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        # At once: a port that is only bound can be taken by a second service.
+        listener.listen(_WAITING)
     except OSError as error:
         listener.close()
         raise _unusable(host, port, error) from error

@@ -9,16 +9,17 @@ from fastapi.responses import Response
 from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
 
+from nomarr.helpers.dto.tokens import TokenScope
 from nomarr.interfaces.api.answers_if import Answer
 from nomarr.interfaces.api.context_if import Running
 from nomarr.interfaces.api.models_if import NewSession, SessionShape
 from nomarr.interfaces.api.problems_if import NO_BODY, PROBLEMS, Refused, problems
-from nomarr.interfaces.api.tokens_if import Tokens, TokenScope
+from nomarr.interfaces.api.revocation_if import CurrentTokens
 
-__all__ = ["SESSION_PATH", "router", "session_token"]
+__all__ = ["HTTPS_COOKIE", "HTTP_COOKIE", "SESSION_PATH", "router", "session_token"]
 
-_HTTP_COOKIE: Final = "nomarr_token"
-_HTTPS_COOKIE: Final = "__Host-nomarr_token"
+HTTP_COOKIE: Final = "nomarr_token"
+HTTPS_COOKIE: Final = "__Host-nomarr_token"
 """Another one, as what came by HTTP may not overwrite a secure cookie of the same name (RFC 6265bis, 5.7). The prefix
 lets browsers take it by HTTPS only, and from no neighbour in the domain (4.1.3.2)."""
 SESSION_PATH: Final = "/api/v1/session"
@@ -32,7 +33,7 @@ router = APIRouter(tags=["tokens"], responses=PROBLEMS)
 async def show_session(request: Request, service: Running) -> Response:
     """Whether this browser uses a token that is good: its scripts can't see it."""
     token = session_token(request.headers, request.url.scheme)
-    return Answer({"has_token": service.options.tokens_required and _is_good(token, request)})
+    return Answer({"has_token": service.options.tokens_required and await _is_good(token, request)})
 
 
 @router.put(SESSION_PATH, status_code=204, responses=problems(*NO_BODY))
@@ -40,10 +41,10 @@ async def begin_session(wish: NewSession, request: Request, service: Running) ->
     """Let this browser use a token from now on, until the token ends."""
     answer = Response(status_code=204)
     if service.options.tokens_required:
-        _tokens(request).check(wish.token, TokenScope.READ)
+        await _current(request).check(wish.token, TokenScope.READ)
         by_https = _came_by_https(request.headers, request.url.scheme)
         answer.set_cookie(
-            _HTTPS_COOKIE if by_https else _HTTP_COOKIE,
+            HTTPS_COOKIE if by_https else HTTP_COOKIE,
             wish.token,
             max_age=_YEAR_SECONDS,
             httponly=True,
@@ -57,8 +58,8 @@ async def begin_session(wish: NewSession, request: Request, service: Running) ->
 async def end_session() -> Response:
     """Let this browser forget its token, by HTTPS also one of HTTP."""
     answer = Response(status_code=204)
-    answer.delete_cookie(_HTTP_COOKIE)
-    answer.delete_cookie(_HTTPS_COOKIE, secure=True)
+    answer.delete_cookie(HTTP_COOKIE)
+    answer.delete_cookie(HTTPS_COOKIE, secure=True)
     return answer
 
 
@@ -68,21 +69,21 @@ def session_token(headers: Headers, scheme: str) -> str:
     By HTTPS, and by HTTP from the same computer, a browser may send both cookies: then that counts which was set so.
     """
     cookies = cookie_parser(headers.get("cookie", ""))
-    names = (_HTTP_COOKIE, _HTTPS_COOKIE)
+    names = (HTTP_COOKIE, HTTPS_COOKIE)
     for name in reversed(names) if _came_by_https(headers, scheme) else names:
         if cookies.get(name):
             return cookies[name]
     return ""
 
 
-def _tokens(request: Request) -> Tokens:
-    tokens: Tokens = request.app.state.tokens()
-    return tokens
+def _current(request: Request) -> CurrentTokens:
+    current: CurrentTokens = request.app.state.current
+    return current
 
 
-def _is_good(token: str, request: Request) -> bool:
+async def _is_good(token: str, request: Request) -> bool:
     try:
-        _tokens(request).check(token, TokenScope.READ)
+        await _current(request).check(token, TokenScope.READ)
     except Refused:
         return False
     return True

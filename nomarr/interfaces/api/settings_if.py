@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body
 from fastapi.responses import Response
 
-from nomarr.app import CHANGEABLE_SETTINGS, Nomarr
+from nomarr.app import CHANGEABLE_SETTINGS, SETTINGS_OF_THE_DATABASE, Nomarr
 from nomarr.config import Config
-from nomarr.helpers.exceptions import ConfigurationError
 from nomarr.helpers.secrets_helper import without_secrets
 from nomarr.interfaces.api.answers_if import Answer
-from nomarr.interfaces.api.context_if import OpenNomarr, Running
+from nomarr.interfaces.api.context_if import OpenNomarr, Running, Service
 from nomarr.interfaces.api.models_if import SettingsShape
-from nomarr.interfaces.api.problems_if import NO_BODY, PROBLEMS, problems
+from nomarr.interfaces.api.problems_if import NO_BODY, PROBLEMS, Refused, problems
 from nomarr.interfaces.contract import JsonObject
 
 __all__ = ["restore_settings", "router"]
@@ -29,15 +27,15 @@ _SCHEMA_EXAMPLE: Final = {
     "type": "object",
     "properties": {"scan_batch_size": {"default": 200, "maximum": 1000, "minimum": 50, "type": "integer"}},
 }
+_OF_FILES: Final = frozenset({"audio_patterns", "ignore_patterns"})
+"""Settings that decide which files belong to libraries."""
 Changes = Annotated[dict[str, Any], Body(examples=[{"watcher_debounce_seconds": 5}])]
-_STORED: Final = "service_settings"
-"""The setting of the database that holds what was changed over HTTP, as JSON."""
 
 
 @router.get("", response_model=SettingsShape)
 async def show_settings(nomarr: OpenNomarr) -> Response:
-    """Every setting as it is in force; without passwords."""
-    return Answer(_settings_object(nomarr))
+    """Every setting as it is in force, without passwords; which of them were changed here, and which can't be read."""
+    return Answer(await _settings_object(nomarr))
 
 
 @router.get(
@@ -52,45 +50,60 @@ async def show_schema() -> Response:
 
 @router.patch("", response_model=SettingsShape, responses=problems(*NO_BODY))
 async def change_settings(changes: Changes, service: Running) -> Response:
-    """Change settings now, without a restart. The service keeps them: they win over its configuration at each start."""
+    """Change settings now, without a restart. The service keeps them: they win over its configuration at each start.
+
+    `purge_missing_after_days`, `ignore_patterns` and `audio_patterns` hold for every program that uses the database.
+    """
     nomarr = service.nomarr
     async with service.settings_lock:
         nomarr.config_with(changes)
         # Stored first: what is in force must not be gone at the next start.
-        await _keep(nomarr, await _kept(nomarr) | changes)
-        nomarr.change_settings(changes)
-    return Answer(_settings_object(nomarr))
+        await nomarr.kept_settings.change(changes)
+        nomarr.change_settings(_of_this_service(changes))
+    await _follow(changes.keys(), service)
+    return Answer(await _settings_object(nomarr))
+
+
+@router.delete("/{name}", response_model=SettingsShape, responses=problems(404))
+async def give_setting_back(name: str, service: Running) -> Response:
+    """Give a setting back to the configuration, whose value is in force from now on."""
+    if name not in CHANGEABLE_SETTINGS:
+        raise Refused(404, "there is no such setting that can be changed over HTTP", error="SettingNotFound")
+    nomarr = service.nomarr
+    async with service.settings_lock:
+        await nomarr.kept_settings.forget(name)
+        nomarr.change_settings({name: getattr(nomarr.configured, name)})
+    await _follow({name}, service)
+    return Answer(await _settings_object(nomarr))
 
 
 async def restore_settings(nomarr: Nomarr) -> None:
     """Take over what was changed over HTTP before; what is no setting any more is forgotten."""
-    kept = await _kept(nomarr)
-    usable = {name: value for name, value in kept.items() if _is_usable(nomarr, name, value)}
-    nomarr.change_settings(usable)
-    if usable != kept:
-        await _keep(nomarr, usable)
+    kept = (await nomarr.kept_settings.forget_unusable()).usable
+    nomarr.change_settings(_of_this_service(kept))
+    if kept:
+        told = ", ".join(f"{name}={value}" for name, value in sorted(kept.items()))
+        logger.info("settings that were changed over HTTP win over the configuration: %s", told)
 
 
-def _is_usable(nomarr: Nomarr, name: str, value: Any) -> bool:
-    try:
-        nomarr.config_with({name: value})
-    except ConfigurationError as error:
-        # Another version stored it; the service is worth more without it than not at all.
-        logger.warning("a setting that was changed over HTTP is forgotten: %s", error)
-        return False
-    return True
+async def _follow(changed: Collection[str], service: Service) -> None:
+    """Have watched libraries scanned soon if other files belong to them now."""
+    if not _OF_FILES.isdisjoint(changed):
+        await service.follow_libraries()
 
 
-async def _kept(nomarr: Nomarr) -> dict[str, Any]:
-    kept: dict[str, Any] = json.loads(await nomarr.settings.get(_STORED) or "{}")
-    return kept
+def _of_this_service(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Without those of the database: another service may change them at any time, so nobody remembers them."""
+    return {name: value for name, value in settings.items() if name not in SETTINGS_OF_THE_DATABASE}
 
 
-async def _keep(nomarr: Nomarr, settings: Mapping[str, Any]) -> None:
-    await nomarr.settings.put(_STORED, json.dumps(settings))
-
-
-def _settings_object(nomarr: Nomarr) -> JsonObject:
-    settings = nomarr.config.model_dump(mode="json")
+async def _settings_object(nomarr: Nomarr) -> JsonObject:
+    kept = await nomarr.kept_settings.read()
+    settings = nomarr.config_with_kept(kept).model_dump(mode="json")
     settings["database_url"] = without_secrets(settings["database_url"])
-    return {"settings": settings, "changeable": sorted(CHANGEABLE_SETTINGS)}
+    return {
+        "settings": settings,
+        "changeable": sorted(CHANGEABLE_SETTINGS),
+        "overridden": sorted(kept.usable),
+        "unreadable": sorted(kept.unreadable),
+    }

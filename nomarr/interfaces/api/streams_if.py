@@ -14,6 +14,7 @@ from fastapi.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from nomarr.interfaces.api.clients_if import client_in, share_of
+from nomarr.interfaces.api.methods_if import is_head_only
 from nomarr.interfaces.api.problems_if import Refused, refusal_answer
 from nomarr.interfaces.contract import JsonObject
 
@@ -100,9 +101,15 @@ class EventStream(Response):
         self._source = source
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        head = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+        if is_head_only(scope):
+            # Nobody listens: it takes no place.
+            await send(head)
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            return
         try:
             with self._streams.place(client_in(scope)) as gone:
-                await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+                await send(head)
                 await self._send_until_gone(gone, receive, send)
         except Refused as refusal:
             await refusal_answer(refusal)(scope, receive, send)

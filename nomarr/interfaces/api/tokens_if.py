@@ -1,70 +1,85 @@
-"""Tokens: signed, with a scope and an end. Nothing of them is stored but the key that signs them."""
+"""Tokens as texts: signed, with an id, a scope and an end. Which ids are good is on the list of `TokenService`."""
 
 from __future__ import annotations
 
-import secrets
-import time
-import uuid
-from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import jwt
 
+from nomarr.helpers.dto.tokens import KeptToken, KnownTokens, TokenScope
 from nomarr.interfaces.api.problems_if import Refused
 
-__all__ = ["TOKEN_KEY", "TokenScope", "Tokens", "new_key"]
+__all__ = ["TokenNotListed", "TokenNotValid", "Tokens", "sign"]
 
-TOKEN_KEY: Final = "api_token_key"
-"""The setting that holds the key."""
 _ALGORITHM: Final = "HS256"
 _AUDIENCE: Final = "nomarr"
-_DAY_SECONDS: Final = 86_400
+_LISTED: Final = "listed"
+"""The claim that says that a token is worthless once it is not on the list any more.
+
+Tokens of versions that kept no list have none, and are good until they end or all are revoked.
+"""
 
 
-class TokenScope(StrEnum):
-    """What a token is good for."""
+class TokenNotValid(Refused):
+    """A token that is good for nothing; `detail` says why."""
 
-    READ = "read"
-    ADMIN = "admin"
-    """Everything."""
+    def __init__(self, detail: str) -> None:
+        super().__init__(401, detail, error="TokenNotValid", WWW_Authenticate='Bearer error="invalid_token"')
 
 
-def new_key() -> str:
-    """A key that nobody can guess."""
-    return secrets.token_hex(32)
+class TokenNotListed(TokenNotValid):
+    """A token that is ours and has not ended, but was revoked; or it was made since the list was read."""
+
+    def __init__(self) -> None:
+        super().__init__("this token was revoked; 'nomarr token create' makes another one")
+
+
+def sign(token: KeptToken, key: str) -> str:
+    """What a client shows to use this token."""
+    claims = {
+        "aud": _AUDIENCE,
+        "scope": token.scope.value,
+        "iat": int(token.created_at),
+        "exp": int(token.expires_at),
+        "jti": token.token_id,
+        _LISTED: True,
+    }
+    return jwt.encode(claims, key, algorithm=_ALGORITHM)
 
 
 class Tokens:
-    """Makes and checks the tokens of one database."""
+    """Checks tokens against what was known of them at one moment."""
 
-    def __init__(self, key: str) -> None:
-        self._key = key
-
-    def create(self, scope: TokenScope, days: float) -> str:
-        """A token that ends after so many days."""
-        now = time.time()
-        claims = {
-            "aud": _AUDIENCE,
-            "scope": scope.value,
-            "iat": int(now),
-            "exp": int(now + days * _DAY_SECONDS),
-            "jti": uuid.uuid4().hex,
-        }
-        return jwt.encode(claims, self._key, algorithm=_ALGORITHM)
+    def __init__(self, known: KnownTokens) -> None:
+        self._known = known
 
     def check(self, token: str, needed: TokenScope) -> None:
-        """Raises `Refused` unless the token is ours, has not ended and is good for what is needed."""
+        """Raises `Refused` unless the token is ours, has not ended and is good for what is needed.
+
+        Raises:
+            TokenNotListed: if only the list speaks against it.
+        """
+        claims = self._claims(token)
+        if claims.get(_LISTED) and claims.get("jti") not in self._known.token_ids:
+            raise TokenNotListed
+        if claims["scope"] not in (needed.value, TokenScope.ADMIN.value):
+            raise Refused(
+                403,
+                "this token is good for reading only; for this, one with the scope admin is needed",
+                error="ScopeTooSmall",
+            )
+
+    def _claims(self, token: str) -> dict[str, Any]:
         try:
-            claims = jwt.decode(
-                token, self._key, algorithms=[_ALGORITHM], audience=_AUDIENCE, options={"require": ["exp", "scope"]}
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                self._known.key,
+                algorithms=[_ALGORITHM],
+                audience=_AUDIENCE,
+                options={"require": ["exp", "scope"]},
             )
         except jwt.ExpiredSignatureError:
-            raise _refused("this token has ended; 'nomarr token create' makes another one") from None
+            raise TokenNotValid("this token has ended; 'nomarr token create' makes another one") from None
         except jwt.InvalidTokenError:
-            raise _refused("this is no token of this service; 'nomarr token create' makes one") from None
-        if claims["scope"] not in (needed.value, TokenScope.ADMIN.value):
-            raise Refused(403, "this token is good for reading only", error="ScopeTooSmall")
-
-
-def _refused(detail: str) -> Refused:
-    return Refused(401, detail, error="TokenNotValid", WWW_Authenticate='Bearer error="invalid_token"')
+            raise TokenNotValid("this is no token of this service; 'nomarr token create' makes one") from None
+        return claims

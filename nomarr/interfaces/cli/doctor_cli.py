@@ -13,7 +13,7 @@ from nomarr.interfaces.cli.errors_cli import exit_code_of, tell_error
 from nomarr.interfaces.cli.exit_codes_cli import ExitCode
 from nomarr.interfaces.cli.options_cli import JsonOption
 from nomarr.interfaces.cli.output_cli import console, print_json, text
-from nomarr.interfaces.cli.run_cli import GlobalOptions, stored_config
+from nomarr.interfaces.cli.run_cli import GlobalOptions, config_for, options_of
 
 if TYPE_CHECKING:
     from nomarr.config import Config
@@ -35,8 +35,7 @@ def doctor_command(context: typer.Context, as_json: JsonOption = False) -> None:
 
     from nomarr.services.infrastructure.doctor_svc import CheckStatus
 
-    options = context.find_object(GlobalOptions) or GlobalOptions()
-    checks, failure = anyio.run(_checks, options, stored_config(options))
+    checks, failure = anyio.run(_checks, options_of(context), config_for(context))
     if as_json:
         print_json([asdict(check) for check in checks])
     else:

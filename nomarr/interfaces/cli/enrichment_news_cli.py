@@ -33,7 +33,7 @@ class EnrichmentNews:
         self._untold.append(progress)
 
     def take(self, now: float) -> list[EnrichmentProgress]:
-        """What is to be told at this moment, in order."""
+        """What is to be told at this moment of the steady clock, in order."""
         due = [progress for progress in self._untold if self._is_due(progress, now)]
         if due:
             self._untold = self._untold[len(due) :]

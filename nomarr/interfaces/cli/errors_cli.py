@@ -25,6 +25,7 @@ from nomarr.helpers.exceptions import (
     FileNotKnown,
     FingerprintLibraryMissing,
     InvalidPath,
+    InvalidTokenName,
     LeaseLost,
     LibraryAlreadyExists,
     LibraryAlreadyScanning,
@@ -35,6 +36,8 @@ from nomarr.helpers.exceptions import (
     NomarrError,
     ScanCancelled,
     TaskAlreadyRunning,
+    TokenNotFound,
+    TooManyTokens,
 )
 from nomarr.helpers.paths_helper import strip_control
 from nomarr.helpers.secrets_helper import without_secrets
@@ -51,6 +54,9 @@ _EXIT_CODES: Final[tuple[tuple[type[NomarrError], ExitCode], ...]] = (
     (WrongUsage, ExitCode.USAGE),
     (ConfigurationError, ExitCode.USAGE),
     (InvalidPath, ExitCode.USAGE),
+    (InvalidTokenName, ExitCode.USAGE),
+    (TokenNotFound, ExitCode.USAGE),
+    (TooManyTokens, ExitCode.USAGE),
     (LibraryNotFound, ExitCode.USAGE),
     (FileNotKnown, ExitCode.USAGE),
     (LibraryAlreadyExists, ExitCode.USAGE),
@@ -96,7 +102,7 @@ def tell_usage_error(error: typer.TyperException) -> None:
     """Print one line about a command that was written wrongly."""
     context = getattr(error, "ctx", None)
     command = "nomarr" if context is None else context.command_path
-    message = " ".join(error.format_message().split()).rstrip(".")
+    message = " ".join(_without_idle_variable(error, context).split()).rstrip(".")
     misplaced = getattr(error, "option_name", None)
     if context is not None and context.parent is not None and misplaced in _GLOBAL_OPTIONS:
         rest = context.command_path.partition(" ")[2]
@@ -104,6 +110,18 @@ def tell_usage_error(error: typer.TyperException) -> None:
     else:
         end = "" if message.endswith("?") else ";"
         _print_error(f"{message[:1].lower()}{message[1:]}{end} '{command} --help' shows how it is used")
+
+
+def _without_idle_variable(error: typer.TyperException, context: typer.Context | None) -> str:
+    """The message; it names the variable of an option only if that is where the value stands."""
+    message = error.format_message()
+    parameter = getattr(error, "param", None)
+    if context is None or parameter is None or parameter.name is None:
+        return message
+    source = context.get_parameter_source(parameter.name)
+    if source is None or source.name == "ENVIRONMENT":
+        return message
+    return message.replace(f" (env var: '{parameter.envvar}')", "")
 
 
 def warn(text: str) -> None:

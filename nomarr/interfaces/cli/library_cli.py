@@ -303,8 +303,8 @@ def _print_table(libraries: Iterable[Library]) -> None:
 
 def _state(library: Library, *, short: bool = False) -> Text:
     told = library.state.value
-    if library.offline_reason and not short:
-        told = f"{told}: {library.offline_reason}"
+    if library.reason and not short:
+        told = f"{told}: {library.reason}"
     return text(told, _STATE_STYLES.get(library.state, "yellow"))
 
 

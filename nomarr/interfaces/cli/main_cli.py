@@ -27,8 +27,9 @@ from nomarr.interfaces.cli.purge_cli import purge_command
 from nomarr.interfaces.cli.questions_cli import explain_command, playlists_command, scans_command, verify_command
 from nomarr.interfaces.cli.run_cli import GlobalOptions
 from nomarr.interfaces.cli.scan_cli import scan_command
-from nomarr.interfaces.cli.serve_cli import serve_command, token_app
+from nomarr.interfaces.cli.serve_cli import serve_command
 from nomarr.interfaces.cli.signals_cli import leave, leave_on_signals
+from nomarr.interfaces.cli.token_cli import token_app
 from nomarr.interfaces.cli.watch_cli import watch_command
 
 __all__ = ["app", "run"]

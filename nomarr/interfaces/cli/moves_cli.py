@@ -68,7 +68,7 @@ def list_command(
         if as_json:
             print_json([event_object(move) for move in moves])
         elif moves:
-            names = {known.library_id: known.name for known in await nomarr.libraries.list_libraries()}
+            names = {known.library_id: known.name for known in await nomarr.libraries.list_libraries(counted=False)}
             _print_moves(moves, names)
         else:
             say("no file was moved or renamed lately")

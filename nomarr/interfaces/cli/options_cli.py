@@ -30,7 +30,7 @@ def _library_names(context: typer.Context) -> list[str]:
 
     async def names() -> list[str]:
         async with Nomarr.open(config) as nomarr:
-            return [library.name for library in await nomarr.libraries.list_libraries()]
+            return [library.name for library in await nomarr.libraries.list_libraries(counted=False)]
 
     return anyio.run(names)
 

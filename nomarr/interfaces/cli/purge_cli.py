@@ -39,7 +39,7 @@ def purge_command(
             "--older-than",
             metavar="DAYS",
             min=0,
-            help="Purge what has been missing for so many days; without it the configured purge_missing_after_days.",
+            help="Purge what has been missing for so many days; without it the retention in force.",
             show_default=False,
         ),
     ] = None,

@@ -108,7 +108,7 @@ def scans_command(
         if as_json:
             print_json([run_object(run) for run in runs])
         elif runs:
-            names = {known.library_id: known.name for known in await nomarr.libraries.list_libraries()}
+            names = {known.library_id: known.name for known in await nomarr.libraries.list_libraries(counted=False)}
             _print_runs(runs, names)
         else:
             say("nothing was scanned yet; 'nomarr scan' does it")
@@ -137,7 +137,7 @@ def playlists_command(context: typer.Context, library: LibraryArgument, as_json:
 
 def _print_verification(name: str, verification: Verification) -> None:
     for warning in verification.warnings:
-        warn(f"not compared: {warning}")
+        warn(warning)
     if verification.equal:
         print_text(f"{name}: database and disk are equal")
         return

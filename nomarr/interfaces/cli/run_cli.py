@@ -16,13 +16,14 @@ from nomarr.helpers.secrets_helper import without_secrets
 from nomarr.interfaces.cli.errors_cli import say, warn
 from nomarr.interfaces.cli.exit_codes_cli import ExitCode
 from nomarr.interfaces.cli.logging_cli import set_logging
-from nomarr.interfaces.cli.signals_cli import on_first_signal
+from nomarr.interfaces.cli.signals_cli import leaving_on_signals, on_first_signal
+from nomarr.interfaces.cli.variables_cli import warn_of_unknown_variables
 
 if TYPE_CHECKING:
     from nomarr.app import Nomarr
     from nomarr.config import Config
 
-__all__ = ["GlobalOptions", "Work", "run_command", "run_without_database", "stored_config"]
+__all__ = ["GlobalOptions", "Work", "config_for", "options_of", "run_command", "run_without_database", "stored_config"]
 
 _FAREWELL: Final = "stopped; what was scanned until now is kept"
 
@@ -58,7 +59,7 @@ def run_command(
         farewell: what is said when the work was cancelled so.
         wait_for_server: while the database's server is away, go on trying instead of ending with an error.
     """
-    config = stored_config(context.find_object(GlobalOptions) or GlobalOptions())
+    config = config_for(context)
     open_and_work = partial(_open_and_work, config, work, wait_for_server=wait_for_server)
     _run(open_and_work, farewell if gentle else None)
 
@@ -68,7 +69,7 @@ def run_without_database(context: typer.Context, work: Callable[[], Awaitable[No
 
     A first Ctrl-C or SIGTERM cancels the work and lets it clean up; `farewell` is said then.
     """
-    stored_config(context.find_object(GlobalOptions) or GlobalOptions())
+    config_for(context)
 
     async def done() -> int:
         _collect_garbage_again()
@@ -83,13 +84,25 @@ def _run(work: Callable[[], Awaitable[int]], farewell: str | None) -> None:
     # Imported here: nobody waits for all of this to see a help text.
     import anyio
 
+    heeding_signals = partial(_ended_at_once, work) if farewell is None else partial(_cancellable, work, farewell)
     try:
-        code = anyio.run(work if farewell is None else partial(_cancellable, work, farewell))
+        code = anyio.run(heeding_signals)
     except BrokenPipeError as error:
         # Without the number of the error, at which typer would end the process as if it had failed.
         raise BrokenPipeError("whoever read the output has gone") from error
     if code:
         raise typer.Exit(code)
+
+
+def options_of(context: typer.Context) -> GlobalOptions:
+    """What stands before the name of this command."""
+    return context.find_object(GlobalOptions) or GlobalOptions()
+
+
+def config_for(context: typer.Context) -> Config:
+    """What `stored_config` says for this command, after a word about variables that do nothing."""
+    warn_of_unknown_variables(context)
+    return stored_config(options_of(context))
 
 
 def stored_config(options: GlobalOptions) -> Config:
@@ -119,21 +132,19 @@ def _hide_passwords() -> None:
     setproctitle(" ".join(map(without_secrets, sys.orig_argv)))
 
 
-async def _cancellable(work: Callable[[], Awaitable[int]], farewell: str) -> int:
-    import asyncio
+async def _ended_at_once(work: Callable[[], Awaitable[int]]) -> int:
+    with leaving_on_signals():
+        return await work()
 
+
+async def _cancellable(work: Callable[[], Awaitable[int]], farewell: str) -> int:
     import anyio
 
     from nomarr.helpers.exceptions import DatabaseNotReachable
 
-    loop = asyncio.get_running_loop()
     code: int = ExitCode.DONE
     gave_up = False
-    # A signal comes between any two instructions, so it only leaves a note for the event loop.
-    with (
-        anyio.CancelScope() as scope,
-        on_first_signal(partial(loop.call_soon_threadsafe, scope.cancel)) as interruption,
-    ):
+    with anyio.CancelScope() as scope, on_first_signal(scope.cancel) as interruption:
         try:
             code = await work()
         except DatabaseNotReachable:

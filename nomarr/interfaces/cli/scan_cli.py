@@ -95,7 +95,8 @@ def scan_command(
         bool,
         typer.Option(
             "--accept-losses",
-            help="Believe that files are gone, however many, and that an empty folder is meant to be empty.",
+            help="Believe that files are gone, however many, also if their disk inside the library is away, "
+            "and that an empty folder is meant to be empty.",
             show_default=False,
         ),
     ] = False,
@@ -142,7 +143,7 @@ async def _scan(nomarr: Nomarr, wish: _Wish) -> int:
 
 async def _wanted_libraries(nomarr: Nomarr, wish: _Wish) -> list[Library]:
     if not wish.libraries:
-        enabled = [library for library in await nomarr.libraries.list_libraries() if library.enabled]
+        enabled = [library for library in await nomarr.libraries.list_libraries(counted=False) if library.enabled]
         if not enabled:
             raise WrongUsage(
                 "there is no library to scan; 'nomarr scan FOLDER' adds a folder with music and scans it",
@@ -156,12 +157,12 @@ async def _wanted_libraries(nomarr: Nomarr, wish: _Wish) -> list[Library]:
 
 
 async def _found_or_added(nomarr: Nomarr, wanted: str, wish: _Wish) -> Library:
+    if wish.folders:
+        # A wrong folder must be refused before anything is written.
+        await nomarr.libraries.require_folders(wanted, wish.folders)
     if wish.dry_run:
         # Adding it would be a write.
         return await nomarr.libraries.find_library(wanted)
-    # A wrong folder must be refused before anything is written.
-    for folder in wish.folders:
-        ScanTarget("", folder)
     return await found_or_added(nomarr, wanted, quiet=wish.as_json)
 
 

@@ -16,7 +16,7 @@ import typer
 from nomarr.helpers.dto.library import Library, WatchMode
 from nomarr.helpers.dto.watching import WatchMessage, WatchMessageType
 from nomarr.helpers.exceptions import DatabaseError, LibraryNotFound
-from nomarr.helpers.time_helper import system_clock
+from nomarr.helpers.time_helper import steady_clock, system_clock
 from nomarr.interfaces.cli.enrichment_news_cli import EnrichmentNews
 from nomarr.interfaces.cli.errors_cli import WrongUsage
 from nomarr.interfaces.cli.libraries_cli import found_or_added
@@ -163,9 +163,8 @@ async def _tell_for_ever(
         while True:
             for message in inbox.take():
                 await news.tell(message)
-            now = system_clock()
-            for progress in enrichment.take(now):
-                audience.enrich(progress, now)
+            for progress in enrichment.take(steady_clock()):
+                audience.enrich(progress, system_clock())
             await news.tell_changes()
             with anyio.move_on_after(_POLL_SECONDS):
                 await inbox.wait()

@@ -2,6 +2,7 @@
 
 import { get } from "./api.js";
 import { byId, element, fill, say, show } from "./dom.js";
+import { report } from "./notices.js";
 import { clock, counted, folderOf, moment, nameOf } from "./words.js";
 
 const SHOWN = 40;
@@ -27,6 +28,8 @@ export class Activity {
   constructor(news, nameOfLibrary) {
     this.#nameOf = nameOfLibrary;
     news.on("change", (event) => this.#add(event));
+    // What was told of a library that is gone is gone with it.
+    news.on("library", () => this.load().catch(report));
   }
 
   get #lastSeq() {

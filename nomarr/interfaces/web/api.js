@@ -57,6 +57,18 @@ export async function ask(method, path, { query, body } = {}) {
 export const get = (path, query) => ask("GET", path, { query });
 export const post = (path, body) => ask("POST", path, { body });
 
+/** The items of all pages of a list. */
+export async function getAll(path, query) {
+  const items = [];
+  let cursor = null;
+  do {
+    const page = await get(path, { ...query, cursor });
+    items.push(...page.items);
+    cursor = page.next_cursor;
+  } while (cursor !== null);
+  return items;
+}
+
 async function send(method, url, body) {
   const request = { method };
   if (body !== undefined) {

@@ -55,6 +55,11 @@ export function fill(list, items, keyOf, make, update = () => {}) {
   }
 }
 
+/** What somebody wrote into a text area, without empty lines. */
+export function linesIn(area) {
+  return area.value.split("\n").filter((line) => line.trim());
+}
+
 /** Take a control away; if it was the one in use, another one takes its place. */
 export function hideControl(control, successor) {
   const hadFocus = control.contains(document.activeElement);

@@ -1,18 +1,23 @@
 // What can be changed about a library: its name, its place, what is left out of it, and whether it is there at all.
 
-import { ask, post } from "./api.js";
+import { ask, get, post } from "./api.js";
 import { folderPicker } from "./add_library.js";
 import { confirmed, openDialog } from "./dialogs.js";
-import { element, say, show } from "./dom.js";
-import { attempt } from "./notices.js";
+import { element, fill, linesIn, say, show } from "./dom.js";
+import { attempt, report } from "./notices.js";
+import { LEAVE_OUT } from "./words.js";
 
 /** `onChange()` is called after each change that was made. */
 export function openEditLibrary(library, onChange) {
   const url = `libraries/${library.library_id}`;
   const error = element("p", { class: "error", role: "alert", hidden: true });
   const name = element("input", { id: "edit-name", required: true, maxlength: "200", value: library.name });
-  const patterns = element("textarea", { id: "edit-patterns", rows: "4", spellcheck: "false" });
+  const patterns = element("textarea", {
+    id: "edit-patterns", rows: "4", spellcheck: "false", "aria-describedby": "edit-pattern-problems",
+  });
   patterns.value = library.ignore_patterns.join("\n");
+  const problems = element("ul", { id: "edit-pattern-problems", class: "error", hidden: true });
+  showProblems(problems, url).catch(report);
   const policy = element(
     "select", { id: "edit-policy" },
     element("option", { value: "keep_id" }, "stays the same track"),
@@ -25,7 +30,7 @@ export function openEditLibrary(library, onChange) {
   const form = element(
     "form", { class: "stack" },
     element("label", { for: "edit-name" }, "Name"), name,
-    element("label", { for: "edit-patterns" }, "Leave out (patterns as in .gitignore, one a line)"), patterns,
+    element("label", { for: "edit-patterns" }, LEAVE_OUT), patterns, problems,
     element("label", { for: "edit-policy" }, "A song that was encoded anew"), policy, error,
     element("div", { class: "row" }, element("button", { class: "primary" }, "Save")),
     element("hr"), element("div", { class: "row" }, move, forget),
@@ -34,8 +39,8 @@ export function openEditLibrary(library, onChange) {
 
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const lines = patterns.value.split("\n").filter((line) => line.trim());
-    const body = { name: name.value.trim(), ignore_patterns: lines, transcode_policy: policy.value };
+    const wanted = { name: name.value.trim(), ignore_patterns: linesIn(patterns), transcode_policy: policy.value };
+    const body = changed(wanted, library);
     try {
       await ask("PATCH", url, { body });
       dialog.close();
@@ -56,6 +61,19 @@ export function openEditLibrary(library, onChange) {
     await attempt(() => ask("DELETE", url));
     onChange();
   });
+}
+
+/** Patterns that are there and can't mean what they say; they may stay, and whoever edits them should know. */
+async function showProblems(list, url) {
+  const problems = await get(`${url}/pattern-problems`);
+  fill(list, problems, ({ pattern }) => pattern, ({ pattern, problem }) => element("li", {}, `“${pattern}” can't be understood: ${problem}`));
+  show(list, problems.length > 0);
+}
+
+/** Those members of `wanted` that are not the same in `before`: another reader may have changed the others. */
+function changed(wanted, before) {
+  return Object.fromEntries(
+    Object.entries(wanted).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(before[name])));
 }
 
 function openRelocate(library, onChange) {

@@ -30,7 +30,7 @@ export class Files {
   /** `onWish(wish)` is told what the reader wants to see, so that the page's address says it. */
   constructor(news, onWish) {
     this.#onWish = onWish;
-    news.on("change", () => this.#isShown && this.#refresh());
+    for (const kind of ["change", "library"]) news.on(kind, () => this.#isShown && this.#refresh());
     const typed = settled(() => this.#want({ q: this.#search.value.trim() }), TYPING_MILLISECONDS);
     this.#search.addEventListener("input", typed);
     this.#library.addEventListener("change", () => this.#want({ library: this.#library.value }));

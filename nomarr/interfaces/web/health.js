@@ -1,6 +1,7 @@
 // What is wrong and the exact remedy; how libraries are watched; the newest warnings.
 
 import { get } from "./api.js";
+import { copyButton } from "./copying.js";
 import { byId, element, fill, say, show } from "./dom.js";
 import { announce, attempt, report } from "./notices.js";
 import { paced } from "./timing.js";
@@ -9,13 +10,12 @@ import { ago, clock, counted, moment, number, watcherState } from "./words.js";
 const RECHECK_MILLISECONDS = 10_000; // A check looks through the whole database.
 const LOG_LINES = 50;
 
-const canCopy = Boolean(navigator.clipboard); // Browsers give it to this computer's own pages and to HTTPS only.
-
 export class Health {
   #recheck = paced(() => this.check().catch(report), RECHECK_MILLISECONDS);
 
   constructor(news) {
     news.on("watch", (message) => message.type === "state" && this.#recheck());
+    news.on("library", () => this.#recheck());
     byId("check-again").addEventListener("click", () => this.#checkNow());
   }
 
@@ -58,20 +58,12 @@ function showList(list, checks) {
 
 function makeCheck(check) {
   const remedy = check.remedy
-    ? element("div", { class: "remedy" }, element("strong", {}, "What to do"), element("pre", { tabindex: "0" }, check.remedy), canCopy ? copyButton(check) : null)
+    ? element("div", { class: "remedy" }, element("strong", {}, "What to do"), element("pre", { tabindex: "0" }, check.remedy), copyButton(check.remedy, `what to do about ${check.name}`))
     : null;
   const words = { ok: "in order", warn: "warning", error: "error" }[check.status];
   return element("li", { class: "check", "data-status": check.status },
     element("p", {}, element("strong", {}, check.name), " ", element("span", { class: "state" }, words)),
     element("p", { class: "faint path" }, check.detail), remedy);
-}
-
-function copyButton(check) {
-  const button = element("button", { type: "button", class: "plain", "aria-label": `Copy what to do about ${check.name}` }, "Copy");
-  button.addEventListener("click", async () => {
-    if (await attempt(() => navigator.clipboard.writeText(check.remedy))) say(button, "Copied");
-  });
-  return button;
 }
 
 function showWatched(statuses) {

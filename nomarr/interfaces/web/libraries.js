@@ -1,6 +1,6 @@
 // What is known of the libraries, what is told of them, and what a reader wants done.
 
-import { ask, get, post } from "./api.js";
+import { ask, get, getAll, post } from "./api.js";
 import { openAddLibrary, addLibraryForm } from "./add_library.js";
 import { confirmed } from "./dialogs.js";
 import { byId, fill, show } from "./dom.js";
@@ -90,6 +90,7 @@ export class Libraries {
     this.#onLoaded = onLoaded;
     byId("add-library").addEventListener("click", () => openAddLibrary((library) => this.#added(library)));
     news.on("change", () => this.#reload());
+    news.on("library", () => this.#reload());
     news.on("watch", (message) => this.#watched(message));
     news.on("scan", (message) => this.#known.get(message.library_id)?.scanning(message, { wasAsked: true }));
     news.on("scan_request", (request) => this.#requestEnded(request));
@@ -176,7 +177,8 @@ export class Libraries {
   #requestEnded(request) {
     const known = this.#known.get(request.library_id);
     if (!known) return;
-    this.#ended(known, { report: request.report, failure: request.error });
+    if (request.state === "cancelled") this.#lookAgain(known);
+    else this.#ended(known, { report: request.report, failure: request.error });
     const outcome = request.error ?? (request.report ? changes(request.report) : "cancelled");
     announce(`Scan of ${known.library.name}: ${outcome}`);
   }
@@ -185,6 +187,11 @@ export class Libraries {
     known.ended(outcome);
     this.#load().catch(report);
     this.#lookForLosses(known).catch(report);
+  }
+
+  /** Whoever cancels a scan takes it from nobody else: it may go on, or another one. */
+  #lookAgain(known) {
+    Promise.all([this.#load(), this.#learn(known)]).catch(report);
   }
 
   #welcome(isNeeded) {
@@ -231,7 +238,7 @@ export class Libraries {
 
   async #accept(known) {
     const files = counted(known.heldBack.files, "file");
-    const words = `They count as missing then. If they turn up again within the time that is set, they are the same tracks as before.`;
+    const words = `They count as missing then, and so do those of a disk inside the library that is away. If they turn up again within the time that is set, they are the same tracks as before.`;
     if (!(await confirmed(`Are ${files} of ${known.library.name} really gone?`, words, "They are gone"))) return;
     await attempt(async () => {
       await post(`${known.url}/held-back-losses/accept`);
@@ -261,7 +268,7 @@ export class Libraries {
 
 /** End what runs, and what was asked for and waits. */
 async function cancelScans(known) {
-  const requests = await get("scan-requests", { library_id: known.id });
+  const requests = await getAll("scan-requests", { library_id: known.id });
   const waiting = requests.filter((request) => request.state === "waiting");
   await Promise.all(waiting.map((request) => post(`scan-requests/${request.request_id}/cancel`)));
   await post(`${known.url}/scan/cancel`);

@@ -11,6 +11,7 @@ import { report } from "./notices.js";
 import { recovery, setUpSession, showSession } from "./session.js";
 import { Settings } from "./settings.js";
 import { Shelf } from "./shelf.js";
+import { Tokens } from "./tokens.js";
 import { enrichmentWords } from "./words.js";
 
 const VIEWS = { home: "Nomarr", files: "Files", health: "Health", settings: "Settings" };
@@ -29,7 +30,13 @@ const shelf = new Shelf(news);
 const files = new Files(news, (wish) => location.replace(filesAddress(wish)));
 const health = new Health(news);
 const settings = new Settings();
-const OPENERS = { home: () => {}, files: (wish) => files.open(wish), health: () => health.check(), settings: () => settings.open() };
+const tokens = new Tokens();
+const OPENERS = {
+  home: () => {},
+  files: (wish) => files.open(wish),
+  health: () => health.check(),
+  settings: () => Promise.all([settings.open(), tokens.open()]),
+};
 
 let view = "";
 let lastAddress = "#/";

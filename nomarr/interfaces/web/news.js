@@ -4,7 +4,7 @@ import { address, get } from "./api.js";
 import { recovery } from "./session.js";
 import { RETRY_MILLISECONDS, pause } from "./timing.js";
 
-const KINDS = ["change", "watch", "scan", "scan_request", "enrichment"];
+const KINDS = ["change", "watch", "scan", "scan_request", "library", "enrichment"];
 
 /** Tells listeners of every kind of news; `state` is "connecting", "live" or "reconnecting". */
 export class News {

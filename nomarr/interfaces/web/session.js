@@ -12,6 +12,8 @@ const HOW = "Nomarr lets in whoever has a token. On the computer where it runs, 
 const NOT_KEPT = `The token is good, but this browser did not keep it. Allow cookies for ${location.hostname} and try again, `
   + "or open the https address of Nomarr if it has one.";
 
+const otherTabs = new BroadcastChannel("nomarr signed out");
+
 let asking = null;
 let mayAsk = true; // A reader who has closed the question is not asked again before they do something.
 let waiting = []; // what goes on once there is a token
@@ -32,6 +34,7 @@ export function setUpSession(onRefused, onLetIn) {
   });
   byId("sign-in").addEventListener("click", () => attempt(signIn));
   byId("sign-out").addEventListener("click", () => attempt(signOut));
+  otherTabs.addEventListener("message", startAnew);
 }
 
 /** Resolves when it is worth asking again after this problem: once there is a token, or after a while. */
@@ -73,7 +76,12 @@ async function useToken(token) {
 
 async function signOut() {
   await ask("DELETE", "session");
-  // Nothing of what was shown stays, and the stream of events ends.
+  otherTabs.postMessage(null);
+  startAnew();
+}
+
+/** Nothing of what was shown stays, and the stream of events ends. */
+function startAnew() {
   location.reload();
 }
 

@@ -1,14 +1,20 @@
 // The settings as a form, made of their schema. What is saved is in force at once.
 
 import { ask, get } from "./api.js";
-import { byId, element, say, show } from "./dom.js";
+import { byId, element, hideControl, linesIn, say, show } from "./dom.js";
 import { announce, report } from "./notices.js";
+import { LEAVE_OUT } from "./words.js";
 
 const GROUPS = [
+  ["Which files", /_patterns$/],
   ["Watching", /^watcher_/],
   ["Enrichment", /^(enrichment_|content_)/],
   ["Scanning", /./],
 ];
+const LABELS = {
+  ignore_patterns: LEAVE_OUT,
+  audio_patterns: "Take for audio (names such as *.flac, one a line)",
+};
 
 export class Settings {
   #schema = null;
@@ -23,15 +29,15 @@ export class Settings {
   }
 
   async open() {
-    const [schema, { settings, changeable }] = await Promise.all([get("settings/schema"), get("settings")]);
+    const [schema, answer] = await Promise.all([get("settings/schema"), get("settings")]);
     // What somebody has entered and not saved yet stays, whatever makes the page ask again.
     const unsaved = new Map(this.#unsaved());
-    this.#settings = settings;
     if (this.#schema === null) {
       this.#schema = schema;
-      this.#build(changeable);
+      this.#settings = answer.settings;
+      this.#build(answer.changeable);
     }
-    this.#show(unsaved);
+    this.#show(answer, unsaved);
   }
 
   #build(changeable) {
@@ -47,7 +53,9 @@ export class Settings {
   }
 
   #changeable(name) {
-    const field = makeField(name, this.#schema.properties[name]);
+    const giveBack = () => this.#giveBack(name).catch(report);
+    const choose = () => this.#choose(name).catch(report);
+    const field = makeField(name, this.#schema.properties[name], giveBack, choose);
     this.#fields.set(name, field);
     return field.root;
   }
@@ -59,41 +67,70 @@ export class Settings {
       element("dd", { class: "faint" }, this.#schema.properties[name].description));
   }
 
-  #show(unsaved = new Map()) {
+  #show({ settings, overridden, unreadable }, unsaved = new Map()) {
+    this.#settings = settings;
     for (const [name, field] of this.#fields) {
-      if (!unsaved.has(name)) field.show(this.#settings[name]);
+      if (!unsaved.has(name)) field.show(settings[name]);
+      field.showOrigin(overridden.includes(name), unreadable.includes(name));
     }
   }
 
   /** The fields that say something else than the settings. */
   #unsaved() {
-    return [...this.#fields].filter(([name, field]) => field.value() !== this.#settings[name]);
+    return [...this.#fields].filter(([name, field]) => !isSame(field.value(), this.#settings[name]));
   }
 
   async #save() {
-    const error = byId("settings-error");
-    const done = byId("settings-done");
-    show(error, false);
-    say(done, "");
     const changed = this.#unsaved();
     const changes = Object.fromEntries(changed.map(([name, field]) => [name, field.value()]));
+    const answer = await this.#asked("PATCH", "settings", { body: changes });
+    if (answer === null) return;
+    this.#show(answer);
+    tellDone(changed.length ? "Saved, and in force from now on." : "Nothing was changed.");
+  }
+
+  async #giveBack(name) {
+    const answer = await this.#asked("DELETE", `settings/${name}`);
+    if (answer === null) return;
+    const unsaved = new Map(this.#unsaved());
+    unsaved.delete(name);
+    this.#show(answer, unsaved);
+    tellDone(`${inWords(name)[0]} is as it is configured: ${shown(answer.settings[name])}.`);
+  }
+
+  /** What is shown is what is wanted, though it was there already. */
+  async #choose(name) {
+    const answer = await this.#asked("PATCH", "settings", { body: { [name]: this.#fields.get(name).value() } });
+    if (answer === null) return;
+    const unsaved = new Map(this.#unsaved());
+    unsaved.delete(name);
+    this.#show(answer, unsaved);
+    tellDone(`${inWords(name)[0]} is chosen: ${shown(answer.settings[name])}.`);
+  }
+
+  /** The answer; null, and the form says why, if the service refuses. */
+  async #asked(method, path, options) {
+    const error = byId("settings-error");
+    show(error, false);
+    say(byId("settings-done"), "");
     try {
-      ({ settings: this.#settings } = await ask("PATCH", "settings", { body: changes }));
+      return await ask(method, path, options);
     } catch (problem) {
       say(error, problem.message);
       show(error, true);
       error.focus();
-      return;
+      return null;
     }
-    this.#show();
-    const words = changed.length ? "Saved, and in force from now on." : "Nothing was changed.";
-    say(done, words);
-    announce(words);
   }
 }
 
+function tellDone(words) {
+  say(byId("settings-done"), words);
+  announce(words);
+}
+
 /** A field for one setting: its element, and functions that show a value and tell the one that was entered. */
-function makeField(name, schema) {
+function makeField(name, schema, giveBack, choose) {
   const id = `setting-${name}`;
   const [words, unit] = inWords(name);
   const help = element("p", { id: `${id}-help`, class: "faint" }, schema.description, ` Default: ${shown(schema.default)}.`);
@@ -101,7 +138,8 @@ function makeField(name, schema) {
   const input = makeInput(id, schema);
   const extra = makeExtra(id, schema, input.root);
   const entry = element("div", { class: "row entry" }, input.root, element("span", { id: `${id}-unit` }, unit), extra?.root);
-  const root = element("div", { class: "setting" }, label, entry, help);
+  const origin = makeOrigin(words, giveBack, choose);
+  const root = element("div", { class: "setting" }, label, entry, help, origin.root);
   input.root.setAttribute("aria-describedby", `${id}-unit ${id}-help`);
   return {
     root,
@@ -109,7 +147,31 @@ function makeField(name, schema) {
       extra?.show(value);
       input.show(extra?.isWord(value) ? null : value);
     },
+    showOrigin: (isOverridden, isUnreadable) =>
+      origin.show(isOverridden, isUnreadable, input.root.disabled ? extra.box : input.root),
     value: () => extra?.value() ?? input.value(),
+  };
+}
+
+/** What says that a setting wins over the configuration, or can't be read, and gives it back or chooses it anew. */
+function makeOrigin(words, giveBack, choose) {
+  const said = element("span");
+  const button = (text, onclick) => element("button", { type: "button", class: "plain", onclick },
+    text, element("span", { class: "unseen" }, ` for ${words}`));
+  const keep = button("Choose what is shown", choose);
+  const root = element("p", { class: "row origin", hidden: true }, said, keep,
+    button("Back to the configuration's value", giveBack));
+  return {
+    root,
+    show(isOverridden, isUnreadable, input) {
+      say(said, isUnreadable
+        ? "What was chosen can't be read. What is shown holds until it is chosen again."
+        : "Changed here: wins over the configuration.");
+      if (isUnreadable) show(keep, true);
+      else hideControl(keep, input);
+      if (isOverridden || isUnreadable) show(root, true);
+      else hideControl(root, input);
+    },
   };
 }
 
@@ -123,8 +185,14 @@ function makeInput(id, schema) {
     const box = element("input", { id, type: "checkbox" });
     return { root: box, show: (value) => (box.checked = value), value: () => box.checked };
   }
+  if (schema.type === "array") return linesInput(id);
   return numberInput(id, schema.anyOf?.find((one) => one.type === "integer" || one.type === "number") ?? schema,
     schema.anyOf?.some((one) => one.type === "null") ?? false);
+}
+
+function linesInput(id) {
+  const area = element("textarea", { id, rows: "4", spellcheck: "false" });
+  return { root: area, show: (lines) => (area.value = lines.join("\n")), value: () => linesIn(area) };
 }
 
 function numberInput(id, schema, isOptional) {
@@ -147,6 +215,7 @@ function makeExtra(id, schema, input) {
   const follow = () => (input.disabled = box.checked);
   box.addEventListener("change", follow);
   return {
+    box,
     root: element("span", { class: "row" }, box, element("label", { for: box.id }, word)),
     isWord: (value) => value === word,
     show(value) {
@@ -159,12 +228,18 @@ function makeExtra(id, schema, input) {
 
 /** `watcher_poll_seconds` is ["Watcher poll", "seconds"]. */
 function inWords(name) {
+  if (name in LABELS) return [LABELS[name], ""];
   const [, words, unit] = /^(.*?)(?:_(seconds|days))?$/.exec(name);
   const sentence = words.replaceAll("_", " ");
   return [sentence.charAt(0).toUpperCase() + sentence.slice(1), unit ?? ""];
 }
 
+function isSame(one, other) {
+  return JSON.stringify(one) === JSON.stringify(other);
+}
+
 function shown(value) {
-  if (value === null) return "empty";
+  if (value === null || value.length === 0) return "empty";
+  if (Array.isArray(value)) return value.join(", ");
   return { true: "on", false: "off" }[String(value)] ?? String(value);
 }

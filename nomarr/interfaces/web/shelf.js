@@ -14,6 +14,7 @@ export class Shelf {
 
   constructor(news) {
     news.on("change", () => this.#reload());
+    news.on("library", () => this.#reload());
     news.on("enrichment", () => this.#reload());
   }
 

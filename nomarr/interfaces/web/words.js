@@ -5,6 +5,8 @@ const ONE_DIGIT = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 const MOMENT = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
 const CLOCK = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
 
+export const LEAVE_OUT = "Leave out (patterns as in .gitignore, one a line)";
+
 const CHANGES = [
   ["added", "files_added"],
   ["updated", "files_updated"],

@@ -18,7 +18,7 @@ from nomarr.helpers.dto.batches import (
     ScanBatch,
 )
 from nomarr.helpers.dto.events import EventType
-from nomarr.helpers.dto.files import FileStat
+from nomarr.helpers.dto.files import ROOT_DISK, FileStat
 from nomarr.helpers.paths_helper import escaped, folder_of, folders_above, path_key
 from nomarr.persistence.database.commit import FileRows, Known, Plan
 from nomarr.persistence.database.events_operations import new_event
@@ -225,7 +225,8 @@ class BatchPlanner:
         row = self._row_at(file_id, self._library_id, path)
         if row is None or row[column] is not None:
             return 0
-        row.update({column: value, "updated_at": self._now})
+        # A hidden file that is gone is missing, and not hidden any more.
+        row.update({"ignored_by": None, column: value, "updated_at": self._now})
         self._note(event, file_id, path, evidence)
         return 1
 
@@ -300,7 +301,7 @@ class BatchPlanner:
             row = self._blank_folder(record.path) | {
                 "digest": record.digest,
                 "scanned_at": self._now,
-                "on_other_device": record.on_other_device,
+                "on_other_device": record.disk,
             }
             self._put_folder(record.path, row)
 
@@ -430,6 +431,6 @@ def blank_folder(library_id: str, path: str) -> Doc:
         "within": within(path),
         "digest": "",
         "scanned_at": 0.0,
-        "on_other_device": False,
+        "on_other_device": ROOT_DISK,
         "is_gone": False,
     }

@@ -34,6 +34,8 @@ class ArangoBackend:
         DatabaseSchemaTooNew: if a newer Nomarr wrote it.
     """
 
+    is_of_one_machine = False
+
     def __init__(self, url: str, *, create: bool = True) -> None:
         self._connection = ArangoConnection(url)
         try:

@@ -16,7 +16,7 @@ from nomarr.helpers.exceptions import DatabaseError
 from nomarr.persistence.database.connection import ArangoConnection
 from nomarr.persistence.database.queries import (
     GET_SETTING,
-    REMOVE_SETTING,
+    REMOVE_SETTINGS,
     SERVER_TIME,
     SET_SETTING,
 )
@@ -132,8 +132,8 @@ def _probe(connection: ArangoConnection) -> None:
     key = key_of(name)
     connection.query(SET_SETTING, {"key": key, "name": name, "value": "here"})
     read = connection.query(GET_SETTING, {"key": key})
-    connection.query(REMOVE_SETTING, {"key": key})
-    if read != ["here"] or connection.query(GET_SETTING, {"key": key}):
+    connection.query(REMOVE_SETTINGS, {"keys": [key]})
+    if [document["value"] for document in read] != ["here"] or connection.query(GET_SETTING, {"key": key}):
         raise DatabaseError("what was written, read and deleted is not what came back")
 
 

@@ -32,11 +32,12 @@ from nomarr.persistence.database.queries import (
     RECORDS_OF_KEYS,
     SAMPLE,
     SWEEP,
+    TEXTS_OF_KEYS,
     WITH_INODES,
 )
 from nomarr.persistence.database.rows_operations import DISPLACED, Doc, chunks, key_of, known_file
 from nomarr.persistence.database.upkeep_operations import purge_missing, undo_move
-from nomarr.persistence.rows import file_record, matches
+from nomarr.persistence.rows import TextSearch, file_record, matches
 
 __all__ = ["ArangoFiles"]
 
@@ -136,7 +137,8 @@ class ArangoFiles:
         listed.sort()
         unwanted = [] if fingerprints else ["fingerprint"]
         for page in chunks(key for _, _, key in listed):
-            rows = self._connection.query(RECORDS_OF_KEYS, {**binds, "keys": page, "unwanted": unwanted})
+            keys = self._may_match(page, query)
+            rows = self._connection.query(RECORDS_OF_KEYS, {**binds, "keys": keys, "unwanted": unwanted})
             rows.sort(key=lambda row: (row["path"], row["file_id"]))
             found = (file_record(row) for row in rows)
             yield from found if query is None else (record for record in found if matches(record, query))
@@ -185,13 +187,21 @@ class ArangoFiles:
     def _matching(
         self, query: FileQuery, places: Sequence[tuple[str | int | float, str, str]]
     ) -> Iterator[tuple[FileRecord, FilePlace]]:
-        keys = [key for _, _, key in places]
+        keys = self._may_match([key for _, _, key in places], query.text)
         rows = self._connection.query(RECORDS_OF_KEYS, {**_scope(query), "keys": keys, "unwanted": ["fingerprint"]})
         by_id = {row["file_id"]: file_record(row) for row in rows}
         for value, file_id, _ in places:
             record = by_id.get(file_id)
             if record is not None and (query.text is None or matches(record, query.text)):
                 yield record, (value, file_id)
+
+    def _may_match(self, keys: Sequence[str], text: str | None) -> Sequence[str]:
+        """The keys of those of these files that may hold the text; all of them if there is none to look for."""
+        if text is None:
+            return keys
+        search = TextSearch(text)
+        rows = self._connection.query(TEXTS_OF_KEYS, {"keys": keys})
+        return [key for key, path, tags in rows if search.may_match(path, tags)]
 
     def count_long_missing(self, library_id: str, *, before: float) -> int:
         [count] = self._connection.query(COUNT_LONG_MISSING, {"library": key_of(library_id), "before": before})

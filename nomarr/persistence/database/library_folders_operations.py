@@ -26,7 +26,7 @@ class ArangoFolders:
             key = key_of(target.library_id, target.folder_path)
             rows = self._connection.query(FOLDER_AND_CHILDREN, {**binds, "key": key})
         known = {}
-        for path, digest, scanned_at, on_other_device in rows:
+        for path, digest, scanned_at, disk in rows:
             path = unescaped(path)
-            known[path] = KnownFolder(path, digest, scanned_at, on_other_device)
+            known[path] = KnownFolder(path, digest, scanned_at, int(disk))
         return known

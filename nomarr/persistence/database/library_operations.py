@@ -25,6 +25,9 @@ from nomarr.persistence.database.pieces import remove_all
 from nomarr.persistence.database.queries import (
     ADD_LIBRARY,
     COUNTED_LIBRARIES,
+    FORGET_ARRIVALS,
+    FORGET_DEPARTURES,
+    FORGET_EVENTS,
     FORGET_HELD_BACK,
     FORGET_REMOVAL,
     LIBRARIES,
@@ -103,8 +106,8 @@ class ArangoLibraries:
         rows = self._connection.query(query, {"library": key_of(library_id)})
         return self._library(rows[0], now) if rows else None
 
-    def list_libraries(self, now: float) -> list[Library]:
-        rows = self._connection.query(COUNTED_LIBRARIES, {"library": None})
+    def list_libraries(self, now: float, *, counted: bool = True) -> list[Library]:
+        rows = self._connection.query(COUNTED_LIBRARIES if counted else LIBRARIES, {"library": None})
         return sorted((self._library(row, now) for row in rows), key=lambda library: library.name)
 
     def _library(self, row: Doc, now: float) -> Library:
@@ -154,6 +157,8 @@ class ArangoLibraries:
         remove_all(self._connection, REMOVE_FILES, {"library": library}, after="")
         for collection in ("library_folders", "library_sidecars", "scan_runs"):
             remove_all(self._connection, REMOVE_OF_LIBRARY, {"library": library, "@collection": collection})
+        for forget in (FORGET_EVENTS, FORGET_DEPARTURES, FORGET_ARRIVALS):
+            remove_all(self._connection, forget, {"library": library}, after=0)
         self._connection.query(FORGET_REMOVAL, {"key": removal})
 
     def unfinished_removals(self) -> list[str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from typing import Final
 
-from nomarr.helpers.dto.files import FileStat, KnownSidecar, Playlist, PlaylistEntry
+from nomarr.helpers.dto.files import FileStat, KnownSidecar, Playlist, PlaylistEntry, PlaylistRecord
 from nomarr.helpers.dto.scan import Lease
 from nomarr.helpers.exceptions import LeaseLost
-from nomarr.helpers.paths_helper import path_key, unescaped
+from nomarr.helpers.paths_helper import escaped, path_key, unescaped
 from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.database.commit import Guard, Known, Plan, commit
 from nomarr.persistence.database.connection import ArangoConnection
@@ -18,6 +19,7 @@ from nomarr.persistence.database.queries import (
     KEYS_IN_FOLDERS,
     LOOK_FOR_COVERS_IN,
     OPEN_PLAYLISTS,
+    PLAYLIST_ENTRIES,
     PLAYLIST_PATHS,
     PLAYLISTS,
     SIDECARS_BELOW,
@@ -53,11 +55,24 @@ class ArangoSidecars:
         return [unescaped(path) for path in self._connection.query(SIDECARS_BELOW, binds)]
 
     def playlists(self, library_id: str) -> Iterator[Playlist]:
-        listed = self._connection.query(PLAYLIST_PATHS, {"library": key_of(library_id)})
-        # Sorted here: the server's order of texts depends on its locale.
-        for page in chunks(key for _, key in sorted(listed)):
+        for page in chunks(key for _, key, _ in self._listed(library_id)):
             rows = self._connection.query(PLAYLISTS, {"keys": page})
             yield from (_playlist(library_id, row) for row in sorted(rows, key=lambda row: row["path"]))
+
+    def page_of_playlists(self, library_id: str, *, after: str, limit: int) -> list[PlaylistRecord]:
+        begin = escaped(after)
+        following = ((path, problem) for path, _, problem in self._listed(library_id) if path > begin)
+        return [
+            PlaylistRecord(library_id, unescaped(path), unescaped_or_none(problem))
+            for path, problem in islice(following, limit)
+        ]
+
+    def page_of_entries(
+        self, library_id: str, playlist_path: str, *, after: int, limit: int
+    ) -> list[PlaylistEntry] | None:
+        binds = {"key": key_of(library_id, playlist_path), "after": after, "limit": limit}
+        rows = self._connection.query(PLAYLIST_ENTRIES, binds)
+        return _entries(rows[0]) if rows else None
 
     def resolve_entries(self, lease: Lease, *, now: float | Clock) -> int:
         playlists = self._connection.query(OPEN_PLAYLISTS)
@@ -81,6 +96,12 @@ class ArangoSidecars:
                 )
                 if not is_held:
                     raise LeaseLost(lease.library_id)
+
+    def _listed(self, library_id: str) -> list[tuple[str, str, str | None]]:
+        """Stored path, key and problem of every playlist, by path."""
+        listed = self._connection.query(PLAYLIST_PATHS, {"library": key_of(library_id)})
+        # Sorted here: the server's order of texts depends on its locale.
+        return sorted((path, key, problem) for path, key, problem in listed)
 
     def _files_at(self, places: set[Place]) -> dict[Place, str]:
         found: dict[Place, str] = {}
@@ -118,9 +139,12 @@ def _resolved_entry(entry: Doc, files: Mapping[Place, str]) -> Doc:
 
 
 def _playlist(library_id: str, row: Doc) -> Playlist:
+    return Playlist(library_id, unescaped(row["path"]), tuple(_entries(row)), unescaped_or_none(row["problem"]))
+
+
+def _entries(row: Doc) -> list[PlaylistEntry]:
     known = set(row["known"])
-    entries = tuple(
+    return [
         PlaylistEntry(unescaped(entry["text"]), entry["file_id"] if entry["file_id"] in known else None)
         for entry in row["entries"]
-    )
-    return Playlist(library_id, unescaped(row["path"]), entries, unescaped_or_none(row["problem"]))
+    ]

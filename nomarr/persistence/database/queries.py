@@ -40,6 +40,9 @@ __all__ = [
     "FOLDERS_BELOW",
     "FOLDERS_OF_MISSING",
     "FOLDER_AND_CHILDREN",
+    "FORGET_ARRIVALS",
+    "FORGET_DEPARTURES",
+    "FORGET_EVENTS",
     "FORGET_HELD_BACK",
     "FORGET_LOOSE_COVERS",
     "FORGET_REMOVAL",
@@ -68,6 +71,7 @@ __all__ = [
     "ORPHANS",
     "PATHS_BELOW",
     "PLAYLISTS",
+    "PLAYLIST_ENTRIES",
     "PLAYLIST_PATHS",
     "PRUNE_EVENTS",
     "PRUNE_RUNS",
@@ -78,9 +82,10 @@ __all__ = [
     "REMOVE_FILES",
     "REMOVE_LIBRARY",
     "REMOVE_OF_LIBRARY",
-    "REMOVE_SETTING",
+    "REMOVE_SETTINGS",
     "RENEW_ENRICHMENT",
     "RENEW_LEASE",
+    "REPLACE_SETTING",
     "RETRY_FAILED",
     "ROWS_AFTER",
     "SAME_AUDIO",
@@ -90,6 +95,7 @@ __all__ = [
     "SCAN_STARTED",
     "SCHEMA_VERSION",
     "SERVER_TIME",
+    "SETTINGS_BELOW",
     "SET_COPY_MARK",
     "SET_LAST_SEQ",
     "SET_SCHEMA_VERSION",
@@ -103,6 +109,7 @@ __all__ = [
     "STORE_ENRICHMENT",
     "SWEEP",
     "TAKE_ENRICHMENT",
+    "TEXTS_OF_KEYS",
     "UNFINISHED_REMOVALS",
     "UNHASHED_FILES",
     "UNHEARD_FILES",
@@ -218,7 +225,7 @@ FOR new IN (added == 0 ? [@library] : [])
 LIBRARY_KEYS: Final = """
 FOR l IN libraries FILTER @libraries == null OR l._key IN @libraries RETURN l._key
 """
-LIBRARIES: Final = "FOR l IN libraries FILTER l._key == @library RETURN l"
+LIBRARIES: Final = "FOR l IN libraries FILTER @library == null OR l._key == @library RETURN l"
 COUNTED_LIBRARIES: Final = """
 FOR l IN libraries
     FILTER @library == null OR l._key == @library
@@ -526,6 +533,9 @@ FOR f IN library_files OPTIONS {{ indexHint: "primary" }}
     FILTER (f.missing_since != null) == @missing
     RETURN {_RECORD}
 """
+TEXTS_OF_KEYS: Final = """
+FOR f IN library_files OPTIONS { indexHint: "primary" } FILTER f._key IN @keys RETURN [f._key, f.path, f.tags]
+"""
 RECORD_OF_ID: Final = f"""{_REMOVED}
 FOR f IN library_files FILTER f.file_id == @file_id AND f.library_key NOT IN removed RETURN {_RECORD}
 """
@@ -596,13 +606,20 @@ FOR s IN library_sidecars
 PLAYLIST_PATHS: Final = """
 FOR s IN library_sidecars
     FILTER s.library_key == @library AND s.kind == "playlist" AND s.is_gone == false
-    RETURN [s.path, s._key]
+    RETURN [s.path, s._key, s.problem]
 """
 PLAYLISTS: Final = """
 FOR s IN library_sidecars
     FILTER s._key IN @keys AND s.is_gone == false
     LET known = (FOR f IN library_files FILTER f.file_id IN s.entries[*].file_id RETURN f.file_id)
     RETURN { path: s.path, problem: s.problem, entries: s.entries, known: known }
+"""
+PLAYLIST_ENTRIES: Final = """
+FOR s IN library_sidecars
+    FILTER s._key == @key AND s.kind == "playlist" AND s.is_gone == false
+    LET entries = SLICE(s.entries, @after, @limit)
+    LET known = (FOR f IN library_files FILTER f.file_id IN entries[*].file_id RETURN f.file_id)
+    RETURN { entries: entries, known: known }
 """
 OPEN_PLAYLISTS: Final = """
 FOR s IN library_sidecars
@@ -645,6 +662,38 @@ FOR e IN events
     REMOVE e IN events
     RETURN [OLD.seq]
 """
+# The feed forgets a library: what happened in it; then what went into it from another one, which lost a file so; then
+# what came out of it into another one, which got a file so.
+_EVENTS_BEHIND: Final = """
+FOR e IN events
+    FILTER e.seq > @after
+"""
+FORGET_EVENTS: Final = f"""{_EVENTS_BEHIND}
+    FILTER e.library_key == @library AND (e.old_library_key == null OR e.old_library_key == @library)
+    SORT e.seq
+    LIMIT @limit
+    REMOVE e IN events
+    RETURN [OLD.seq]
+"""
+FORGET_DEPARTURES: Final = f"""{_EVENTS_BEHIND}
+    FILTER e.library_key == @library
+    SORT e.seq
+    LIMIT @limit
+    UPDATE e WITH {{
+        type: "removed", is_move: false, library_id: e.old_library_id, library_key: e.old_library_key, path: e.old_path,
+        place_key: null, old_library_id: null, old_library_key: null, old_path: null, evidence: null
+    }} IN events OPTIONS {{ keepNull: true, mergeObjects: false }}
+    RETURN [OLD.seq]
+"""
+FORGET_ARRIVALS: Final = f"""{_EVENTS_BEHIND}
+    FILTER e.old_library_key == @library
+    SORT e.seq
+    LIMIT @limit
+    UPDATE e WITH {{
+        type: "created", is_move: false, old_library_id: null, old_library_key: null, old_path: null, evidence: null
+    }} IN events OPTIONS {{ keepNull: true, mergeObjects: false }}
+    RETURN [OLD.seq]
+"""
 LATER_MOVE: Final = """
 FOR e IN events
     FILTER e.file_id == @file_id AND e.is_move == true AND e.seq > @seq
@@ -679,7 +728,7 @@ LET old = (
 FOR key IN old
     REMOVE { _key: key } IN scan_runs
 """
-GET_SETTING: Final = "FOR s IN settings FILTER s._key == @key RETURN s.value"
+GET_SETTING: Final = "FOR s IN settings FILTER s._key == @key RETURN { value: s.value, revision: s._rev }"
 SET_SETTING: Final = """
 UPSERT { _key: @key } INSERT { _key: @key, name: @name, value: @value } UPDATE { value: @value } IN settings
 """
@@ -688,7 +737,14 @@ UPSERT { _key: @key } INSERT { _key: @key, name: @name, value: @value } UPDATE {
     OPTIONS { exclusive: true }
 RETURN NEW.value
 """
-REMOVE_SETTING: Final = "FOR s IN settings FILTER s._key == @key REMOVE s IN settings"
+REPLACE_SETTING: Final = """
+FOR s IN settings
+    FILTER s._key == @key AND s._rev == @revision
+    UPDATE { _key: s._key, _rev: s._rev } WITH { value: @value } IN settings OPTIONS { ignoreRevs: false }
+    RETURN 1
+"""
+SETTINGS_BELOW: Final = "FOR s IN settings FILTER STARTS_WITH(s.name, @prefix) RETURN [s.name, s.value]"
+REMOVE_SETTINGS: Final = "FOR s IN settings FILTER s._key IN @keys REMOVE s IN settings"
 
 # -- enrichment -------------------------------------------------------------------------------------------------
 

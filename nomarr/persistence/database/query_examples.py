@@ -57,6 +57,8 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
     "owner": "nobody",
     "place": _HASH,
     "places": [_PLACE],
+    "prefix": "",
+    "revision": "",
     "revisions": [""],
     "rows": [{"_key": _HASH}],
     "run": {"_key": _HASH},
@@ -77,6 +79,10 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
 }
 _OTHERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "FILE_PAGES": {"after": ["", _ID]},
+    "FORGET_ARRIVALS": {"after": 0},
+    "FORGET_DEPARTURES": {"after": 0},
+    "FORGET_EVENTS": {"after": 0},
+    "PLAYLIST_ENTRIES": {"after": 0},
     "PRUNE_EVENTS": {"after": 0},
     "ADD_LIBRARY": {"library": {"_key": _HASH, "added_by": _ID}},
     "COMMIT": {"folders": [_WRITE]},

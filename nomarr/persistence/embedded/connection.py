@@ -21,7 +21,7 @@ from typing import TypeVar
 import stamina
 
 from nomarr.helpers.exceptions import DatabaseError, DatabaseNotReachable, DatabaseSchemaTooNew, StorageFull
-from nomarr.helpers.time_helper import Clock
+from nomarr.helpers.time_helper import Clock, steady_clock
 
 __all__ = ["LOCKED_PATIENCE_SECONDS", "SqliteConnections", "in_turns"]
 
@@ -109,12 +109,12 @@ class SqliteConnections:
         Between the caller's `now` and then this process may have waited for the file or been stopped, for longer than a
         lease lasts.
         """
-        called_at = time.time()
+        called_at = steady_clock()
 
         def timed(db: sqlite3.Connection) -> Answer:
             if callable(now):
                 return work(db, now())
-            waited = time.time() - called_at
+            waited = steady_clock() - called_at
             # What is nothing beside a lease is left out: then what is stored is exactly what the caller said.
             return work(db, now + waited if waited > _LONG_WAIT_SECONDS else now)
 

@@ -26,6 +26,9 @@ _OF_LIBRARIES: Final = ("library_files", "library_folders", "library_sidecars", 
 class SqliteDatabase:
     """`Backend` on one SQLite file, created if it is not there."""
 
+    is_of_one_machine = True
+    """Processes share the index of the log in memory: <https://www.sqlite.org/wal.html>, "Overview"."""
+
     def __init__(
         self,
         path: Path,

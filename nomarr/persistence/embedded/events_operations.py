@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
 from nomarr.helpers.dto.events import ChangeEvent, EventType
 from nomarr.persistence.embedded.connection import SqliteConnections, in_turns
-from nomarr.persistence.embedded.rows_operations import chunks
+from nomarr.persistence.embedded.rows_operations import chunks, placeholders
 from nomarr.persistence.rows import event_of
 
-__all__ = ["IS_MOVE", "NewEvent", "SqliteEvents", "insert_events"]
+__all__ = ["IS_MOVE", "NewEvent", "SqliteEvents", "forget_events_of", "insert_events"]
 
 IS_MOVE: Final = "type IN ('moved', 'renamed')"
 """As the partial index has it, so that this is used."""
@@ -78,6 +78,38 @@ class SqliteEvents:
         )
         for seqs in in_turns(chunks(old)):
             self._connections.write(partial(_remove, first=seqs[0], last=seqs[-1]))
+
+
+def forget_events_of(connections: SqliteConnections, library_id: str) -> Iterator[Callable[[sqlite3.Connection], None]]:
+    """What lets the feed forget a library, in pieces.
+
+    To whoever follows another library, a file that went from there is removed, and one that came from here is created.
+    """
+    seqs = connections.read_numbers(
+        # By number, as there is no index on the libraries.
+        "SELECT seq FROM events WHERE seq > 0 AND ? IN (library_id, old_library_id)",
+        (library_id,),
+    )
+    for piece in chunks(seqs):
+        yield partial(_forget_library, seqs=tuple(piece), library_id=library_id)
+
+
+def _forget_library(db: sqlite3.Connection, *, seqs: Sequence[int], library_id: str) -> None:
+    these = f"seq IN ({placeholders(len(seqs))})"
+    db.execute(
+        f"DELETE FROM events WHERE {these} AND library_id = ? AND COALESCE(old_library_id, library_id) = library_id",
+        (*seqs, library_id),
+    )
+    db.execute(
+        "UPDATE events SET type = 'removed', library_id = old_library_id, path = old_path, old_library_id = NULL,"
+        f" old_path = NULL, evidence = NULL WHERE {these} AND library_id = ?",
+        (*seqs, library_id),
+    )
+    db.execute(
+        "UPDATE events SET type = 'created', old_library_id = NULL, old_path = NULL, evidence = NULL"
+        f" WHERE {these} AND old_library_id = ?",
+        (*seqs, library_id),
+    )
 
 
 def _remove(db: sqlite3.Connection, *, first: int, last: int) -> None:

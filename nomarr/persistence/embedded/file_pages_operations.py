@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from nomarr.helpers.dto.file_pages import FilePage, FilePlace, FileQuery, FileSort
@@ -17,9 +17,9 @@ from nomarr.persistence.embedded.rows_operations import (
     placeholders,
     subtree,
 )
-from nomarr.persistence.rows import file_record, matches
+from nomarr.persistence.rows import TextSearch, file_record, matches
 
-__all__ = ["page_of_files"]
+__all__ = ["chunks_that_may_match", "page_of_files"]
 
 _SORTED_BY: Final = {
     FileSort.PATH: "f.path",
@@ -43,6 +43,25 @@ def page_of_files(connections: SqliteConnections, query: FileQuery, after: FileP
     return FilePage(files, found[limit - 1][1] if len(found) > limit else None)
 
 
+def chunks_that_may_match(
+    connections: SqliteConnections, ids: Sequence[int], text: str | None
+) -> Iterator[Sequence[int]]:
+    """These rows in pieces that fit one statement, in their order, without most of those that don't hold the text."""
+    search = None if text is None else TextSearch(text)
+    for chunk in chunks(ids):
+        kept = chunk if search is None else _may_match(connections, chunk, search)
+        if kept:
+            yield kept
+
+
+def _may_match(connections: SqliteConnections, ids: Sequence[int], search: TextSearch) -> Sequence[int]:
+    rows = connections.read(
+        f"SELECT row_id, path, tags FROM library_files WHERE row_id IN ({placeholders(len(ids))})", tuple(ids)
+    )
+    found = {row_id for row_id, path, tags in rows if search.may_match(path, tags)}
+    return [row_id for row_id in ids if row_id in found]
+
+
 def _records(
     connections: SqliteConnections, query: FileQuery, after: FilePlace | None, wanted: int
 ) -> Iterator[tuple[FileRecord, FilePlace]]:
@@ -58,7 +77,7 @@ def _records(
     ids = connections.read_numbers(
         f"SELECT f.row_id FROM library_files f WHERE {condition} {order} LIMIT ?", (*values, at_most)
     )
-    for chunk in chunks(ids):
+    for chunk in chunks_that_may_match(connections, ids, query.text):
         rows = connections.read(
             f"SELECT {FILE_RECORD_COLUMNS}, {value} AS sorted_by FROM {FILE_RECORDS}"
             f" WHERE f.row_id IN ({placeholders(len(chunk))}) AND {condition} {order}",

@@ -17,7 +17,7 @@ from nomarr.helpers.paths_helper import escaped, folder_of, folders_above, unesc
 from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.embedded.connection import SqliteConnections
 from nomarr.persistence.embedded.events_operations import NewEvent, insert_events
-from nomarr.persistence.embedded.file_pages_operations import page_of_files
+from nomarr.persistence.embedded.file_pages_operations import chunks_that_may_match, page_of_files
 from nomarr.persistence.embedded.library_operations import require_lease, require_no_scan
 from nomarr.persistence.embedded.library_sidecars_operations import look_for_covers_again, write_sidecars
 from nomarr.persistence.embedded.rows_operations import (
@@ -154,7 +154,7 @@ class SqliteFiles:
         sorted_ids = self._connections.read_numbers(
             f"SELECT f.row_id FROM library_files f WHERE {wanted} {order}", (library_id, *values)
         )
-        for page in chunks(sorted_ids):
+        for page in chunks_that_may_match(self._connections, sorted_ids, query):
             rows = self._connections.read(
                 f"SELECT {columns} FROM {FILE_RECORDS}"
                 f" WHERE f.row_id IN ({placeholders(len(page))}) AND {wanted} {order}",
@@ -415,10 +415,12 @@ class _BatchWriter:
     def _set_absent(
         self, column: str, value: object, file_id: str, path: str, event: EventType, evidence: str | None
     ) -> int:
+        # A hidden file that is gone is missing, and not hidden any more.
+        changes = {"ignored_by": None, column: value, "updated_at": self._now}
         found = self._db.execute(
-            f"UPDATE library_files SET {column} = ?, updated_at = ?"
+            f"UPDATE library_files SET {', '.join(f'{name} = ?' for name in changes)}"
             f" WHERE file_id = ? AND library_id = ? AND path = ? AND {column} IS NULL",
-            (value, self._now, file_id, self._library_id, escaped(path)),
+            (*changes.values(), file_id, self._library_id, escaped(path)),
         )
         if found.rowcount:
             self._note(event, file_id, path, evidence=evidence)
@@ -461,7 +463,7 @@ class _BatchWriter:
                     _parent(folder.path),
                     folder.digest,
                     self._now,
-                    folder.on_other_device,
+                    folder.disk,
                 )
                 for folder in folders
             ),

@@ -29,7 +29,7 @@ class SqliteFolders:
             condition, values = "(path = ? OR parent = ?)", (folder, folder)
         rows = self._connections.read(f"{_COLUMNS} AND {condition}", (target.library_id, *values))
         known = {}
-        for path, digest, scanned_at, on_other_device in rows:
+        for path, digest, scanned_at, disk in rows:
             path = unescaped(path)
-            known[path] = KnownFolder(path, digest, scanned_at, bool(on_other_device))
+            known[path] = KnownFolder(path, digest, scanned_at, disk)
         return known

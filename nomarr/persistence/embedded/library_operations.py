@@ -28,6 +28,7 @@ from nomarr.helpers.exceptions import LeaseLost, LibraryAlreadyExists, LibraryAl
 from nomarr.helpers.paths_helper import escaped, path_key, unescaped
 from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.embedded.connection import SqliteConnections, in_turns
+from nomarr.persistence.embedded.events_operations import forget_events_of
 from nomarr.persistence.embedded.rows_operations import BEING_REMOVED, REMOVAL, chunks, placeholders
 from nomarr.persistence.rows import (
     escaped_or_none,
@@ -90,8 +91,9 @@ class SqliteLibraries:
         rows = self._connections.read(f"{query} WHERE library_id = ?", (library_id,))
         return library_of(rows[0], now) if rows else None
 
-    def list_libraries(self, now: float) -> list[Library]:
-        libraries = [library_of(row, now) for row in self._connections.read(_COUNTED)]
+    def list_libraries(self, now: float, *, counted: bool = True) -> list[Library]:
+        rows = self._connections.read(_COUNTED if counted else _UNCOUNTED)
+        libraries = [library_of(row, now) for row in rows]
         return sorted(libraries, key=lambda library: library.name)
 
     def update_library(
@@ -149,6 +151,7 @@ class SqliteLibraries:
             rows = self._connections.read(f"SELECT {key} FROM {table} WHERE library_id = ?", (library_id,))
             for chunk in chunks([row[0] for row in rows]):
                 yield partial(_remove, table, key, tuple(chunk), library_id)
+        yield from forget_events_of(self._connections, library_id)
 
     def set_root_identity(self, lease: Lease, identity: RootIdentity, *, now: float | Clock) -> None:
         def work(db: sqlite3.Connection, begun_at: float) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 from nomarr.helpers.dto.batches import ImageUpsert, PlaylistUpsert, ScanBatch
-from nomarr.helpers.dto.files import FileStat, KnownSidecar, Playlist, PlaylistEntry
+from nomarr.helpers.dto.files import FileStat, KnownSidecar, Playlist, PlaylistEntry, PlaylistRecord
 from nomarr.helpers.dto.scan import Lease
 from nomarr.helpers.paths_helper import escaped, folder_of, unescaped
 from nomarr.helpers.time_helper import Clock
@@ -27,6 +27,9 @@ __all__ = ["SqliteSidecars", "look_for_covers_again", "write_sidecars"]
 
 _PLAYLISTS_AT_ONCE: Final = 50
 """Written in one transaction; a long one has thousands of entries."""
+
+_NO_LIMIT: Final = -1
+"""To SQLite."""
 
 
 class SqliteSidecars:
@@ -59,13 +62,26 @@ class SqliteSidecars:
             (library_id,),
         )
         for path, error in listed:
-            rows = self._connections.read(
-                "SELECT e.text, f.file_id FROM playlist_entries e LEFT JOIN library_files f ON f.file_id = e.file_id"
-                " WHERE e.library_id = ? AND e.playlist_path = ? ORDER BY e.position",
-                (library_id, path),
-            )
-            entries = tuple(PlaylistEntry(unescaped(text), file_id) for text, file_id in rows)
-            yield Playlist(library_id, unescaped(path), entries, unescaped_or_none(error))
+            entries = self._entries(library_id, path, after=0, limit=_NO_LIMIT)
+            yield Playlist(library_id, unescaped(path), tuple(entries), unescaped_or_none(error))
+
+    def page_of_playlists(self, library_id: str, *, after: str, limit: int) -> list[PlaylistRecord]:
+        rows = self._connections.read(
+            "SELECT path, error FROM library_sidecars"
+            " WHERE library_id = ? AND path > ? AND kind = 'playlist' ORDER BY path LIMIT ?",
+            (library_id, escaped(after), limit),
+        )
+        return [PlaylistRecord(library_id, unescaped(path), unescaped_or_none(error)) for path, error in rows]
+
+    def page_of_entries(
+        self, library_id: str, playlist_path: str, *, after: int, limit: int
+    ) -> list[PlaylistEntry] | None:
+        path = escaped(playlist_path)
+        is_known = self._connections.read(
+            "SELECT 1 FROM library_sidecars WHERE library_id = ? AND path = ? AND kind = 'playlist'",
+            (library_id, path),
+        )
+        return self._entries(library_id, path, after=after, limit=limit) if is_known else None
 
     def resolve_entries(self, lease: Lease, *, now: float | Clock) -> int:
         found = (
@@ -100,6 +116,15 @@ class SqliteSidecars:
 
         for piece in in_turns(self._rows_in(lease.library_id, folders)):
             self._connections.write_by(now, partial(work, piece=piece))
+
+    def _entries(self, library_id: str, stored_path: str, *, after: int, limit: int) -> list[PlaylistEntry]:
+        rows = self._connections.read(
+            "SELECT e.text, f.file_id FROM playlist_entries e LEFT JOIN library_files f ON f.file_id = e.file_id"
+            # The first one has the position 0.
+            " WHERE e.library_id = ? AND e.playlist_path = ? AND e.position >= ? ORDER BY e.position LIMIT ?",
+            (library_id, stored_path, after, limit),
+        )
+        return [PlaylistEntry(unescaped(text), file_id) for text, file_id in rows]
 
     def _rows_in(self, library_id: str, folders: Collection[str]) -> Iterator[Sequence[int]]:
         for chunk in chunks([escaped(folder) for folder in folders]):

@@ -7,22 +7,29 @@ import math
 import os
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
-from itertools import chain, islice, repeat
-from typing import Final, TypeVar
+from itertools import chain, groupby, islice, repeat
+from typing import Final, NamedTuple, TypeVar
 
 import anyio
 import anyio.to_thread
 
-from nomarr.components.library.lease_owner_comp import is_certainly_dead
-from nomarr.helpers.dto.answers import ComparisonProgress, DuplicateGroup, Explanation, Verification
+from nomarr.components.library.standing_lease_comp import StandingLease
+from nomarr.helpers.dto.answers import (
+    ComparisonProgress,
+    DuplicateGroup,
+    DuplicatePage,
+    Explanation,
+    PatternProblem,
+    Verification,
+)
 from nomarr.helpers.dto.events import ChangeEvent
 from nomarr.helpers.dto.file_pages import FilePage, FilePlace, FileQuery
-from nomarr.helpers.dto.files import FileRecord, Playlist
-from nomarr.helpers.dto.library import Library, LibraryState, ScanTarget, TranscodePolicy, WatchMode
+from nomarr.helpers.dto.files import FileRecord, Playlist, PlaylistEntry, PlaylistRecord
+from nomarr.helpers.dto.library import FileRules, Library, LibraryState, ScanTarget, TranscodePolicy, WatchMode
 from nomarr.helpers.dto.scan import HeldBackLosses, ScanHooks, ScanOptions, ScanProgress, ScanReport, ScanRun
 from nomarr.helpers.dto.upkeep import PurgedLibrary, PurgeReport, UndoneMove
 from nomarr.helpers.dto.watching import PathChange
@@ -36,18 +43,24 @@ from nomarr.helpers.exceptions import (
     NomarrError,
     ScanCancelled,
 )
-from nomarr.helpers.protocols import TaskRunner
-from nomarr.helpers.time_helper import Clock, system_clock
+from nomarr.helpers.ignore_pattern_helper import problem_of
+from nomarr.helpers.paths_helper import strip_control
+from nomarr.helpers.protocols import FileRulesInForce, Retention, TaskRunner
+from nomarr.helpers.time_helper import Clock, steady_clock, system_clock
 from nomarr.persistence.db import Database
+from nomarr.services.domain.duplicate_pages_svc import DuplicatePages
 from nomarr.services.domain.scan_queue_svc import ScanHandle, ScanQueue
 from nomarr.workflows.library.explain_path_wf import explain_path_workflow
 from nomarr.workflows.library.find_duplicates_wf import find_duplicates_workflow
+from nomarr.workflows.library.library_state_wf import with_true_state
 from nomarr.workflows.library.start_scan_wf import start_scan_workflow
 from nomarr.workflows.library.upkeep_wf import (
     finish_removals,
     forget_held_back_workflow,
     purge_missing_workflow,
+    remove_library_workflow,
     undo_move_workflow,
+    upkeep_workflow,
 )
 from nomarr.workflows.library.verify_library_wf import verify_library_workflow
 
@@ -70,8 +83,6 @@ class LibrarySettings:
     scan: ScanOptions = field(default_factory=ScanOptions)
     parallel_libraries: int = 2
     """How many libraries are scanned at the same time."""
-    purge_missing_after_days: float | None = 30.0
-    """Files that are missing for longer are forgotten after a scan; None: never."""
 
 
 class LibraryService:
@@ -81,13 +92,24 @@ class LibraryService:
         self,
         db: Database,
         tasks: TaskRunner,
+        retention: Retention,
         settings: LibrarySettings | None = None,
         clock: Clock = system_clock,
+        *,
+        file_rules: FileRulesInForce | None = None,
     ) -> None:
+        """
+        Args:
+            retention: is asked each time before files are forgotten, as another process may have changed it.
+            file_rules: is asked each time before somebody looks at files, for the same reason.
+        """
         self._db = db
         self._tasks = tasks
         self._settings = settings or LibrarySettings()
         self._clock = clock
+        self._retention = retention
+        self._duplicates = DuplicatePages(db, clock)
+        self._file_rules = file_rules
         self._unsettled: dict[str, set[ScanTarget]] = {}
         self._following_up: set[str] = set()
         self._subscribers: list[Callable[[ScanReport], None]] = []
@@ -104,6 +126,10 @@ class LibraryService:
         self._settings = settings
         self._queue.use(parallel_libraries=settings.parallel_libraries)
 
+    async def file_rules(self) -> FileRules:
+        """Which files every library leaves out now, besides what it says itself."""
+        return FileRules() if self._file_rules is None else await self._file_rules()
+
     # -- libraries --------------------------------------------------------------------------------------------
 
     async def add_library(
@@ -119,7 +145,8 @@ class LibraryService:
 
         Raises:
             InvalidPath: if `path` is not a folder.
-            ConfigurationError: if the name is empty, or the watch mode or transcode policy unknown.
+            ConfigurationError: if the name is empty, an ignore pattern can't be understood, or the watch mode or
+                transcode policy is unknown.
             LibraryAlreadyExists: if the name or the folder is taken.
         """
         root = await self._in_thread(partial(_existing_folder, path))
@@ -128,23 +155,47 @@ class LibraryService:
             name=_checked_name(name),
             root_path=root,
             watch_mode=_watch_mode(watch_mode),
-            ignore_patterns=tuple(ignore_patterns),
+            ignore_patterns=_checked_patterns(ignore_patterns),
             transcode_policy=_transcode_policy(transcode_policy),
         )
         await self._in_thread(partial(self._db.library.add_library, library))
         return library
 
-    async def list_libraries(self) -> list[Library]:
-        """Every library, by name."""
-        libraries = await self._in_thread(partial(self._db.library.list_libraries, self._clock()))
-        return [await self._with_true_state(library) for library in libraries]
+    async def list_libraries(self, *, counted: bool = True) -> list[Library]:
+        """Every library, by name.
 
-    async def get_library(self, library_id: str) -> Library:
-        """Raises `LibraryNotFound`."""
-        library = await self._in_thread(partial(self._db.library.get_library, library_id, self._clock()))
+        Args:
+            counted: False leaves the numbers of files at 0, for those who ask often: counting looks at every file.
+        """
+
+        def ask() -> list[Library]:
+            libraries = self._db.library.list_libraries(self._clock(), counted=counted)
+            return [with_true_state(self._db, library) for library in libraries]
+
+        return await self._in_thread(ask)
+
+    async def ids_in_database(self) -> set[str]:
+        """The ids of all libraries, also of those whose removal was begun and has not ended."""
+
+        def ask() -> set[str]:
+            # In this order: one whose removal begins meanwhile is in both.
+            libraries = self._db.library.list_libraries(self._clock(), counted=False)
+            being_removed = self._db.library.unfinished_removals()
+            return {*being_removed, *(library.library_id for library in libraries)}
+
+        return await self._in_thread(ask)
+
+    async def get_library(self, library_id: str, *, counted: bool = True) -> Library:
+        """One library, `counted` as with `list_libraries`. Raises `LibraryNotFound`."""
+
+        def ask() -> Library | None:
+            library = self._db.library.get_library(library_id, self._clock(), counted=counted)
+            return None if library is None else with_true_state(self._db, library)
+
+        library = await self._in_thread(ask)
         if library is None:
             raise LibraryNotFound(library_id)
-        return await self._with_true_state(library)
+        return library
 
     async def find_library(self, wanted: str | os.PathLike[str]) -> Library:
         """The library with this name, id or folder.
@@ -163,16 +214,41 @@ class LibraryService:
 
         Raises:
             LibraryNotFound: if it is neither a library nor a folder.
+            InvalidPath: if it is the folder that holds everything (`/`); `add_library` takes that, too.
         """
         try:
             return await self.find_library(wanted)
         except LibraryNotFound:
             if not await self._in_thread(partial(os.path.isdir, wanted)):
                 raise
-        root = await self._in_thread(partial(os.path.abspath, wanted))
-        taken = {library.name for library in await self.list_libraries()}
+        root = await self._in_thread(partial(_root_meant_by_chance, wanted))
+        taken = {library.name for library in await self.list_libraries(counted=False)}
         name = os.path.basename(root) or "Music"
         return await self.add_library(name if name not in taken else root, root)
+
+    async def require_folders(self, wanted: str | os.PathLike[str], folders: Sequence[str]) -> None:
+        """For people who name folders to scan in `wanted`, which is what `find_or_add_library` takes.
+
+        Raises `InvalidPath` for a folder that is neither on the disk nor in the database: it is a mistake in writing.
+        Those that vanish while a library is watched are none, so `scan_targets` takes any.
+        """
+        try:
+            library = await self.find_library(wanted)
+        except LibraryNotFound:
+            library = None
+        root = os.fspath(wanted) if library is None else library.root_path
+
+        def is_somewhere(folder: str) -> bool:
+            if library is not None and _knows_folder(self._db, library.library_id, folder):
+                return True
+            # Of a disk that is away the scan tells.
+            return not os.path.isdir(root) or os.path.lexists(os.path.join(root, folder))
+
+        for folder in folders:
+            path = ScanTarget("", folder).folder_path
+            if not await self._in_thread(partial(is_somewhere, path)):
+                reason = "it is neither on the disk nor in the database; check the spelling, capital letters too"
+                raise InvalidPath(path, reason)
 
     async def update_library(
         self,
@@ -186,9 +262,11 @@ class LibraryService:
     ) -> Library:
         """Change what is given. Patterns take effect with the next scan, for files known already too.
 
+        A pattern that the library has already is not judged anew.
+
         Raises `LibraryNotFound`, `ConfigurationError`, `LibraryAlreadyExists`.
         """
-        await self._require_library(library_id)
+        known = (await self.get_library(library_id, counted=False)).ignore_patterns
         await self._in_thread(
             partial(
                 self._db.library.update_library,
@@ -196,11 +274,18 @@ class LibraryService:
                 name=None if name is None else _checked_name(name),
                 watch_mode=None if watch_mode is None else _watch_mode(watch_mode),
                 enabled=enabled,
-                ignore_patterns=ignore_patterns,
+                ignore_patterns=None if ignore_patterns is None else _checked_patterns(ignore_patterns, known),
                 transcode_policy=None if transcode_policy is None else _transcode_policy(transcode_policy),
             )
         )
         return await self.get_library(library_id)
+
+    async def pattern_problems(self, library_id: str) -> list[PatternProblem]:
+        """The library's ignore patterns that can't mean what they say: older versions took any.
+
+        Raises `LibraryNotFound`.
+        """
+        return _problems_of((await self.get_library(library_id, counted=False)).ignore_patterns)
 
     async def relocate_library(self, library_id: str, new_path: str | os.PathLike[str]) -> Library:
         """Tell that the library's folder is at `new_path` now; ids and everything else stay.
@@ -213,7 +298,7 @@ class LibraryService:
         return await self.get_library(library_id)
 
     async def remove_library(self, library_id: str) -> None:
-        """Forget the library and everything known about its files; nothing on the disk is touched.
+        """Forget the library and everything known about its files, events too; nothing on the disk is touched.
 
         If that is interrupted, nobody is shown what is left, and the same call goes on; `finish_removals` does, too.
 
@@ -223,12 +308,12 @@ class LibraryService:
         """
         await self._queue.wait_for_cancelled(library_id)
         if library_id in await self._in_thread(self._db.library.unfinished_removals):
-            await self._in_thread(partial(self._db.library.remove_library, library_id))
+            await self._in_thread(partial(remove_library_workflow, self._db, library_id))
             return
         library = await self.get_library(library_id)
         if library.state is LibraryState.SCANNING or self._queue.is_busy(library_id):
             raise LibraryAlreadyScanning(library.name, "a running scan", self._clock())
-        await self._in_thread(partial(self._db.library.remove_library, library_id))
+        await self._in_thread(partial(remove_library_workflow, self._db, library_id))
 
     async def finish_removals(self) -> None:
         """Go on with every removal of a library that was interrupted; a failure is told in the log only.
@@ -314,13 +399,13 @@ class LibraryService:
             raise ValueError("path changes belong to one library; scan each library with its own")
         for library_id in by_library:
             await self._require_library(library_id)
-        handles = []
+        shares: list[_Share] = []
         for library_id, its_targets in by_library.items():
             handle = await self._queue.ask(library_id, its_targets, options, wait=wait, path_changes=path_changes)
             if on_progress is not None:
                 handle.subscribe(on_progress)
-            handles.append(handle)
-        return await _results(handles)
+            shares.append(_Share(handle, its_targets))
+        return await _results(shares)
 
     async def start_scan_for_library(
         self,
@@ -361,7 +446,9 @@ class LibraryService:
         return self._queue.running(library_id)
 
     async def list_scans(self, library_id: str | None = None, *, limit: int = 100) -> list[ScanRun]:
-        """Scan runs, newest first."""
+        """Scan runs, newest first; of a library that was removed, none are kept. Raises `LibraryNotFound`."""
+        if library_id is not None:
+            await self._require_library(library_id)
         return await self._in_thread(partial(self._db.scan_runs.list_runs, library_id, limit=limit))
 
     async def held_back_losses(self, library_id: str) -> HeldBackLosses | None:
@@ -395,14 +482,14 @@ class LibraryService:
         are deleted by the next enrichment, or by `EnrichmentService.remove_unused_covers`.
 
         Args:
-            older_than_days: for how long they must have been missing; by default as configured.
+            older_than_days: for how long they must have been missing; by default the retention that is in force.
             dry_run: say what would be purged and write nothing.
 
         Raises:
             LibraryNotFound: if there is no such library.
             ConfigurationError: if the time is negative, or is not told though missing files are configured to be kept.
         """
-        days = _checked_days(self._settings.purge_missing_after_days if older_than_days is None else older_than_days)
+        days = _checked_days(await self._retention() if older_than_days is None else older_than_days)
         libraries = await self.list_libraries() if library_id is None else [await self.get_library(library_id)]
         purged = [await self._purge(library, days, dry_run=dry_run) for library in libraries]
         return PurgeReport(days, tuple(purged), dry_run)
@@ -492,6 +579,23 @@ class LibraryService:
         await self._require_library(library_id)
         return await self._in_thread(lambda: list(self._db.library_sidecars.playlists(library_id)))
 
+    async def page_of_playlists(self, library_id: str, *, after: str = "", limit: int = 100) -> list[PlaylistRecord]:
+        """The first playlists behind the path `after`, by path, without their entries. Raises `LibraryNotFound`."""
+        await self._require_library(library_id)
+        page = partial(self._db.library_sidecars.page_of_playlists, library_id, after=after, limit=limit)
+        return await self._in_thread(page)
+
+    async def page_of_entries(
+        self, library_id: str, playlist_path: str, *, after: int = 0, limit: int = 100
+    ) -> list[PlaylistEntry] | None:
+        """Entries of a playlist that follow its first `after` ones; None if there is no such playlist.
+
+        Raises `LibraryNotFound`.
+        """
+        await self._require_library(library_id)
+        entries = self._db.library_sidecars.page_of_entries
+        return await self._in_thread(partial(entries, library_id, playlist_path, after=after, limit=limit))
+
     async def find_duplicates(
         self, library_id: str, *, on_progress: Callable[[ComparisonProgress], None] | None = None
     ) -> AsyncIterator[DuplicateGroup]:
@@ -510,18 +614,32 @@ class LibraryService:
         async for group in find_duplicates_workflow(self._db, library_id, on_progress or _ignore_progress):
             yield group
 
+    async def page_of_duplicates(self, library_id: str, *, after: int = 0, limit: int = 100) -> DuplicatePage:
+        """The groups of `find_duplicates` that follow the first `after` ones.
+
+        The first page compares all files, as `find_duplicates` does, unless that was done within the last minute and no
+        file has changed since. For ten minutes the following ones come out of the same comparison, without the files
+        that have gone since.
+
+        Raises `LibraryNotFound`, and `FingerprintLibraryMissing` as `find_duplicates` does.
+        """
+        await self._require_library(library_id)
+        return await self._duplicates.page(library_id, after=after, limit=limit)
+
     async def verify(self, library_id: str) -> Verification:
         """Compare rows and disk; nothing is written. Raises `LibraryNotFound`, `LibraryOffline`."""
         library = await self.get_library(library_id)
+        rules = await self.file_rules()
         marker = self._settings.scan.root_marker
-        return await self._in_thread(partial(verify_library_workflow, self._db, library, root_marker=marker))
+        return await self._in_thread(partial(verify_library_workflow, self._db, library, rules, root_marker=marker))
 
     async def explain(self, path: str | os.PathLike[str]) -> Explanation:
         """Why a file or folder is or isn't in a library."""
-        libraries = await self.list_libraries()
+        libraries = await self.list_libraries(counted=False)
+        rules = await self.file_rules()
         marker = self._settings.scan.root_marker
         return await self._in_thread(
-            lambda: explain_path_workflow(self._db, os.path.abspath(path), libraries, root_marker=marker)
+            lambda: explain_path_workflow(self._db, os.path.abspath(path), libraries, rules, root_marker=marker)
         )
 
     # -- inside -----------------------------------------------------------------------------------------------
@@ -537,46 +655,57 @@ class LibraryService:
     async def _scan_in_turn(self, handle: ScanHandle) -> ScanReport:
         """Do what a handle asks for, after other processes if it may wait for them."""
         hooks = ScanHooks(on_progress=handle.tell)
+        standing = StandingLease(handle.options.lease_seconds)
         while True:
             try:
                 outcome = await start_scan_workflow(
                     self._db,
                     handle.library_id,
                     handle.targets,
-                    handle.options,
+                    replace(handle.options, file_rules=await self.file_rules()),
                     hooks,
                     self._clock,
                     path_changes=handle.recent_path_changes(),
+                    unrenewed=standing.unrenewed(self._clock(), steady_clock()),
                 )
-            except LibraryAlreadyScanning:
+            except LibraryAlreadyScanning as busy:
                 if not handle.wait:
                     raise
+                standing.saw(busy.owner, busy.expires_at, steady_clock())
                 await anyio.sleep(_BUSY_RETRY_SECONDS)
             else:
                 break
         if outcome.unsettled:
             self._note_unsettled(handle, outcome.unsettled)
+        await self._scan_elsewhere(handle, outcome.elsewhere)
         if not handle.options.dry_run:
             await self.finish_removals()
-            await self._purge_what_is_due(handle.library_id)
+            # What moved to another library is missing until that one is scanned, however short missing files are kept.
+            if not outcome.elsewhere:
+                await self._forget_what_is_old(handle.library_id)
         for on_scanned in self._subscribers:
             on_scanned(outcome.report)
         return outcome.report
 
-    async def _purge_what_is_due(self, library_id: str) -> None:
+    async def _scan_elsewhere(self, handle: ScanHandle, targets: Sequence[ScanTarget]) -> None:
+        """Scan folders of other libraries right after this one."""
+        options = replace(self._settings.scan, look_again=False)
+        for library_id, its_targets in groupby(sorted(targets), lambda target: target.library_id):
+            # Whoever scans that library now, or when it is back, does what is due there; nobody needs to wait for it.
+            handle.scans_elsewhere.append(await self._queue.ask(library_id, list(its_targets), options, wait=False))
+
+    async def _forget_what_is_old(self, library_id: str) -> None:
         """After a completed scan: it has just seen the library's root, and everything that is back."""
-        days = self._settings.purge_missing_after_days
-        if days is None:
-            return
         try:
-            library = await self._in_thread(
-                partial(self._db.library.get_library, library_id, self._clock(), counted=False)
-            )
-            if library is not None:
-                await self._purge(library, days)
+            days = await self._retention()
+            marker = self._settings.scan.root_marker
+            purged = await upkeep_workflow(self._db, library_id, keep_days=days, clock=self._clock, root_marker=marker)
         except NomarrError as error:
             # The scan itself is done and told so; the next one tries again.
             logger.warning("could not purge files that are missing for long: %s", error)
+        else:
+            if purged is not None and days is not None:
+                _log_purged(purged, days)
 
     async def _purge(self, library: Library, older_than_days: float, *, dry_run: bool = False) -> PurgedLibrary:
         purged = await purge_missing_workflow(
@@ -587,8 +716,8 @@ class LibraryService:
             dry_run=dry_run,
             root_marker=self._settings.scan.root_marker,
         )
-        if purged.files and not dry_run:
-            logger.info("purged %d files of %s, missing for %g days", purged.files, library.name, older_than_days)
+        if not dry_run:
+            _log_purged(purged, older_than_days)
         return purged
 
     def _note_unsettled(self, handle: ScanHandle, targets: Sequence[ScanTarget]) -> None:
@@ -620,40 +749,50 @@ class LibraryService:
             self._following_up.discard(library_id)
 
     async def _require_library(self, library_id: str) -> None:
-        """Raises `LibraryNotFound`; unlike `get_library` it does not count the library's files."""
-        ask = partial(self._db.library.get_library, library_id, self._clock(), counted=False)
-        if await self._in_thread(ask) is None:
-            raise LibraryNotFound(library_id)
+        """Raises `LibraryNotFound`."""
+        await self.get_library(library_id, counted=False)
 
     async def _keep_queued(self, library_id: str, targets: Sequence[ScanTarget]) -> None:
         await self._in_thread(partial(self._db.library.set_queued_targets, library_id, targets))
-
-    async def _with_true_state(self, library: Library) -> Library:
-        """A lease whose owner is dead does not make a scan."""
-        if library.state is not LibraryState.SCANNING:
-            return library
-        state = await self._in_thread(partial(self._db.library.get_scan_state, library.library_id))
-        if state is None or state.owner is None or not is_certainly_dead(state.owner):
-            return library
-        return replace(library, state=LibraryState.INTERRUPTED)
 
     async def _in_thread(self, work: Callable[[], Answer]) -> Answer:
         return await anyio.to_thread.run_sync(work)
 
 
-async def _results(handles: Sequence[ScanHandle]) -> list[ScanReport]:
-    """Wait for all of them; if the caller is cancelled or one fails, nobody needs the others' results any more."""
+class _Share(NamedTuple):
+    """What one caller wants of a scan that others may have a share in, too."""
+
+    handle: ScanHandle
+    targets: Sequence[ScanTarget]
+
+
+async def _results(shares: Sequence[_Share]) -> list[ScanReport]:
+    """Wait for all of them and for the scans that they led to.
+
+    If the caller is cancelled or one fails, nobody needs the others' results any more.
+    """
     reports = []
     try:
-        for handle in handles:
+        for handle, _ in shares:
             report = await handle.result()
             if report is None:
                 raise ScanCancelled(handle.library_id)
             reports.append(report)
+        for handle, _ in shares:
+            await _scanned_elsewhere(handle)
     finally:
-        for handle in handles:
-            handle.give_up()
+        for handle, targets in shares:
+            handle.give_up(targets)
     return reports
+
+
+async def _scanned_elsewhere(handle: ScanHandle) -> None:
+    for elsewhere in handle.scans_elsewhere:
+        try:
+            await elsewhere.result()
+        except NomarrError as error:
+            # It is not what was asked for, and the next scan there does it.
+            logger.warning("files that moved to another library get their ids later: %s", error)
 
 
 def _ignore_progress(_: ComparisonProgress) -> None:
@@ -683,14 +822,50 @@ def _meant_library(wanted: str, libraries: Sequence[Library]) -> Library | None:
 def _existing_folder(path: str | os.PathLike[str]) -> str:
     root = os.path.abspath(path)
     if not os.path.isdir(root):
-        raise InvalidPath(root, "there is no such folder; check the spelling, or mount the disk first")
+        raise InvalidPath(root, "there is no such folder; check the spelling, or mount the disk first", is_root=True)
     return root
+
+
+def _root_meant_by_chance(path: str | os.PathLike[str]) -> str:
+    """The absolute path of a folder that was named to be scanned. Raises `InvalidPath` for the whole computer."""
+    root = os.path.abspath(path)
+    if os.path.dirname(os.path.realpath(root)) == os.path.realpath(root):
+        raise InvalidPath(
+            root,
+            f"it is the whole computer, not a folder with music; if that is meant: nomarr library add NAME {root}",
+            is_root=True,
+        )
+    return root
+
+
+def _knows_folder(db: Database, library_id: str, folder: str) -> bool:
+    """True for a folder that was looked at before, and while the database has files below it, missing ones too."""
+    is_known = folder in db.library_folders.within(ScanTarget(library_id, folder, recursive=False))
+    return is_known or any(db.library_files.below(library_id, folder))
 
 
 def _checked_name(name: str) -> str:
     if not name.strip():
         raise ConfigurationError("a library needs a name", source="library name")
     return name
+
+
+def _checked_patterns(patterns: Sequence[str], known: Collection[str] = ()) -> tuple[str, ...]:
+    for bad in _problems_of(pattern for pattern in patterns if pattern not in known):
+        raise ConfigurationError(
+            f"'{strip_control(bad.pattern)}' can't be understood: {bad.problem}", source="ignore patterns"
+        )
+    return tuple(patterns)
+
+
+def _problems_of(patterns: Iterable[str]) -> list[PatternProblem]:
+    judged = ((pattern, problem_of(pattern)) for pattern in patterns)
+    return [PatternProblem(pattern, problem) for pattern, problem in judged if problem is not None]
+
+
+def _log_purged(purged: PurgedLibrary, days: float) -> None:
+    if purged.files:
+        logger.info("purged %d files of %s, missing for %g days", purged.files, purged.name, days)
 
 
 def _checked_days(days: float | None) -> float:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from itertools import chain
 from typing import Final
 
 import anyio
 
+from nomarr.components.watch.scan_targets_comp import TargetSet
 from nomarr.helpers.dto.library import ScanTarget, without_covered
 from nomarr.helpers.dto.scan import ScanOptions, ScanProgress, ScanReport
 from nomarr.helpers.dto.watching import PathChange
@@ -21,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 _RECENT_SECONDS: Final = 2.0
 """A scan that begins later than this after it was asked for may be overtaken by what it was told."""
+_LOOKED_THROUGH: Final = 5000
+"""So many folders are looked through when one who asked gives up, which takes 10 ms of the event loop."""
 
 
 class ScanHandle:
@@ -41,10 +45,14 @@ class ScanHandle:
         self.options = options
         self.wait = wait
         self.progress = ScanProgress()
+        self.scans_elsewhere: list[ScanHandle] = []
+        """Scans of other libraries that it led to; complete once this one is done."""
         self._subscribers: list[Callable[[ScanProgress], None]] = []
         self._scope = anyio.CancelScope()
         self._done = anyio.Event()
-        self._askers = 1
+        self._shares = [tuple(targets)]
+        """What each of those who asked and did not give up wants."""
+        self._has_begun = False
         self._asked_at = time.monotonic()
         self._report: ScanReport | None = None
         self._error: Exception | None = None
@@ -53,30 +61,52 @@ class ScanHandle:
         """Call `on_progress` in the event loop whenever the scan got on."""
         self._subscribers.append(on_progress)
 
+    def unsubscribe(self, on_progress: Callable[[ScanProgress], None]) -> None:
+        """Do not call it any more; `ValueError` if nobody asked to."""
+        self._subscribers.remove(on_progress)
+
     def cancel(self) -> None:
-        """End the scan within a second in a consistent state; what is written stays."""
+        """End the scan within a second in a consistent state; what is written stays.
+
+        One that waits is not begun. It ends for everybody who shares it.
+        """
         self._scope.cancel()
+        if not self._has_begun:
+            self._done.set()
 
     @property
     def is_cancelled(self) -> bool:
         """True once somebody cancelled the scan, done or not."""
         return self._scope.cancel_called
 
+    @property
+    def has_begun(self) -> bool:
+        """True once its turn has come."""
+        return self._has_begun
+
     def join(self, targets: Sequence[ScanTarget], path_changes: Sequence[PathChange] = ()) -> None:
-        """Do this too, for somebody else; only before the scan has begun."""
-        self.targets = without_covered([*self.targets, *targets])
+        """Do this too, for somebody else; only before the scan has begun.
+
+        If very many folders come together while it waits, they become their parents: it keeps as few as a watcher.
+        """
+        self._shares.append(tuple(targets))
+        self.targets = _fewest(self.library_id, chain(self.targets, targets))
         self.path_changes += path_changes
-        self._askers += 1
 
     def recent_path_changes(self) -> Sequence[PathChange]:
         """The path changes, unless the scan had to wait: what happened since then may contradict them."""
         return self.path_changes if time.monotonic() - self._asked_at < _RECENT_SECONDS else ()
 
-    def give_up(self) -> None:
-        """One of those who asked is not interested any more; when none is left, the scan is cancelled."""
-        self._askers -= 1
-        if self._askers == 0 and not self.is_done:
+    def give_up(self, targets: Sequence[ScanTarget]) -> None:
+        """Whoever asked for these targets is not interested any more; when nobody is left, the scan is cancelled.
+
+        If it has not begun, it does what the others want; if that are very many folders, also what was given up.
+        """
+        self._shares.remove(tuple(targets))
+        if not self._shares and not self.is_done:
             self.cancel()
+        elif not self._has_begun and sum(map(len, self._shares)) <= _LOOKED_THROUGH:
+            self.targets = _fewest(self.library_id, chain.from_iterable(self._shares))
 
     async def result(self) -> ScanReport | None:
         """Wait for the end; None if the scan was cancelled. Raises whatever made the scan fail."""
@@ -105,7 +135,10 @@ class ScanHandle:
         return self.options == options and self.wait == wait and not self.is_cancelled
 
     async def run(self, scan: Callable[[ScanHandle], Awaitable[ScanReport]]) -> None:
-        """Do the scan and keep what came of it."""
+        """Do the scan, unless it was cancelled before, and keep what came of it."""
+        if self.is_done:
+            return
+        self._has_begun = True
         try:
             with self._scope:
                 self._report = await scan(self)
@@ -155,6 +188,9 @@ class ScanQueue:
     ) -> ScanHandle:
         """The handle of a scan that will do this: a new one, or one that waits already and takes it along."""
         waiting = self._waiting.setdefault(library_id, [])
+        # Whoever asks and cancels again and again must not fill the queue. It is not empty for long: `_work_off` takes
+        # the next one out of it without asking.
+        waiting[:] = [handle for handle in waiting if not handle.is_cancelled]
         for handle in waiting:
             if handle.takes_along(options, wait):
                 handle.join(targets, path_changes)
@@ -175,12 +211,14 @@ class ScanQueue:
 
     def running(self, library_id: str) -> ScanHandle | None:
         """The scan of this library that runs now."""
-        return self._running.get(library_id)
+        handle = self._running.get(library_id)
+        return None if handle is None or handle.is_done else handle
 
     def lengths(self) -> tuple[int, int]:
         """How many scans run, and how many wait."""
-        running = sum(handle is not None for handle in self._running.values())
-        return running, sum(map(len, self._waiting.values()))
+        running = sum(self.running(library_id) is not None for library_id in self._running)
+        waiting = sum(not handle.is_cancelled for handles in self._waiting.values() for handle in handles)
+        return running, waiting
 
     def is_busy(self, library_id: str) -> bool:
         """True while a scan of this library runs or waits in this process."""
@@ -205,8 +243,6 @@ class ScanQueue:
             # Whoever still waits when everything ends must not wait for ever.
             for left in self._waiting.pop(library_id, []):
                 left.cancel()
-                with anyio.CancelScope(shield=True):
-                    await left.run(self._scan)
             self._running.pop(library_id, None)
 
     async def _keep_if_possible(self, library_id: str) -> None:
@@ -230,6 +266,12 @@ class ScanQueue:
             else:
                 self._kept.discard(library_id)
             await self._keep_queued(library_id, without_covered(targets))
+
+
+def _fewest(library_id: str, targets: Iterable[ScanTarget]) -> list[ScanTarget]:
+    together = TargetSet(library_id)
+    together.add(targets)
+    return together.targets()
 
 
 def _task_name(library_id: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Collection
 
 import anyio.to_thread
 
@@ -12,7 +13,13 @@ from nomarr.helpers.time_helper import Clock, system_clock
 from nomarr.persistence.db import Database
 from nomarr.workflows.library.doctor_enrichment_wf import check_enrichment_workflow
 from nomarr.workflows.library.doctor_server_wf import check_server_workflow
-from nomarr.workflows.library.doctor_wf import Check, CheckStatus, check_database_workflow, check_machine_workflow
+from nomarr.workflows.library.doctor_wf import (
+    Check,
+    CheckStatus,
+    check_database_workflow,
+    check_machine_workflow,
+    check_settings_workflow,
+)
 
 __all__ = ["Check", "CheckStatus", "DoctorService"]
 
@@ -20,9 +27,19 @@ __all__ = ["Check", "CheckStatus", "DoctorService"]
 class DoctorService:
     """Says what is wrong and what to do about it."""
 
-    def __init__(self, db: Database, covers: CoverStore, *, root_marker: str = "", clock: Clock = system_clock) -> None:
+    def __init__(
+        self,
+        db: Database,
+        covers: CoverStore,
+        unreadable_settings: Callable[[], Collection[str]],
+        *,
+        root_marker: str = "",
+        clock: Clock = system_clock,
+    ) -> None:
+        """`unreadable_settings` names settings of the database that can't be read; it is asked in a worker thread."""
         self._db = db
         self._covers = covers
+        self._unreadable_settings = unreadable_settings
         self._root_marker = root_marker
         self._clock = clock
         self._looks = DiskLooks()
@@ -39,6 +56,7 @@ class DoctorService:
         return [
             *check_server_workflow(self._db),
             *check_database_workflow(self._db, now, self._looks, root_marker=self._root_marker),
+            check_settings_workflow(self._unreadable_settings),
             *check_enrichment_workflow(self._db, self._covers, now, self._looks),
         ]
 

@@ -13,11 +13,11 @@ import anyio
 
 from nomarr.components.library.inotify_limits_comp import InotifyLimit, allowed
 from nomarr.components.watch.library_event_handler_comp import LibraryEventHandler
-from nomarr.helpers.dto.library import Library, WatchMode
+from nomarr.helpers.dto.library import FileRules, Library, WatchMode
 from nomarr.helpers.dto.watching import WatchMessage, WatchSettings, WatchStatus
 from nomarr.helpers.exceptions import ConfigurationError, LibraryNotFound, NomarrError
 from nomarr.helpers.protocols import TaskRunner, WatchedLibraries
-from nomarr.helpers.time_helper import Clock, system_clock
+from nomarr.helpers.time_helper import Clock, SteadyClock, steady_clock, system_clock
 from nomarr.services.infrastructure.library_watch_svc import LibraryWatch, MakeTree, make_tree
 
 __all__ = ["FileWatcherService", "LibraryEventHandler"]
@@ -41,12 +41,14 @@ class FileWatcherService:
         settings: WatchSettings | None = None,
         *,
         clock: Clock = system_clock,
+        steady: SteadyClock = steady_clock,
         make_tree: MakeTree = make_tree,
     ) -> None:
         self._libraries = libraries
         self._tasks = tasks
         self._settings = settings or WatchSettings()
         self._clock = clock
+        self._steady = steady
         self._make_tree = make_tree
         self._watches: dict[str, LibraryWatch] = {}
         self._locks: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
@@ -56,6 +58,8 @@ class FileWatcherService:
         self._stopped: set[str] = set()
         """Not to be started again for being one of all."""
         self._is_supervised = False
+        self._file_rules: FileRules | None = None
+        """What every library left out when somebody looked last; None before the first watch."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -91,7 +95,7 @@ class FileWatcherService:
         """
         self._stopped.discard(library_id)
         async with self._locks[library_id]:
-            await self._start(await self._libraries.get_library(library_id))
+            await self._start(await self._libraries.get_library(library_id, counted=False))
         self._start_supervisor()
 
     async def stop_watching_library(self, library_id: str) -> None:
@@ -149,8 +153,12 @@ class FileWatcherService:
                 await self._apply(library)
 
     async def follow_libraries(self) -> None:
-        """Look now which libraries there are and how they are to be watched; it is done every few seconds anyway."""
-        listed = [library.library_id for library in await self._libraries.list_libraries()]
+        """Look now which libraries there are, how they are to be watched, and what is left out of all of them.
+
+        It is done every few seconds anyway.
+        """
+        await self._follow_file_rules()
+        listed = [library.library_id for library in await self._libraries.list_libraries(counted=False)]
         for library_id in dict.fromkeys([*listed, *self._watches]):
             async with self._locks[library_id]:
                 await self._follow(library_id)
@@ -178,9 +186,14 @@ class FileWatcherService:
     async def _start(self, library: Library) -> None:
         if library.library_id in self._watches or library.watch_mode is WatchMode.OFF:
             return
+        if self._file_rules is None:
+            # Before its first scan, so that no change after it is missed.
+            await self._follow_file_rules()
         # Whoever stopped the one before may have been cancelled while it ended.
         await self._tasks.wait(_task_name(library.library_id))
-        watch = LibraryWatch(library, self._libraries, self._settings, self._clock, self._make_tree, self._tell)
+        watch = LibraryWatch(
+            library, self._libraries, self._settings, self._clock, self._steady, self._make_tree, self._tell
+        )
         self._tasks.start(_task_name(library.library_id), watch.run)
         self._watches[library.library_id] = watch
 
@@ -194,11 +207,18 @@ class FileWatcherService:
     async def _follow(self, library_id: str) -> None:
         try:
             # Read with the lock: somebody may have changed it since it was listed.
-            library = await self._libraries.get_library(library_id)
+            library = await self._libraries.get_library(library_id, counted=False)
         except LibraryNotFound:
             await self._stop(library_id)
         else:
             await self._apply(library)
+
+    async def _follow_file_rules(self) -> None:
+        rules = await self._libraries.file_rules()
+        before, self._file_rules = self._file_rules, rules
+        if before is not None and before != rules:
+            for watch in self._watches.values():
+                watch.scan_everything()
 
     async def _apply(self, library: Library) -> None:
         watch = self._watches.get(library.library_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import math
 import os
 import random
 import sys
@@ -40,7 +41,7 @@ from nomarr.helpers.dto.watching import (
 from nomarr.helpers.exceptions import LibraryOffline, NomarrError
 from nomarr.helpers.paths_helper import readable
 from nomarr.helpers.protocols import WatchedLibraries
-from nomarr.helpers.time_helper import Clock
+from nomarr.helpers.time_helper import Clock, SteadyClock
 
 __all__ = ["LibraryWatch", "MakeTree", "Tree", "make_tree"]
 
@@ -49,7 +50,7 @@ logger = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
 _HEALTH_SECONDS: Final = 1.0
-_ROOT_SECONDS: Final = 3.0
+_ROOT_SECONDS: Final = 5.0
 """A root that moves, goes or is unmounted makes an event; this is for one that is emptied or covered."""
 _PROBE_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 _REFUSED_ROOT_SECONDS: Final = 600.0
@@ -156,20 +157,27 @@ class LibraryWatch:
         libraries: WatchedLibraries,
         settings: WatchSettings,
         clock: Clock,
+        steady: SteadyClock,
         make_tree: MakeTree,
         tell: Callable[[WatchMessage], None],
     ) -> None:
+        """
+        Args:
+            clock: for the moments that are told.
+            steady: for all that is waited for; whoever sets the clock must not stop the watching.
+        """
         self._library = library
         self._libraries = libraries
         self._clock = clock
+        self._steady = steady
         self._make_tree = make_tree
         self._tell = tell
         self._pending = PendingChanges(library.library_id, settings.debounce_seconds, settings.longest_wait)
         self._plan = WatchPlan(library.library_id, self._pending, settings, random.random)
         self._watching = _Watching()
         self._polled_because: str | None = None
-        self._rebuild_at: float | None = 0.0
-        self._last_fault_at = 0.0
+        self._rebuild_at: float | None = None
+        self._last_fault_at = -math.inf
         self._faults_in_a_row = 0
         self._offline: _Offline | None = None
         self._root: _Root | None = None
@@ -199,14 +207,18 @@ class LibraryWatch:
             self._offline = None
             self._root_is_known = False
             self._close_mounts()
-            self._start_anew(self._clock())
+            self._start_anew(self._steady())
         elif before.ignore_patterns != library.ignore_patterns:
-            self._plan.scan_everything(self._clock())
-            self._wake.set()
+            self.scan_everything()
+
+    def scan_everything(self) -> None:
+        """Look at all of the library soon: what belongs to it is judged by other rules."""
+        self._plan.scan_everything(self._steady())
+        self._wake.set()
 
     def use(self, settings: WatchSettings) -> None:
         """Watch with other times from now on."""
-        self._plan.use(settings, self._clock())
+        self._plan.use(settings, self._steady())
         self._wake.set()
 
     async def wait_until_read(self, seconds: float) -> bool:
@@ -242,10 +254,14 @@ class LibraryWatch:
             faults=tuple(sorted(counters.faults.items())),
             scans=counters.scans,
             pending_targets=len(self._pending),
-            last_event_at=self._pending.last_event_at,
+            last_event_at=self._told_at(self._pending.last_event_at),
             last_scan_at=counters.last_scan_at,
-            next_whole_scan_at=self._plan.next_whole_at,
+            next_whole_scan_at=self._told_at(self._plan.next_whole_at),
         )
+
+    def _told_at(self, steady_at: float | None) -> float | None:
+        """A moment of the steady clock as people know it, by the clock as it is now."""
+        return None if steady_at is None else self._clock() + (steady_at - self._steady())
 
     def _state(self) -> tuple[WatcherState, str | None]:
         if self._has_ended:
@@ -285,7 +301,7 @@ class LibraryWatch:
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        self._start_anew(self._clock())
+        self._start_anew(self._steady())
         try:
             async with anyio.create_task_group() as tasks:
                 while True:
@@ -305,7 +321,7 @@ class LibraryWatch:
     async def _sleep(self) -> None:
         """Until something is to be done, at the longest until the next look at the watches' health."""
         due_at = None if self._is_scanning or self._offline is not None else self._due_at()
-        wait = _HEALTH_SECONDS if due_at is None else min(_HEALTH_SECONDS, max(0.0, due_at - self._clock()))
+        wait = _HEALTH_SECONDS if due_at is None else min(_HEALTH_SECONDS, max(0.0, due_at - self._steady()))
         with anyio.move_on_after(wait):
             await self._wake.wait()
         self._wake = anyio.Event()
@@ -315,7 +331,7 @@ class LibraryWatch:
         return min(times, default=None)
 
     async def _step(self, start: Callable[..., object]) -> None:
-        now = self._clock()
+        now = self._steady()
         self._take_faults(now)
         self._look_after_tree(now)
         self._look_after_machine(now)
@@ -334,7 +350,7 @@ class LibraryWatch:
             except Exception:
                 self._start_anew(self._not_again_and_again(now))
                 raise
-        changes = self._plan.take(self._clock())
+        changes = self._plan.take(self._steady())
         if changes is not None:
             # Told before anything else runs: who asks sees the changes pending or the scan started, never neither.
             self._is_scanning = True
@@ -412,7 +428,7 @@ class LibraryWatch:
             root = await _look_at(self._library.root_path)
         finally:
             self._root_is_asked = False
-        now, away = self._clock(), self._offline
+        now, away = self._steady(), self._offline
         if away is not None:
             self._ask_root_at = now + _PROBE_SECONDS[min(away.probes, len(_PROBE_SECONDS) - 1)]
             away.probes += 1
@@ -445,7 +461,7 @@ class LibraryWatch:
         """
         if not await _answers(self._library.root_path):
             # Whoever looks after the root waits for it, and starts anew when it is back.
-            self._offline = _Offline("its disk does not answer", None, since=self._clock())
+            self._offline = _Offline("its disk does not answer", None, since=self._steady())
             return
         self._counters.rebuilds += 1
         if self._mounts is None:
@@ -465,7 +481,7 @@ class LibraryWatch:
         # As long as both were heard, every rename was told twice.
         self._pending.distrust_path_changes()
         self._plan.is_polled = self._polled_because is not None or watching.problem is not None
-        self._plan.scan_everything(self._clock())
+        self._plan.scan_everything(self._steady())
         self._warn_before_limit()
 
     async def _why_polled(self) -> str | None:
@@ -478,8 +494,8 @@ class LibraryWatch:
         return None
 
     async def _new_tree(self) -> _Watching:
-        handler = LibraryEventHandler(self._pending, self._clock, self._wake_from_thread)
-        watching = _Watching(handler=handler, retry_at=self._clock() + _RETRY_TREE_SECONDS, limits=_limits())
+        handler = LibraryEventHandler(self._pending, self._steady, self._wake_from_thread)
+        watching = _Watching(handler=handler, retry_at=self._steady() + _RETRY_TREE_SECONDS, limits=_limits())
         try:
             tree = self._make_tree(self._library.root_path, handler.on_event, handler.on_fault)
             await _start(tree)
@@ -497,7 +513,7 @@ class LibraryWatch:
     def _note_limit(self, fault: WatchFault) -> None:
         watching = self._watching
         watching.problem = _too_few_watches(watching.tree)
-        watching.limits, watching.retry_at = _limits(), self._clock() + _RETRY_TREE_SECONDS
+        watching.limits, watching.retry_at = _limits(), self._steady() + _RETRY_TREE_SECONDS
         self._plan.is_polled = True
         logger.warning("watching %s: %s; %s", self._library.name, fault.detail, watching.problem)
 
@@ -524,14 +540,14 @@ class LibraryWatch:
         if not unwatched:
             self._was_audited = False
         elif not self._was_audited:
-            self._start_anew(self._clock())
+            self._start_anew(self._steady())
             self._was_audited = True
         else:
             self._watching.problem = (
                 f"{len(unwatched)} folders have no watch, such as {readable(unwatched[0])}; "
                 "the library is scanned from time to time instead"
             )
-            self._watching.retry_at = self._clock() + _REFUSED_ROOT_SECONDS
+            self._watching.retry_at = self._steady() + _REFUSED_ROOT_SECONDS
             self._plan.is_polled = True
 
     def _warn_before_limit(self) -> None:
@@ -564,14 +580,14 @@ class LibraryWatch:
                 on_progress=lambda progress: self._say(WatchMessageType.SCAN_PROGRESS, progress=progress),
             )
         except LibraryOffline as error:
-            self._plan.failed(changes, self._clock())
+            self._plan.failed(changes, self._steady())
             # One that was exchanged meanwhile may be the right one.
             refused = root if root == await _look_at(self._library.root_path) else None
-            self._offline = _Offline(error.reason, refused, since=self._clock())
-            self._ask_root_at = self._clock() + _PROBE_SECONDS[0]
+            self._offline = _Offline(error.reason, refused, since=self._steady())
+            self._ask_root_at = self._steady() + _PROBE_SECONDS[0]
             self._say(WatchMessageType.SCAN_FAILED, error=str(error))
         except Exception as error:
-            self._plan.failed(changes, self._clock())
+            self._plan.failed(changes, self._steady())
             # Errors of ours are sentences; the others are mistakes, and need to be found.
             logger.warning(
                 "scanning %s failed, it is tried again: %s",
@@ -589,9 +605,9 @@ class LibraryWatch:
             self._wake.set()
 
     def _scanned(self, changes: ChangesToScan, report: ScanReport) -> None:
-        now = self._clock()
+        now = self._steady()
         self._last_failure = None
-        self._counters.last_scan_at = now
+        self._counters.last_scan_at = self._clock()
         self._plan.completed(changes, changed=report.changes_detected, now=now, held_back=report.files_held_back > 0)
         self._say(WatchMessageType.SCAN_COMPLETED, report=report)
         is_whole = ScanTarget(self._library.library_id) in changes.targets

@@ -13,7 +13,7 @@ from typing import Any, Final
 from nomarr.components.library.lease_owner_comp import is_certainly_dead
 from nomarr.components.media.cover_store_comp import CoverStore
 from nomarr.helpers.dto.library import Library, LibraryState
-from nomarr.helpers.dto.scan import ScanRunState
+from nomarr.helpers.dto.scan import ScanRunState, SeenLease
 from nomarr.helpers.dto.stored import ContentCheck, Finding, FindingKind, RowProgress, RowStep, StoredRow, StoredTable
 from nomarr.helpers.paths_helper import folder_of, readable, strip_control, unescaped
 from nomarr.persistence.db import Database
@@ -23,8 +23,6 @@ from nomarr.workflows.library.copy_database_wf import ProgressListener, pages
 __all__ = ["ContentChecker"]
 
 _EXAMPLES: Final = 5
-_LONGEST_LEASE_SECONDS: Final = 24 * 3600.0
-"""Leases are renewed every few seconds; one that ends so late was taken by a clock that is wrong."""
 _ORDER: Final = (
     StoredTable.LIBRARIES,
     StoredTable.COUNTERS,
@@ -270,9 +268,8 @@ class ContentChecker:
             if before == after:
                 self._cases.add(FindingKind.FILE_ID_TWICE, f"an id that hashes to {before:016x}")
 
-    @staticmethod
-    def _is_nobodys(holder: str | None) -> bool:
-        return holder is None or is_certainly_dead(holder)
+    def _is_nobodys(self, holder: str | None) -> bool:
+        return holder is None or is_certainly_dead(holder, of_one_machine=self._db.is_of_one_machine)
 
     def _is_scanned(self, libraries: Iterable[Library]) -> bool:
         """True if a scan runs just now; leases that nobody renews are findings."""
@@ -280,8 +277,8 @@ class ContentChecker:
         for library in libraries:
             state = self._db.library.get_scan_state(library.library_id)
             owner = None if state is None else state.owner
-            is_dead = owner is not None and is_certainly_dead(owner)
-            ends_too_late = state is not None and (state.expires_at or 0.0) > self._now + _LONGEST_LEASE_SECONDS
+            is_dead = owner is not None and self._is_nobodys(owner)
+            ends_too_late = state is not None and SeenLease("", state.expires_at or 0.0).ends_too_late(self._now)
             if library.state is LibraryState.INTERRUPTED or (owner is not None and (is_dead or ends_too_late)):
                 self._cases.add(FindingKind.LEASE_STANDS_STILL, library.name)
             elif library.state is LibraryState.SCANNING:

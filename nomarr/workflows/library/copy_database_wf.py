@@ -94,10 +94,11 @@ def _require_another(source: Database, target: Database) -> None:
 
 
 def _require_no_scan(source: Database, now: float) -> None:
-    for library in source.library.list_libraries(now):
+    for library in source.library.list_libraries(now, counted=False):
         state = source.library.get_scan_state(library.library_id)
         owner = None if state is None else state.owner
-        if library.state is LibraryState.SCANNING and owner is not None and not is_certainly_dead(owner):
+        is_scanned = library.state is LibraryState.SCANNING
+        if is_scanned and owner is not None and not is_certainly_dead(owner, of_one_machine=source.is_of_one_machine):
             raise DatabaseInUse(source.location, f"library '{library.name}' is being scanned ({owner})")
 
 

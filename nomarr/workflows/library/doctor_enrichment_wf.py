@@ -39,7 +39,7 @@ def check_enrichment_workflow(db: Database, covers: CoverStore, now: float, look
 
 def _work(db: Database, now: float) -> list[Check]:
     due = db.enrichment.due_work(now=now)
-    waiting = _waiting(due, db.enrichment.holder())
+    waiting = _waiting(db, due)
     if not due.failed:
         return [waiting]
     return [waiting, _failed(due.failed, db.enrichment.failed_files(limit=_SHOWN_FILES))]
@@ -64,8 +64,9 @@ def _unanswered(covers: CoverStore) -> Check:
     return Check("covers", CheckStatus.ERROR, detail, UNANSWERED_REMEDY)
 
 
-def _waiting(due: DueWork, holder: str | None) -> Check:
-    if holder is not None and not is_certainly_dead(holder):
+def _waiting(db: Database, due: DueWork) -> Check:
+    holder = db.enrichment.holder()
+    if holder is not None and not is_certainly_dead(holder, of_one_machine=db.is_of_one_machine):
         owner = LeaseOwner.parse(holder)
         who = "another process" if owner is None else f"process {owner.pid}"
         return Check("enrichment", CheckStatus.OK, f"{who} works on it now, files that wait: {due.files:,}")

@@ -6,7 +6,7 @@ import platform
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -21,10 +21,13 @@ from nomarr.components.library.root_guard_comp import SAMPLE_SIZE, check_root
 from nomarr.components.media.fingerprint_comp import comparing_problem
 from nomarr.components.media.tools_comp import FFPROBE, FPCALC, find_tool
 from nomarr.helpers.disk_looks_helper import DiskLooks
-from nomarr.helpers.dto.library import Library, ScanTarget, WatchMode
+from nomarr.helpers.dto.library import Library, LibraryState, ScanTarget, WatchMode
+from nomarr.helpers.dto.scan import SeenLease
 from nomarr.helpers.exceptions import DatabaseError
 from nomarr.helpers.paths_helper import strip_control
+from nomarr.helpers.time_helper import iso8601
 from nomarr.persistence.db import Database
+from nomarr.workflows.library.library_state_wf import with_true_state
 
 __all__ = [
     "LOOK_SECONDS",
@@ -33,6 +36,7 @@ __all__ = [
     "CheckStatus",
     "check_database_workflow",
     "check_machine_workflow",
+    "check_settings_workflow",
 ]
 
 LOOK_SECONDS: Final = 3.0
@@ -53,6 +57,15 @@ _PLENTY: Final = {InotifyLimit.WATCHES: 524_288, InotifyLimit.INSTANCES: 512, In
 """Limits as generous distributions set them; what is not used costs nothing."""
 _KERNEL_QUEUE: Final = 16_384
 """What the kernel sets if nobody else does."""
+_OPTIONS_FOR: Final = {
+    "watch_mode": "--watch auto",
+    "ignore_patterns": "--no-ignore",
+    "transcode_policy": "--transcodes keep_id",
+}
+"""What sets a setting of a library anew that can't be read."""
+_UNTIL_CHOSEN: Final = {"purge_missing_after_days": "no missing file is forgotten"}
+_CONFIGURED: Final = "the configuration holds"
+"""What follows from a setting of the database that can't be read."""
 _BY_EVENTS: Final = (WatchMode.AUTO, WatchMode.EVENTS)
 _INSTANCES_PER_LIBRARY: Final = 2
 """A new watcher stands before the old one is taken down."""
@@ -76,6 +89,15 @@ class Check:
     status: CheckStatus
     detail: str
     remedy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubt:
+    """What is wrong with a library whose disk is there, and what to do."""
+
+    status: CheckStatus
+    problem: str
+    remedy: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +135,31 @@ def check_database_workflow(
     """
     checks = [_reachable(db), _sqlite(), _integrity(db), *_free_space(db)]
     try:
-        libraries = db.library.list_libraries(now)
-        return [*checks, *_watch_limits(db, libraries, limits), *_libraries(db, libraries, looks, root_marker)]
+        libraries = [with_true_state(db, library) for library in db.library.list_libraries(now)]
+        return [*checks, *_watch_limits(db, libraries, limits), *_libraries(db, libraries, looks, root_marker, now)]
     except DatabaseError as error:
         return [*checks, Check("libraries", CheckStatus.ERROR, str(error), "restore a backup of the database")]
+
+
+def check_settings_workflow(unreadable: Callable[[], Collection[str]]) -> Check:
+    """What was chosen for the whole database. Synchronous: run it in a worker thread.
+
+    Args:
+        unreadable: names the settings of which nobody can tell what was chosen; may raise `DatabaseError`.
+    """
+    try:
+        names = sorted(unreadable())
+    except DatabaseError as error:
+        return Check("settings", CheckStatus.ERROR, str(error), "restore a backup of the database")
+    if not names:
+        return Check("settings", CheckStatus.OK, "what was chosen for the database can be read")
+    told = "; ".join(f"{name}: until then {_UNTIL_CHOSEN.get(name, _CONFIGURED)}" for name in names)
+    return Check(
+        "settings",
+        CheckStatus.ERROR,
+        f"what was chosen can't be read and has to be chosen again ({told})",
+        "choose it, or give it back to the configuration: on the page of 'nomarr serve' under Settings, or over HTTP",
+    )
 
 
 def _python() -> Check:
@@ -232,14 +275,17 @@ def _needs(db: Database, libraries: Sequence[Library]) -> list[_Need]:
 
 
 def _folders(db: Database, library: Library) -> int:
-    return len(db.library_folders.within(ScanTarget(library.library_id)))
+    known = db.library_folders.within(ScanTarget(library.library_id))
+    return sum(not folder.is_hidden for folder in known.values())
 
 
-def _libraries(db: Database, libraries: Sequence[Library], looks: DiskLooks, root_marker: str) -> list[Check]:
+def _libraries(
+    db: Database, libraries: Sequence[Library], looks: DiskLooks, root_marker: str, now: float
+) -> list[Check]:
     if not libraries:
         return [Check("libraries", CheckStatus.OK, "none yet", "add one: nomarr scan FOLDER")]
     found = looks.in_time(
-        {library.library_id: partial(_library, db, library, root_marker) for library in libraries}, LOOK_SECONDS
+        {library.library_id: partial(_library, db, library, root_marker, now) for library in libraries}, LOOK_SECONDS
     )
     return [found.get(library.library_id) or _unanswered(library) for library in libraries]
 
@@ -253,8 +299,10 @@ def _name(library: Library) -> str:
     return f"library {strip_control(library.name)}"
 
 
-def _library(db: Database, library: Library, root_marker: str) -> Check:
+def _library(db: Database, library: Library, root_marker: str, now: float) -> Check:
     name = _name(library)
+    if library.unreadable_settings:
+        return _standing_still(name, library)
     verdict = check_root(
         library.root_path,
         library.root_identity,
@@ -274,11 +322,45 @@ def _library(db: Database, library: Library, root_marker: str) -> Check:
         f"{strip_control(library.root_path)} on {file_system or 'an unknown file system'}, "
         f"{_watching(library)}, {library.files:,} files"
     )
-    for judge in (_judge_watching, _judge_identity):
+    if library.state is LibraryState.SCANNING:
+        return _scanned(db, library, detail, now)
+    for judge in (_judge_state, _judge_watching, _judge_identity):
         if (doubt := judge(library, file_system)) is not None:
-            problem, remedy = doubt
-            return Check(name, CheckStatus.WARN, f"{detail}; {problem}", remedy)
+            return Check(name, doubt.status, f"{detail}; {doubt.problem}", doubt.remedy)
     return Check(name, CheckStatus.OK, detail)
+
+
+def _scanned(db: Database, library: Library, detail: str, now: float) -> Check:
+    """Who scans it, since when, and when others may if it is not heard of again."""
+    state = db.library.get_scan_state(library.library_id)
+    if state is None or state.owner is None or state.expires_at is None:
+        # It has just ended.
+        return Check(_name(library), CheckStatus.OK, detail)
+    since, until = iso8601(state.last_scan_started_at), iso8601(state.expires_at)
+    told = f"{detail}; it is being scanned since {since} by {strip_control(state.owner)}, whose lease ends at {until}"
+    if not SeenLease(state.owner, state.expires_at).ends_too_late(now):
+        return Check(_name(library), CheckStatus.OK, f"{told} and is renewed until the scan is done")
+    return Check(
+        _name(library),
+        CheckStatus.WARN,
+        f"{told}: a clock was wrong",
+        f"a scan that waits takes it over after a minute if it is not renewed: nomarr scan {_quoted_name(library)}",
+    )
+
+
+def _standing_still(name: str, library: Library) -> Check:
+    options = " ".join(_OPTIONS_FOR[setting] for setting in library.unreadable_settings)
+    return Check(
+        name,
+        CheckStatus.ERROR,
+        f"it stands still: its settings can't be read ({', '.join(library.unreadable_settings)})",
+        f"set them anew: nomarr library edit {_quoted_name(library)} {options}",
+    )
+
+
+def _quoted_name(library: Library) -> str:
+    """For a command line."""
+    return shlex.quote(strip_control(library.name))
 
 
 def _watching(library: Library) -> str:
@@ -292,22 +374,39 @@ def _watching(library: Library) -> str:
     return f"{mode} (polled: {polled} does not tell of every change)" if polled is not None else f"{mode} (by events)"
 
 
-def _judge_watching(library: Library, _: str) -> tuple[str, str] | None:
+def _judge_state(library: Library, _: str) -> _Doubt | None:
+    command = f"nomarr scan {_quoted_name(library)}"
+    match library.state:
+        case LibraryState.FAILED:
+            problem = strip_control(library.failure or "its last scan failed")
+            return _Doubt(CheckStatus.ERROR, problem, f"remove the cause and scan it again: {command}")
+        case LibraryState.INTERRUPTED:
+            return _Doubt(CheckStatus.WARN, "its last scan was interrupted", f"let it go on: {command}")
+        case LibraryState.OFFLINE:
+            reason = f" ({strip_control(library.offline_reason)})" if library.offline_reason else ""
+            problem = f"it was offline when it was last scanned{reason}, and is there now"
+            return _Doubt(CheckStatus.WARN, problem, f"scan it again: {command}")
+    return None
+
+
+def _judge_watching(library: Library, _: str) -> _Doubt | None:
     if library.watch_mode is not WatchMode.EVENTS:
         return None
     polled = polled_file_system(library.root_path)
     if polled is None:
         return None
-    return (
+    return _Doubt(
+        CheckStatus.WARN,
         f"{polled} does not tell of changes that are made elsewhere",
-        f"let it be polled: nomarr library edit {shlex.quote(strip_control(library.name))} --watch auto",
+        f"let it be polled: nomarr library edit {_quoted_name(library)} --watch auto",
     )
 
 
-def _judge_identity(_: Library, file_system: str) -> tuple[str, str] | None:
+def _judge_identity(_: Library, file_system: str) -> _Doubt | None:
     if keeps_identity(file_system):
         return None
-    return (
+    return _Doubt(
+        CheckStatus.WARN,
         "this file system does not keep inode numbers, so some moved files may not be recognized",
         "nothing to do; keep the music on a local Linux file system if ids must survive every move",
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 
+from nomarr.components.library.inner_disks_comp import InnerDisks
 from nomarr.helpers.dto.files import KnownFile, int64
-from nomarr.helpers.dto.library import ScanTarget
 from nomarr.helpers.paths_helper import folder_of, join
 from nomarr.persistence.db import Database
+from nomarr.workflows.library.away_disks_wf import AwayDisks
 
 __all__ = ["Elsewhere"]
 
@@ -18,7 +19,8 @@ class Elsewhere:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._roots: dict[str, str | None] = {}
-        self._mounted: dict[tuple[str, str], bool] = {}
+        self._away: dict[tuple[str, str], bool] = {}
+        self._devices: dict[str, int | None] = {}
 
     def is_gone(self, row: KnownFile) -> bool:
         """True only if nothing at all is at the row's path, and not because a disk is away.
@@ -31,19 +33,16 @@ class Elsewhere:
         try:
             os.lstat(join(root, row.path))
         except (FileNotFoundError, NotADirectoryError):
-            return row.missing_since is not None or not self._is_on_other_disk(row.library_id, folder_of(row.path))
+            return row.missing_since is not None or not self._is_disk_away(root, row.library_id, folder_of(row.path))
         except OSError:
             return False
         return False
 
-    def _is_on_other_disk(self, library_id: str, folder: str) -> bool:
-        """True if a disk is, or was, mounted inside the library at the folder or above it."""
-        if (library_id, folder) not in self._mounted:
-            known = self._db.library_folders.within(ScanTarget(library_id, folder, recursive=False)).get(folder)
-            is_mounted = known is not None and known.on_other_device
-            above = bool(folder) and self._is_on_other_disk(library_id, folder_of(folder))
-            self._mounted[library_id, folder] = is_mounted or above
-        return self._mounted[library_id, folder]
+    def _is_disk_away(self, root: str, library_id: str, folder: str) -> bool:
+        if (library_id, folder) not in self._away:
+            with InnerDisks(root) as disks:
+                self._away[library_id, folder] = AwayDisks(self._db, library_id, disks).holds(folder)
+        return self._away[library_id, folder]
 
     def has_left(self, row: KnownFile) -> bool:
         """True only if the row's file is certainly not at its path any more.
@@ -55,12 +54,33 @@ class Elsewhere:
         if root is None:
             return was_gone
         try:
-            status = os.stat(join(root, row.path))
+            # A link is itself: where it leads to is another file.
+            status = os.lstat(join(root, row.path))
         except (FileNotFoundError, NotADirectoryError):
             return True
         except OSError:
             return was_gone
         return int64(status.st_ino) != row.stat.inode
+
+    def device_now(self, row: KnownFile) -> int:
+        """The number of the device at the row's place: of its folder, or of the nearest one above it that is there.
+
+        Where the disk can't be asked, the number that the row has.
+        """
+        root = self._root_of(row.library_id)
+        device = None if root is None else self._device_of(root, folder_of(row.path))
+        return row.device if device is None else device
+
+    def _device_of(self, root: str, folder: str) -> int | None:
+        place = join(root, folder) if folder else root
+        if place not in self._devices:
+            try:
+                self._devices[place] = os.stat(place).st_dev
+            except (FileNotFoundError, NotADirectoryError):
+                self._devices[place] = self._device_of(root, folder_of(folder)) if folder else None
+            except OSError:
+                self._devices[place] = None
+        return self._devices[place]
 
     def _root_of(self, library_id: str) -> str | None:
         """The library's root if it is the one that was scanned; a disk that is away says nothing about its files."""

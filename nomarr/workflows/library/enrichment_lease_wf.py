@@ -134,7 +134,7 @@ def remove_loose_covers(lease: EnrichmentLease, store: CoverStore) -> int:
 def _take(db: Database, owner: LeaseOwner, clock: Clock) -> bool:
     """True if the last one was interrupted, perhaps between storing a cover and saying whose it is."""
     before = db.enrichment.holder()
-    dead = before if before is not None and is_certainly_dead(before) else None
+    dead = before if before is not None and is_certainly_dead(before, of_one_machine=db.is_of_one_machine) else None
     if not db.enrichment.take_lease(owner, now=clock(), lease_seconds=_LEASE_SECONDS, dead_owner=dead):
         raise EnrichmentBusy(before or "another process")
     return before is not None

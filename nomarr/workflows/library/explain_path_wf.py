@@ -8,14 +8,16 @@ from functools import partial
 from typing import Protocol
 
 from nomarr.components.library.ignore_rules_comp import IgnoreRules
+from nomarr.components.library.inner_disks_comp import InnerDisks
 from nomarr.components.library.root_guard_comp import SAMPLE_SIZE, check_root
 from nomarr.components.library.walk_folders_comp import FolderWalker
 from nomarr.helpers.dto.answers import Explanation, PathState
 from nomarr.helpers.dto.files import FileRecord, FolderListing, IgnoreRule
-from nomarr.helpers.dto.library import Library, ScanTarget
+from nomarr.helpers.dto.library import FileRules, Library, ScanTarget
 from nomarr.helpers.file_kinds import FileKind, kind_of
 from nomarr.helpers.paths_helper import folder_of, is_within, name_of, readable, strip_control
 from nomarr.persistence.db import Database
+from nomarr.workflows.library.away_disks_wf import AwayDisks
 
 __all__ = ["explain_path_workflow", "library_of_path"]
 
@@ -27,7 +29,7 @@ def library_of_path(path: str, libraries: Sequence[Library]) -> Library | None:
 
 
 def explain_path_workflow(
-    db: Database, path: str, libraries: Sequence[Library], *, root_marker: str = ""
+    db: Database, path: str, libraries: Sequence[Library], file_rules: FileRules, *, root_marker: str = ""
 ) -> Explanation:
     """Look at the row, the disk and the rules for one absolute path. Synchronous: run it in a worker thread."""
     library = library_of_path(path, libraries)
@@ -49,10 +51,17 @@ def explain_path_workflow(
     )
     if verdict.offline_reason is not None:
         return tell(PathState.OFFLINE, f"the library is offline: {verdict.offline_reason}; nothing in it is judged")
+    if record is not None and not os.path.lexists(path) and _is_on_away_disk(db, library, relative):
+        return tell(PathState.OFFLINE, "the disk inside the library that it is on is away; what is known of it stays")
     if os.path.isdir(path) and record is None:
-        return _explain_folder(path, library, relative, tell)
-    listing = _listing(library, folder_of(relative))
+        return _explain_folder(_listing(library, relative, file_rules), tell)
+    listing = _listing(library, folder_of(relative), file_rules)
     return _explain_file(name_of(relative), listing, record, tell)
+
+
+def _is_on_away_disk(db: Database, library: Library, relative: str) -> bool:
+    with InnerDisks(library.root_path) as disks:
+        return AwayDisks(db, library.library_id, disks).holds(folder_of(relative))
 
 
 class _Tell(Protocol):
@@ -98,11 +107,13 @@ def _explain_absent(record: FileRecord | None, tell: _Tell) -> Explanation:
         return tell(PathState.NOT_FOUND, "there is no such file, and none was known here")
     if record.missing_since is not None:
         return tell(PathState.MISSING, "it was here and is gone; its row is kept so that it can come back")
+    if record.ignored_by is not None:
+        reason = f"it was left out of the library ({record.ignored_by}) and is gone from the disk since"
+        return tell(PathState.GONE, f"{reason}; a full scan will find out")
     return tell(PathState.GONE, "it is in the library but not on the disk; the next scan will find out")
 
 
-def _explain_folder(path: str, library: Library, relative: str, tell: _Tell) -> Explanation:
-    listing = _listing(library, relative)
+def _explain_folder(listing: FolderListing, tell: _Tell) -> Explanation:
     if listing.error is not None:
         return tell(PathState.UNREADABLE, f"this folder can't be looked at: {listing.error}", error=listing.error)
     if listing.ignored_by is not None:
@@ -113,8 +124,9 @@ def _explain_folder(path: str, library: Library, relative: str, tell: _Tell) -> 
     )
 
 
-def _listing(library: Library, folder: str) -> FolderListing:
-    walker = FolderWalker(library.root_path, IgnoreRules.for_library(library.ignore_patterns), stable_identity=True)
+def _listing(library: Library, folder: str, file_rules: FileRules) -> FolderListing:
+    ignoring = IgnoreRules.for_library(library.ignore_patterns, file_rules)
+    walker = FolderWalker(library.root_path, ignoring, stable_identity=True)
     return next(walker.walk(ScanTarget(library.library_id, folder, recursive=False)))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain, islice
 from typing import Final
@@ -29,8 +29,6 @@ def find_moves(
     library: Library,
     survey: Survey,
     path_changes: Sequence[PathChange] = (),
-    *,
-    renumbered: tuple[int, int] | None = None,
 ) -> list[Move]:
     """Moves into `library`, from anywhere in any library. The cost grows with the new files, not with the library.
 
@@ -47,12 +45,11 @@ def find_moves(
         for row in db.library_files.with_inodes(chunk):
             if row.file_id not in departed and (elsewhere.has_left(row) or _comes_back(row, library, survey)):
                 departed[row.file_id] = row
-    numbers: Mapping[int, int] = {} if renumbered is None else {renumbered[0]: renumbered[1]}
     return detect_moves(
         _arrivals(survey),
         departed.values(),
         library.library_id,
-        numbers,
+        elsewhere.device_now,
         noticed,
         partial(_is_there, library.root_path),
     )
@@ -60,7 +57,7 @@ def find_moves(
 
 def _is_there(root: str, arrival: Arrival) -> bool:
     try:
-        return int64(os.stat(join(root, arrival.path)).st_ino) == arrival.identity.inode
+        return int64(os.lstat(join(root, arrival.path)).st_ino) == arrival.identity.inode
     except OSError:
         return False
 

@@ -2,12 +2,15 @@
 
 The cost grows with the new files: of each its header is looked at, and the audio is read only where a file with as much
 audio is gone.
+
+A file that nobody has missed yet, though nothing is at its path, may have been renamed only, and the new file may be a
+copy of it: what looks like its move is no more than a claim, until a scan has looked where the file was.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 import anyio.to_thread
@@ -24,17 +27,29 @@ from nomarr.workflows.library.elsewhere_wf import Elsewhere
 from nomarr.workflows.library.file_workers_wf import FileSkill, FileWorkers
 from nomarr.workflows.library.survey_wf import Survey
 
-__all__ = ["SameAudioFinder"]
+__all__ = ["HASH", "SameAudio", "SameAudioFinder"]
 
 Answer = TypeVar("Answer")
 
 _LENGTH: Final = FileSkill(audio_length_or_none, nothing_known)
-_HASH: Final = FileSkill(audio_hash_or_none, nothing_known)
+HASH: Final = FileSkill(audio_hash_or_none, nothing_known)
 _LENGTHS_IN_THREAD: Final = 4096
 _HASHES_IN_THREAD: Final = 512
 """Up to so many files are looked into in a thread: starting worker processes costs as much."""
 _MANY: Final = 50
 """A length or a hash that more files have than this tells little about which of them a new file is."""
+
+
+@dataclass(frozen=True, slots=True)
+class SameAudio:
+    """Which known files the new ones are by their audio."""
+
+    moves: Sequence[Move] = ()
+    """Of files that a scan did not find where they were."""
+    claims: Sequence[Move] = ()
+    """Of files where nobody has looked yet: either they moved so, or the new file is a copy."""
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    """Path of a new file to its audio hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +62,18 @@ class SameAudioFinder:
     workers: FileWorkers
     threads: CapacityLimiter
 
-    async def find(self, known_moves: Sequence[Move]) -> list[Move]:
+    async def find(self, known_moves: Sequence[Move]) -> SameAudio:
         """Moves beside those that are known by better evidence."""
         paths = await self._in_thread(lambda: list(self._arrived_paths(known_moves)))
         lengths = await self._look_into(_LENGTH, paths, _LENGTHS_IN_THREAD)
         gone = await self._in_thread(lambda: self._gone(lengths, known_moves))
         wanted = await self._in_thread(lambda: self._lengths_of_gone(lengths, gone))
         paths = [path for path, length in lengths.items() if length in wanted]
-        hashes = await self._look_into(_HASH, paths, _HASHES_IN_THREAD)
+        hashes = await self._look_into(HASH, paths, _HASHES_IN_THREAD)
         sounds = await self._in_thread(lambda: gone.among(self._known_by_hash(hashes.values())))
-        return match_hashes(hashes, sounds, self.library.library_id)
+        moves = match_hashes(hashes, sounds, self.library.library_id)
+        claims = [move for move in moves if not gone.was_missed(move.file)]
+        return SameAudio([move for move in moves if gone.was_missed(move.file)], claims, hashes)
 
     def _arrived_paths(self, known_moves: Sequence[Move]) -> Iterator[str]:
         taken = {move.to_path for move in known_moves}
@@ -117,6 +134,10 @@ class _Gone:
     def among(self, sounds: Iterable[KnownSound]) -> list[KnownSound]:
         """Asks the disk about files that the scan did not look at."""
         return [sound for sound in sounds if self._is_gone(sound.file)]
+
+    def was_missed(self, file: KnownFile) -> bool:
+        """True if a scan looked for the file and did not find it, or no scan will ever look for it: an ignored one."""
+        return file.file_id in self._departed or not file.is_present
 
     def _is_gone(self, file: KnownFile) -> bool:
         if file.file_id in self._moved:

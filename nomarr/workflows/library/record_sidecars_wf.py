@@ -24,7 +24,7 @@ def read_sidecars(db: Database, library: Library, diff: FolderDiff) -> Iterator[
         if kind_of(path) is FileKind.IMAGE:
             yield ImageUpsert(path, stat)
         else:
-            libraries = libraries or db.library.list_libraries(0.0)
+            libraries = libraries or db.library.list_libraries(0.0, counted=False)
             yield _playlist(path, stat, diff.listing.path, library, libraries)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby, islice
+from operator import attrgetter
 from typing import Final, TypeVar
 
 import anyio
@@ -20,6 +21,7 @@ from nomarr.components.library.detect_moves_comp import Move, in_safe_order
 from nomarr.components.library.diff_folder_comp import FolderDiff
 from nomarr.components.library.file_systems_comp import file_system_of, keeps_identity, timestamp_granularity
 from nomarr.components.library.ignore_rules_comp import IgnoreRules
+from nomarr.components.library.inner_disks_comp import InnerDisks
 from nomarr.components.library.match_sounds_comp import SAME_AUDIO, SAME_RECORDING
 from nomarr.components.library.walk_folders_comp import FolderWalker, existing_target
 from nomarr.components.media import read_files_comp
@@ -35,7 +37,7 @@ from nomarr.helpers.dto.batches import (
     RowOutcome,
     ScanBatch,
 )
-from nomarr.helpers.dto.files import FileStat, FolderRecord, IgnoreRule, KnownFile
+from nomarr.helpers.dto.files import HIDDEN_FOLDER, FileStat, FolderRecord, IgnoreRule, KnownFile, KnownFolder
 from nomarr.helpers.dto.library import Library, ScanTarget, TranscodePolicy, without_covered
 from nomarr.helpers.dto.scan import HeldBackLosses, Lease, ScanOptions, ScanPhase, ScanReport, ScanRunState
 from nomarr.helpers.dto.watching import PathChange
@@ -46,12 +48,13 @@ from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.db import Database
 from nomarr.workflows.library.file_workers_wf import READ_CHUNK, FileSkill, FileWorkers, in_order
 from nomarr.workflows.library.find_moves_wf import find_moves
-from nomarr.workflows.library.find_same_audio_wf import SameAudioFinder
+from nomarr.workflows.library.find_same_audio_wf import HASH, SameAudio, SameAudioFinder
 from nomarr.workflows.library.find_transcoded_wf import TranscodedFinder
 from nomarr.workflows.library.listen_to_file_wf import Listener
 from nomarr.workflows.library.progress_wf import ProgressMeter
 from nomarr.workflows.library.record_sidecars_wf import read_sidecars
-from nomarr.workflows.library.survey_wf import Survey, SurveyRules, survey_targets
+from nomarr.workflows.library.sound_claims_wf import DueClaim, SoundClaim, SoundClaims
+from nomarr.workflows.library.survey_wf import FullReading, Survey, SurveyRules, survey_targets
 
 __all__ = ["ScanContext", "ScanOutcome", "scan_library_direct_workflow"]
 
@@ -84,10 +87,8 @@ class ScanContext:
     threads: CapacityLimiter
     check_root: Callable[[], object]
     """Raises `LibraryOffline` if the root is not the one that the scan began with."""
-    root_device: int
-    read_since: float | None = None
-    """Full scan: when it began, perhaps in an earlier process."""
-    renumbered: tuple[int, int] | None = None
+    full: FullReading | None = None
+    """None for a quick scan."""
     held_back: HeldBackLosses | None = None
     after_unfinished: bool = False
     """The scan before this one did not come to its last steps."""
@@ -104,6 +105,8 @@ class ScanOutcome:
     """Folders that were still changing; scan them again a little later."""
     held_back: HeldBackLosses | None = None
     """Losses that wait to be confirmed."""
+    elsewhere: tuple[ScanTarget, ...] = ()
+    """Folders of other libraries with new files that take over ids of files which this scan has missed: scan them."""
 
 
 async def scan_library_direct_workflow(
@@ -173,6 +176,8 @@ class _Placement:
 
     moved_here: dict[str, KnownFile] = field(default_factory=dict)
     moved_away: set[str] = field(default_factory=set)
+    new_ids: dict[str, str] = field(default_factory=dict)
+    """Path to id of those new files whose ids somebody has noted already."""
 
     def forget(self, file_ids: set[str]) -> None:
         """Moves that were not written: their files are new here, as far as this library is concerned."""
@@ -185,6 +190,10 @@ class _Placement:
             return moved
         row = diff.changed.get(index)
         return None if row is None or row.file_id in self.moved_away else row
+
+    def new_id(self, diff: FolderDiff, index: int) -> str:
+        """The id of a file that no row stands for."""
+        return (self.new_ids and self.new_ids.get(diff.path_at(index))) or uuid.uuid4().hex
 
 
 class _Scan:
@@ -217,6 +226,8 @@ class _Scan:
         self._unsettled: set[str] = set()
         self._moved: set[str] = set()
         self._lost_moves: set[str] = set()
+        self._missed: set[str] = set()
+        self._claims = SoundClaims(db)
 
     async def look(self, targets: Sequence[ScanTarget], *, final_look: bool) -> set[str]:
         """Look at the targets once and write what differs; the folders that have to be looked at again."""
@@ -224,10 +235,9 @@ class _Scan:
         self._unsettled = set(survey.unsettled)
         # The first look has seen what these led to, so they say nothing about what changed until the final look.
         path_changes = () if final_look else self._context.path_changes
-        moves = await self._look_in_thread(
-            partial(find_moves, self._db, self._library, survey, path_changes, renumbered=self._context.renumbered)
-        )
-        moves += await self._find_sound_moves(survey, moves)
+        moves = await self._look_in_thread(partial(find_moves, self._db, self._library, survey, path_changes))
+        by_sound = await self._find_by_sound(survey, moves)
+        moves += by_sound.moves
         placement = _Placement()
         for move in moves:
             placement.moved_here[move.to_path] = move.file
@@ -237,8 +247,10 @@ class _Scan:
         if self._options.dry_run:
             self._count_dry(survey, placement, held_back)
             return set()
+        await self._write_disks(survey)
         await self._write_moves(moves)
         placement.forget(self._lost_moves)
+        await self._note_claims(survey, placement, by_sound)
         await self._read_and_write(survey, placement, held_back, final_look)
         await self._write_absent(survey, placement, held_back)
         await self._flush()
@@ -247,6 +259,7 @@ class _Scan:
     async def finish(self, unsettled: set[str]) -> ScanOutcome:
         """The last writes, and the outcome."""
         self._context.meter.phase = ScanPhase.FINISHING
+        elsewhere = set() if self._options.dry_run else await self._settle_claims()
         if not self._options.dry_run and (self._report.changes_detected or self._context.after_unfinished):
             resolve = partial(self._db.library_sidecars.resolve_entries, self._context.lease, now=self._context.clock)
             await self._in_thread(resolve)
@@ -256,16 +269,15 @@ class _Scan:
             dry_run=self._options.dry_run,
         )
         again = tuple(ScanTarget(self._library.library_id, folder, False) for folder in sorted(unsettled))
-        return ScanOutcome(report, again, self._held_back)
+        return ScanOutcome(report, again, self._held_back, tuple(sorted(elsewhere)))
 
     async def _survey(self, targets: Sequence[ScanTarget], final_look: bool) -> Survey:
         rules = SurveyRules(
-            root_device=self._context.root_device,
             stable_identity=self._stable,
             timestamp_granularity=self._granularity,
             settle_seconds=self._options.settle_seconds,
             # A full scan has read everything in its first look.
-            read_since=None if final_look else self._context.read_since,
+            full=None if final_look else self._context.full,
             final_look=final_look,
             accept_losses=self._options.accept_losses,
         )
@@ -273,19 +285,20 @@ class _Scan:
         def survey() -> Survey:
             root = self._library.root_path
             existing = without_covered(existing_target(root, target) for target in targets)
-            walker = FolderWalker(
-                root, IgnoreRules.for_library(self._library.ignore_patterns), stable_identity=self._stable
-            )
-            return survey_targets(
-                self._db,
-                self._library,
-                existing,
-                walker,
-                rules,
-                now=self._context.clock,
-                on_known=self._context.meter.folders_known,
-                on_folder=self._context.meter.folder_done,
-            )
+            ignoring = IgnoreRules.for_library(self._library.ignore_patterns, self._options.file_rules)
+            walker = FolderWalker(root, ignoring, stable_identity=self._stable)
+            with InnerDisks(root) as disks:
+                return survey_targets(
+                    self._db,
+                    self._library,
+                    existing,
+                    walker,
+                    disks,
+                    rules,
+                    now=self._context.clock,
+                    on_known=self._context.meter.folders_known,
+                    on_folder=self._context.meter.folder_done,
+                )
 
         try:
             # A file system that hangs must not hold a cancelled scan; the thread ends at its next folder.
@@ -307,13 +320,13 @@ class _Scan:
 
     # -- moves ------------------------------------------------------------------------------------------------
 
-    async def _find_sound_moves(self, survey: Survey, known_moves: Sequence[Move]) -> list[Move]:
+    async def _find_by_sound(self, survey: Survey, known_moves: Sequence[Move]) -> SameAudio:
         """Files that are known by their sound; those of them that were not to be read are from now on."""
         self._context.meter.phase = ScanPhase.MOVING
         if not await self._in_thread(self._db.enrichment.knows_any_sound):
-            return []
+            return SameAudio()
         same_audio = SameAudioFinder(self._db, self._library, survey, self._workers, self._context.threads)
-        moves = await same_audio.find(known_moves)
+        found = await same_audio.find(known_moves)
         if self._library.transcode_policy is TranscodePolicy.KEEP_ID:
             transcoded = TranscodedFinder(
                 self._db,
@@ -325,9 +338,17 @@ class _Scan:
                 self._context.threads,
                 self._context.clock(),
             )
-            moves += await transcoded.find([*known_moves, *moves])
-        await self._in_thread(lambda: survey.read_again({move.to_path: move.file for move in moves}))
-        return moves
+            moves = await transcoded.find([*known_moves, *found.moves])
+            found = replace(found, moves=[*found.moves, *moves])
+        await self._in_thread(lambda: survey.read_again({move.to_path: move.file for move in found.moves}))
+        return found
+
+    async def _write_disks(self, survey: Survey) -> None:
+        """Before any row of theirs: if this scan ends early, the next one has to know what a disk took along."""
+        for record in survey.on_other_disks:
+            self._batch.folders.append(record)
+            await self._flush_if_full()
+        await self._flush()
 
     async def _write_moves(self, moves: Sequence[Move]) -> None:
         self._context.meter.phase = ScanPhase.MOVING
@@ -346,6 +367,53 @@ class _Scan:
             await self._flush_if_full()
         # Before any digest: a folder whose digest is written is not compared again after a crash.
         await self._flush()
+
+    # -- claims -----------------------------------------------------------------------------------------------
+
+    async def _note_claims(self, survey: Survey, placement: _Placement, by_sound: SameAudio) -> None:
+        """Remember which new files have the audio of files that were not missed yet."""
+        known = {claim.to_path: claim.file for claim in by_sound.claims if claim.to_path not in placement.moved_here}
+        claims = []
+        for diff in survey.diffs if known else ():
+            for index in diff.arrivals():
+                if (file := known.get(path := diff.path_at(index))) is not None:
+                    row = placement.row_for(diff, index)
+                    new_id = placement.new_id(diff, index) if row is None else row.file_id
+                    placement.new_ids[path] = new_id
+                    audio_hash = by_sound.hashes[path]
+                    claims.append(SoundClaim(new_id, file.file_id, file.library_id, file.path, audio_hash))
+        await self._in_thread(lambda: self._claims.note(claims, self._context.clock()))
+
+    async def _settle_claims(self) -> set[ScanTarget]:
+        """Write what is due in this library; where to scan for what became due elsewhere by this scan."""
+        due = await self._in_thread(lambda: self._claims.due(self._context.clock()))
+        here = [claim for claim in due if claim.file.library_id == self._library.library_id]
+        for start in range(0, len(here), READ_CHUNK):
+            await self._take_over(here[start : start + READ_CHUNK], few=len(here) <= _READ_IN_THREAD)
+        await self._flush()
+        return {
+            ScanTarget(claim.file.library_id, folder_of(claim.file.path), recursive=False)
+            for claim in due
+            if claim.known.file_id in self._missed and claim not in here
+        }
+
+    async def _take_over(self, claims: Sequence[DueClaim], *, few: bool) -> None:
+        """Give new files the ids of the missing ones whose audio they hold, unless they have changed since."""
+        root = self._library.root_path
+        paths = [claim.file.path for claim in claims]
+        hashes = await self._workers.look_into(HASH, root, paths, few=few)
+        read = await self._workers.run(_READ_TAGS, [join(root, path) for path in paths], few=few)
+        for claim, file in zip(claims, read, strict=True):
+            known, path = claim.known, claim.file.path
+            if hashes.get(path) == claim.audio_hash and claim.stat.is_still(file.stat):
+                self._moved.add(known.file_id)
+                self._batch.moves.append(
+                    FileMove(known.file_id, known.library_id, known.path, path, SAME_AUDIO, is_other_file=True)
+                )
+                self._batch.upserts.append(
+                    FileUpsert(known.file_id, path, claim.stat, claim.file.device, file.tags, file.read_at)
+                )
+                await self._flush_if_full()
 
     # -- reading ----------------------------------------------------------------------------------------------
 
@@ -380,13 +448,13 @@ class _Scan:
             for index in sorted((*diff.new, *diff.changed)):
                 row = placement.row_for(diff, index)
                 if row is None or row.file_id not in placement.moved_away or not self._is_as_read(diff, index, row):
-                    yield _Read(diff, index, uuid.uuid4().hex if row is None else row.file_id, row)
+                    yield _Read(diff, index, placement.new_id(diff, index) if row is None else row.file_id, row)
             yield _FolderEnd(diff)
 
     def _is_as_read(self, diff: FolderDiff, index: int, row: KnownFile) -> bool:
         """True for a file that came with a folder that was moved: not even its ctime changed."""
         as_known = row.stat == diff.listing.stat_at(index) and row.device == diff.listing.device
-        return as_known and self._context.read_since is None
+        return as_known and self._context.full is None
 
     def _take_read_file(self, step: _Read, file: ReadFile, final_look: bool) -> None:
         listing = step.diff.listing
@@ -420,9 +488,7 @@ class _Scan:
             and not any(row.file_id in held_back for row in lost)
             and listing.path not in survey.changing
         )
-        self._batch.folders.append(
-            FolderRecord(listing.path, listing.digest if is_final else "", listing.device != survey.root_device)
-        )
+        self._batch.folders.append(FolderRecord(listing.path, listing.digest if is_final else "", listing.disk))
 
     async def _write_sidecars(self, diff: FolderDiff) -> None:
         # Files that come into the folder by this scan are due, or were looked into after their images were listed.
@@ -480,14 +546,14 @@ class _Scan:
         return lost > present * _BRAKE_SHARE
 
     async def _write_absent(self, survey: Survey, placement: _Placement, held_back: set[str]) -> None:
-        """Files of folders that are gone or hidden as a whole. Their folders are forgotten after them."""
+        """Files of folders that are gone or hidden as a whole, and these folders after them."""
         lost = [row for row in survey.gone_files if row.file_id not in placement.moved_away]
         await self._write_gone(lost, held_back)
         await self._write_hidden(survey.hidden_files)
         if not any(row.file_id in held_back for row in lost):
             await self._write_sidecars_of_absent(survey.gone_sidecars)
             await self._write_gone_folders(survey.gone_folders)
-        await self._write_gone_folders(survey.hidden_folders)
+        await self._write_hidden_folders(survey.hidden_folders)
 
     async def _write_sidecars_of_absent(self, paths: Sequence[str]) -> None:
         for folder, below in groupby(sorted(paths, key=folder_of), folder_of):
@@ -504,16 +570,28 @@ class _Scan:
 
     async def _write_gone_folders(self, topmost: Sequence[str]) -> None:
         for top in topmost:
-            tree = ScanTarget(self._library.library_id, top)
-            known = await self._in_thread(partial(self._db.library_folders.within, tree))
             # What is below comes first: as long as a folder is known, a scan finds out that it is gone.
-            for folder in (*sorted(known.keys() - {top}, reverse=True), top):
-                self._batch.gone_folders.append(folder)
+            for folder in reversed(await self._known_within(top)):
+                self._batch.gone_folders.append(folder.path)
                 await self._flush_if_full()
+
+    async def _write_hidden_folders(self, topmost: Sequence[str]) -> None:
+        # They stay known: when the rule goes, a scan finds out which of them went meanwhile.
+        for top in topmost:
+            for folder in reversed(await self._known_within(top)):
+                self._batch.folders.append(FolderRecord(folder.path, HIDDEN_FOLDER, folder.disk))
+                await self._flush_if_full()
+
+    async def _known_within(self, top: str) -> list[KnownFolder]:
+        """The known folder `top` and those below it, each before what is below itself."""
+        tree = ScanTarget(self._library.library_id, top)
+        known = await self._in_thread(partial(self._db.library_folders.within, tree))
+        return sorted(known.values(), key=attrgetter("path"))
 
     async def _write_gone(self, lost: Sequence[KnownFile], held_back: set[str]) -> None:
         for row in lost:
             if row.file_id not in held_back:
+                self._missed.add(row.file_id)
                 self._batch.gone.append(FileGone(row.file_id, row.path))
                 await self._flush_if_full()
 
@@ -595,9 +673,10 @@ class _Scan:
         )
 
     def _warn(self, warnings: Sequence[str]) -> None:
-        new = [warning for warning in warnings if warning not in self._report.warnings]
-        if new:
-            self._report = replace(self._report, warnings=(*self._report.warnings, *new))
+        # Each target tells of the rules above it, and a second look of what it finds again.
+        every = tuple(dict.fromkeys((*self._report.warnings, *warnings)))
+        if every != self._report.warnings:
+            self._report = replace(self._report, warnings=every)
 
     async def _look_in_thread(self, look: Callable[[], Answer]) -> Answer:
         """Run a step that only looks, perhaps at a disk that hangs: a cancelled scan does not wait for it."""

@@ -26,6 +26,7 @@ from nomarr.helpers.dto.scan import (
     ScanReport,
     ScanRunState,
     ScanState,
+    SeenLease,
 )
 from nomarr.helpers.dto.watching import PathChange
 from nomarr.helpers.exceptions import (
@@ -37,8 +38,10 @@ from nomarr.helpers.exceptions import (
 from nomarr.helpers.paths_helper import strip_control
 from nomarr.helpers.time_helper import Clock, iso8601
 from nomarr.persistence.db import Database
+from nomarr.workflows.library.known_moment_wf import note_clock
 from nomarr.workflows.library.progress_wf import ProgressMeter
 from nomarr.workflows.library.scan_library_direct_wf import ScanContext, ScanOutcome, scan_library_direct_workflow
+from nomarr.workflows.library.survey_wf import FullReading
 from nomarr.workflows.library.task_errors_wf import single_error
 
 __all__ = ["start_scan_workflow"]
@@ -50,7 +53,6 @@ _ROOT_SECONDS: Final = 30.0
 """So long a disk may take to answer; one that turns needs some to begin."""
 _looks: Final = DiskLooks()
 _KEPT_RUNS: Final = 500
-_KEPT_EVENTS_SECONDS: Final = 90 * 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class _Start:
     state: ScanState
     resumed: InterruptedScan | None
     full_since: float | None
+    read_until: float | None
+    """Until when an interrupted full scan, which goes on, can have read folders; None if all are to be read."""
 
 
 async def start_scan_workflow(
@@ -74,6 +78,7 @@ async def start_scan_workflow(
     clock: Clock,
     *,
     path_changes: Sequence[PathChange] = (),
+    unrenewed: SeenLease | None = None,
 ) -> ScanOutcome:
     """Scan `targets` and what an interrupted scan left over; record how it ended, whatever happens.
 
@@ -81,6 +86,7 @@ async def start_scan_workflow(
         path_changes: renames and deletions that were noticed in the library since its last scan, in their order. They
             are evidence of moves, no order to look somewhere, and are stored nowhere: what a crash leaves over is
             judged by the other evidence.
+        unrenewed: a lease that has run out, as somebody saw that it was not renewed in time.
 
     Raises:
         LibraryNotFound: if there is no such library.
@@ -93,7 +99,9 @@ async def start_scan_workflow(
     if options.dry_run:
         return await _dry_run(db, library_id, targets, scan_id, options, hooks, clock, path_changes)
     with lease_owner() as owner:
-        start = await anyio.to_thread.run_sync(partial(_begin, db, library_id, targets, scan_id, owner, options, clock))
+        start = await anyio.to_thread.run_sync(
+            partial(_begin, db, library_id, targets, scan_id, owner, options, clock, unrenewed)
+        )
         return await _until_its_end(db, start, scan_id, options, hooks, clock, path_changes)
 
 
@@ -119,7 +127,7 @@ async def _until_its_end(
     except LeaseLost:
         raise
     except Exception as error:
-        await end(ScanRunState.FAILED, error=str(error))
+        await end(ScanRunState.FAILED, error=str(error) or type(error).__name__)
         raise
     await end(ScanRunState.COMPLETED, outcome=outcome)
     return outcome
@@ -133,6 +141,7 @@ def _begin(
     owner: LeaseOwner,
     options: ScanOptions,
     clock: Clock,
+    unrenewed: SeenLease | None,
 ) -> _Start:
     """Take the lease, with the targets that an earlier scan did not finish."""
     library = db.library.get_library(library_id, clock(), counted=False)
@@ -140,7 +149,7 @@ def _begin(
     if library is None or state is None:
         raise LibraryNotFound(library_id)
     now = clock()
-    dead = state.owner if state.owner is not None and is_certainly_dead(state.owner) else None
+    dead = state.owner if _has_run_out(db, state, unrenewed) else None
     resumed = db.library.check_interrupted_scan(library_id, now=now, dead_owner=dead) if options.resume else None
     wanted = [*targets, *state.queued_targets]
     inherits = resumed is not None or (options.resume and state.state in (ScanRunState.FAILED, ScanRunState.OFFLINE))
@@ -148,9 +157,12 @@ def _begin(
         # What that scan was asked for is still to be done; a cancelled one is not wanted any more.
         wanted += state.targets
     merged = tuple(without_covered(wanted))
-    full_since = now if options.full else None
-    if inherits:
-        full_since = state.full_scan_since or full_since
+    unfinished_since = state.full_scan_since if inherits else None
+    goes_on = _is_credible(unfinished_since, state.last_scan_at, now)
+    full_since = unfinished_since if goes_on else None
+    if full_since is None and (options.full or unfinished_since is not None):
+        full_since = now
+    note_clock(db, library_id, clock)
     if resumed is not None:
         began = iso8601(resumed.started_at)
         logger.info("the scan of %s that began at %s was interrupted; going on", library.name, began)
@@ -166,7 +178,21 @@ def _begin(
     )
     if lease is None:
         raise LibraryAlreadyScanning(library.name, state.owner or "unknown", state.expires_at or now)
-    return _Start(library, lease, merged, state, resumed, full_since)
+    return _Start(library, lease, merged, state, resumed, full_since, read_until=now if goes_on else None)
+
+
+def _has_run_out(db: Database, state: ScanState, unrenewed: SeenLease | None) -> bool:
+    """True if the lease need not be waited for, whatever it tells of its end."""
+    if state.owner is None:
+        return False
+    if unrenewed is not None and unrenewed == SeenLease(state.owner, state.expires_at or 0.0):
+        return True
+    return is_certainly_dead(state.owner, of_one_machine=db.is_of_one_machine)
+
+
+def _is_credible(full_since: float | None, last_scan_at: float | None, now: float) -> bool:
+    """False if the clock was set since the full scan began: nobody can tell then which folders it has read."""
+    return full_since is not None and (last_scan_at or full_since) <= full_since <= now
 
 
 async def _guarded(
@@ -190,12 +216,10 @@ async def _guarded(
         meter=meter,
         clock=clock,
         threads=threads,
-        read_since=start.full_since,
-        renumbered=verdict.renumbered,
+        full=_full_reading(start.full_since, start.read_until),
         held_back=start.state.held_back,
         after_unfinished=start.state.state not in (None, ScanRunState.COMPLETED),
         check_root=partial(_require_root, db, start, options, clock),
-        root_device=0 if verdict.identity is None else verdict.identity.device,
         path_changes=path_changes,
     )
     with single_error():
@@ -208,6 +232,12 @@ async def _guarded(
             tasks.cancel_scope.cancel()
     hooks.on_progress(meter.snapshot())
     return _with_warning(outcome, verdict.warning)
+
+
+def _full_reading(full_since: float | None, read_until: float | None) -> FullReading | None:
+    if full_since is None:
+        return None
+    return FullReading() if read_until is None else FullReading(full_since, read_until)
 
 
 async def _keep_lease(db: Database, lease: Lease, options: ScanOptions, clock: Clock) -> None:
@@ -299,9 +329,7 @@ async def _dry_run(
         clock=clock,
         threads=anyio.CapacityLimiter(_THREADS),
         check_root=partial(_look_at_root, db, library, options),
-        root_device=0 if verdict.identity is None else verdict.identity.device,
-        read_since=now if options.full else None,
-        renumbered=verdict.renumbered,
+        full=FullReading() if options.full else None,
         path_changes=path_changes,
     )
     with single_error():
@@ -331,8 +359,6 @@ async def _end(
             db.library.set_held_back(start.lease, outcome.held_back, now=clock)
         db.library.mark_scan_completed(start.lease, state, now=clock(), report=report, error=error)
         db.scan_runs.prune(keep_per_library=_KEPT_RUNS)
-        if report is not None and report.changes_detected:
-            db.events.prune(before=clock() - _KEPT_EVENTS_SECONDS)
 
     # A cancelled scan has to give its lease back as well, and one that is done must not be told to be interrupted.
     with anyio.CancelScope(shield=True):

@@ -57,13 +57,15 @@ class WorkerProcess:
         paths = [os.environ.get("PYTHONPATH", ""), *sys.path]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
         try:
-            process = await anyio.open_process(
-                [sys.executable, "-P", "-c", _PROGRAM.format(module)],
-                stderr=None,
-                env=environment,
-                # Ctrl-C is for the parent, which then ends its workers.
-                start_new_session=True,
-            )
+            # Shielded, so that a process which was started is always known to whoever has to end it.
+            with anyio.CancelScope(shield=True):
+                process = await anyio.open_process(
+                    [sys.executable, "-P", "-c", _PROGRAM.format(module)],
+                    stderr=None,
+                    env=environment,
+                    # Ctrl-C is for the parent, which then ends its workers.
+                    start_new_session=True,
+                )
         except OSError as error:
             raise WorkerWillNotStart(str(error)) from error
         worker = cls(process)
