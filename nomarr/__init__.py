@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from nomarr.helpers.dto.file_pages import FilePage, FileQuery, FileSort
     from nomarr.helpers.dto.files import FileRecord, Playlist, PlaylistEntry, PlaylistRecord
     from nomarr.helpers.dto.library import Library, LibraryState, ScanTarget, TranscodePolicy, WatchMode
-    from nomarr.helpers.dto.scan import ScanProgress, ScanReport, ScanRun, ScanRunState
+    from nomarr.helpers.dto.scan import ScanPlace, ScanProgress, ScanReport, ScanRun, ScanRunState
     from nomarr.helpers.dto.stored import (
         ContentCheck,
         CopyReport,
@@ -124,6 +124,7 @@ __all__ = [
     "RowProgress",
     "RowStep",
     "ScanCancelled",
+    "ScanPlace",
     "ScanProgress",
     "ScanReport",
     "ScanRun",
@@ -200,6 +201,7 @@ _HOMES = {
     "RowProgress": "nomarr.helpers.dto.stored",
     "RowStep": "nomarr.helpers.dto.stored",
     "ScanCancelled": "nomarr.helpers.exceptions",
+    "ScanPlace": "nomarr.helpers.dto.scan",
     "ScanProgress": "nomarr.helpers.dto.scan",
     "ScanReport": "nomarr.helpers.dto.scan",
     "ScanRun": "nomarr.helpers.dto.scan",

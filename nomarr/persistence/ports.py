@@ -30,6 +30,7 @@ from nomarr.helpers.dto.scan import (
     InterruptedScan,
     Lease,
     LeaseOwner,
+    ScanPlace,
     ScanReport,
     ScanRun,
     ScanRunState,
@@ -300,8 +301,10 @@ class SidecarStore(Protocol):
 class ScanRunStore(Protocol):
     """The history of scans."""
 
-    def list_runs(self, library_id: str | None = None, *, limit: int = 100) -> list[ScanRun]:
-        """Newest first."""
+    def list_runs(
+        self, library_id: str | None = None, *, limit: int = 100, before: ScanPlace | None = None
+    ) -> list[ScanRun]:
+        """Newest first, of those at one moment the last that was begun; only what comes after `before`."""
 
     def prune(self, *, keep_per_library: int) -> None:
         """Forget the oldest runs."""

@@ -20,11 +20,12 @@ from nomarr.interfaces.api.options_if import ServiceOptions
 
 LIBRARIES = "/api/v1/libraries"
 REQUESTS = "/api/v1/scan-requests"
+SCANS = "/api/v1/scans"
 
 
 async def test_an_unknown_library_has_no_scans(api: Api, library: Library) -> None:
     await api.scan(library.library_id)
-    for path in ("/api/v1/scans", "/api/v1/scan-requests"):
+    for path in (SCANS, REQUESTS):
         problem = await api.problem("GET", path, params={"library_id": "other"})
         assert (problem["status"], problem["error"]) == (404, "LibraryNotFound")
 
@@ -34,7 +35,7 @@ async def test_a_scan_request_outlives_its_library(api: Api, library: Library) -
     of_it = {"library_id": library.library_id}
     await api.ask("DELETE", f"{LIBRARIES}/{library.library_id}")
     assert (await api.get(REQUESTS, params=of_it))["items"] == [request]
-    assert (await api.problem("GET", "/api/v1/scans", params=of_it))["status"] == 404
+    assert (await api.problem("GET", SCANS, params=of_it))["status"] == 404
 
 
 async def test_a_scan_is_asked_for_followed_and_remembered(api: Api, library: Library) -> None:
@@ -44,7 +45,7 @@ async def test_a_scan_is_asked_for_followed_and_remembered(api: Api, library: Li
     request = await api.ended(answer.json())
     assert (request["state"], request["error"]) == ("completed", None)
     assert request["report"]["files_added"] == 3
-    (run,) = await api.get("/api/v1/scans", params={"library_id": library.library_id})
+    (run,) = (await api.get(SCANS, params={"library_id": library.library_id}))["items"]
     assert run["report"] == request["report"]
     known = await api.get(REQUESTS)
     assert [one["request_id"] for one in known["items"]] == [request["request_id"]]
@@ -133,7 +134,7 @@ async def test_a_scan_is_cancelled(
         "POST", f"/api/v1/scan-requests/{request['request_id']}/cancel" if by_request else f"{url}/scan/cancel"
     )
     assert (await api.ended(request))["state"] == "cancelled"
-    assert (await api.get("/api/v1/scans"))[0]["state"] == "cancelled"
+    assert (await api.get(SCANS))["items"][0]["state"] == "cancelled"
 
 
 @dataclass
@@ -239,7 +240,7 @@ async def test_a_scan_that_runs_is_cancelled_once_nobody_wants_it(held: Held, di
     with anyio.fail_after(5):
         assert [(await held.api.ended(request))["state"] for request in requests] == ["cancelled"] * 2
     gate.open()
-    assert (await held.api.get("/api/v1/scans"))[0]["state"] == "cancelled"
+    assert (await held.api.get(SCANS))["items"][0]["state"] == "cancelled"
     assert await held.files() == 1
 
 
@@ -257,6 +258,21 @@ async def test_pages_hold_every_request_once_and_the_newest_first(held: Held, li
     asked = [(await held.asked("X"))["request_id"] for _ in range(5)]
     of_it = {"library_id": held.library.library_id, "limit": limit}
     assert [item["request_id"] async for item in all_of(held.api, REQUESTS, **of_it)] == asked[::-1]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 100])
+async def test_pages_hold_every_scan_once_and_the_newest_first(api: Api, library: Library, limit: int) -> None:
+    ended = [(await api.scan(library.library_id))["report"]["scan_id"] for _ in range(5)]
+    pages = all_of(api, SCANS, library_id=library.library_id, limit=limit)
+    assert [run["scan_id"] async for run in pages] == ended[::-1]
+
+
+async def test_a_cursor_of_another_list_is_refused(api: Api, library: Library) -> None:
+    for _ in range(2):
+        await api.scan(library.library_id)
+    of_requests = (await api.get(REQUESTS, params={"limit": 1}))["next_cursor"]
+    problem = await api.problem("GET", SCANS, params={"cursor": of_requests})
+    assert (problem["status"], problem["error"]) == (422, "CursorNotValid")
 
 
 async def test_a_request_that_comes_meanwhile_moves_no_page(held: Held) -> None:

@@ -25,7 +25,7 @@ from storage_kit import (
 
 from nomarr.helpers.dto.batches import ScanBatch
 from nomarr.helpers.dto.library import Library, LibraryState, RootIdentity, ScanTarget, TranscodePolicy, WatchMode
-from nomarr.helpers.dto.scan import HeldBackLosses, InterruptedScan, Lease, ScanReport, ScanRunState, ScanState
+from nomarr.helpers.dto.scan import HeldBackLosses, InterruptedScan, Lease, ScanReport, ScanRun, ScanRunState, ScanState
 from nomarr.helpers.exceptions import LeaseLost, LibraryAlreadyExists
 from nomarr.helpers.time_helper import Clock
 from nomarr.persistence.db import Database
@@ -446,6 +446,20 @@ class TestRuns:
         assert runs.scan_runs.list_runs("nowhere") == []
         started = [run.started_at for run in runs.scan_runs.list_runs()]
         assert started == sorted(started, reverse=True)
+
+    @pytest.mark.parametrize("library_id", [None, "music"])
+    def test_pages_hold_every_run_once_also_of_those_at_one_moment(
+        self, runs: Database, library_id: str | None
+    ) -> None:
+        later = START + 1e9
+        for number in range(3):
+            lease = taken(take_lease(runs, scan_id=f"tied {number}", now=later))
+            runs.library.mark_scan_completed(lease, ScanRunState.COMPLETED, now=later, report=None)
+        every = runs.scan_runs.list_runs(library_id)
+        paged: list[ScanRun] = []
+        while page := runs.scan_runs.list_runs(library_id, limit=2, before=paged[-1].place if paged else None):
+            paged += page
+        assert paged == every
 
     def test_pruning_keeps_the_newest_of_each_library(self, runs: Database) -> None:
         runs.scan_runs.prune(keep_per_library=2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from nomarr.helpers.dto.library import FileRules, ScanTarget
 
@@ -18,6 +18,7 @@ __all__ = [
     "ScanHooks",
     "ScanOptions",
     "ScanPhase",
+    "ScanPlace",
     "ScanProgress",
     "ScanReport",
     "ScanRun",
@@ -223,6 +224,13 @@ class InterruptedScan:
     """When the full scan began whose folders are not all read yet; None for a quick scan."""
 
 
+class ScanPlace(NamedTuple):
+    """Where the history of scans goes on: with what began before this scan."""
+
+    started_at: float
+    scan_id: str
+
+
 @dataclass(frozen=True, slots=True)
 class ScanRun:
     """One scan in the history."""
@@ -236,6 +244,11 @@ class ScanRun:
     full: bool
     error: str | None = None
     report: ScanReport | None = None
+
+    @property
+    def place(self) -> ScanPlace:
+        """Where it stands in the history."""
+        return ScanPlace(self.started_at, self.scan_id)
 
 
 def _ignore_progress(_: ScanProgress) -> None:

@@ -9,9 +9,10 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from nomarr.helpers.dto.library import ScanTarget
+from nomarr.helpers.dto.scan import ScanPlace
 from nomarr.interfaces.api.answers_if import Answer
 from nomarr.interfaces.api.context_if import OpenNomarr, Running
-from nomarr.interfaces.api.cursors_if import LONGEST_NUMBER_CURSOR, cursor_of_number, number_of
+from nomarr.interfaces.api.cursors_if import LONGEST_NUMBER_CURSOR, cursor_of, cursor_of_number, number_of, place_of
 from nomarr.interfaces.api.models_if import HeldBackShape, NewScan, Page, RunningScanShape, RunShape, ScanRequestShape
 from nomarr.interfaces.api.problems_if import NO_BODY, PROBLEMS, Refused, problems
 from nomarr.interfaces.api.scan_requests_if import ScanRequest
@@ -21,6 +22,9 @@ __all__ = ["router"]
 
 router = APIRouter(prefix="/api/v1", tags=["scans"], responses=PROBLEMS)
 _REQUESTS: Final = "scan requests"
+_RUNS: Final = "scans"
+_LONGEST_CURSOR: Final = 200
+"""Of a scan in the history: a time and an id."""
 
 
 @router.post(
@@ -100,12 +104,19 @@ async def cancel_scan_request(request_id: str, service: Running) -> Response:
     return Response(status_code=204)
 
 
-@router.get("/scans", response_model=list[RunShape], responses=problems(404))
+@router.get("/scans", response_model=Page[RunShape], responses=problems(404))
 async def list_scans(
-    nomarr: OpenNomarr, library_id: str | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+    nomarr: OpenNomarr,
+    library_id: str | None = None,
+    cursor: Annotated[str | None, Query(max_length=_LONGEST_CURSOR)] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Response:
     """The history of scans, newest first."""
-    return Answer([run_object(run) for run in await nomarr.libraries.list_scans(library_id, limit=limit)])
+    place = place_of(cursor, _RUNS, is_text=False)
+    before = None if place is None else ScanPlace(float(place[0]), place[1])
+    runs = await nomarr.libraries.list_scans(library_id, limit=limit, before=before)
+    following = cursor_of(runs[-1].place, _RUNS) if len(runs) == limit else None
+    return Answer({"items": [run_object(run) for run in runs], "next_cursor": following})
 
 
 @router.get("/libraries/{library_id}/held-back-losses", response_model=HeldBackShape, responses=problems(404))

@@ -706,9 +706,12 @@ FOR e IN events
     RETURN { seq: e.seq, is_there: LENGTH(there) > 0 }
 """
 SCAN_RUNS: Final = f"""{_REMOVED}
+LET tied = FIRST(FOR s IN scan_runs FILTER s._key == @run_key RETURN [s.inserted_at, s.fence])
 FOR s IN scan_runs
     FILTER @library == null OR s.library_key == @library
     FILTER s.library_key NOT IN removed
+    FILTER @run_key == null OR s.started_at < @started_at
+        OR (s.started_at == @started_at AND [s.inserted_at, s.fence] < tied)
     SORT s.started_at DESC, s.inserted_at DESC, s.fence DESC
     LIMIT @limit
     RETURN s

@@ -30,7 +30,15 @@ from nomarr.helpers.dto.events import ChangeEvent
 from nomarr.helpers.dto.file_pages import FilePage, FilePlace, FileQuery
 from nomarr.helpers.dto.files import FileRecord, Playlist, PlaylistEntry, PlaylistRecord
 from nomarr.helpers.dto.library import FileRules, Library, LibraryState, ScanTarget, TranscodePolicy, WatchMode
-from nomarr.helpers.dto.scan import HeldBackLosses, ScanHooks, ScanOptions, ScanProgress, ScanReport, ScanRun
+from nomarr.helpers.dto.scan import (
+    HeldBackLosses,
+    ScanHooks,
+    ScanOptions,
+    ScanPlace,
+    ScanProgress,
+    ScanReport,
+    ScanRun,
+)
 from nomarr.helpers.dto.upkeep import PurgedLibrary, PurgeReport, UndoneMove
 from nomarr.helpers.dto.watching import PathChange
 from nomarr.helpers.exceptions import (
@@ -445,11 +453,17 @@ class LibraryService:
         """The scan of this library that runs in this process now."""
         return self._queue.running(library_id)
 
-    async def list_scans(self, library_id: str | None = None, *, limit: int = 100) -> list[ScanRun]:
-        """Scan runs, newest first; of a library that was removed, none are kept. Raises `LibraryNotFound`."""
+    async def list_scans(
+        self, library_id: str | None = None, *, limit: int = 100, before: ScanPlace | None = None
+    ) -> list[ScanRun]:
+        """Scan runs, newest first; of a library that was removed, none are kept. Raises `LibraryNotFound`.
+
+        Args:
+            before: the `place` of the last run that is known already; only those that follow it are listed.
+        """
         if library_id is not None:
             await self._require_library(library_id)
-        return await self._in_thread(partial(self._db.scan_runs.list_runs, library_id, limit=limit))
+        return await self._in_thread(partial(self._db.scan_runs.list_runs, library_id, limit=limit, before=before))
 
     async def held_back_losses(self, library_id: str) -> HeldBackLosses | None:
         """Files that can't be found, of which nobody has said yet that they are really gone.
