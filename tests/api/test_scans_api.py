@@ -123,12 +123,17 @@ async def test_a_scan_is_cancelled(
     url = f"{LIBRARIES}/{library.library_id}"
     request = await api.ask("POST", f"{url}/scans", {"full": True})
 
-    async def is_running() -> bool:
-        return bool((await api.get(f"{url}/scan"))["running"])
+    async def is_in_the_history() -> bool:
+        return bool((await api.get(SCANS))["items"])
 
-    await until(is_running)
+    # One that is cancelled before it has its lease is no run.
+    await until(is_in_the_history)
     running = await api.get(f"{url}/scan")
-    assert (running["full"], running["targets"]) == (True, [{"folder_path": "", "recursive": True}])
+    assert (running["running"], running["full"], running["targets"]) == (
+        True,
+        True,
+        [{"folder_path": "", "recursive": True}],
+    )
     assert running["progress"]["phase"]
     await api.ask(
         "POST", f"/api/v1/scan-requests/{request['request_id']}/cancel" if by_request else f"{url}/scan/cancel"

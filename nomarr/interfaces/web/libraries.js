@@ -138,7 +138,7 @@ export class Libraries {
         get(`${known.url}/scan`), get("scans", { library_id: known.id, limit: 1 }), this.#lookForLosses(known),
       ]);
       if (known.newsHeard !== newsHeard) return;
-      known.recall(runs[0]);
+      known.recall(runs.items[0]);
       if (running.running) known.scanning(running.progress);
       else known.scan = null;
       known.card.show();
