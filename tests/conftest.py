@@ -9,6 +9,7 @@ import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 from hypothesis import settings
@@ -50,21 +51,54 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests come first, so that none of them is begun when all others are done.
 
-    Where several processes run tests, each takes whole files, since files share what takes long to make.
+    Where several processes run tests, each takes whole files, since files share what takes long to make. In each of
+    them the tests that are alone are neighbours, so that the other processes wait for them only once.
     """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    order = {path: number for number, path in enumerate(dict.fromkeys(item.path for item in items))}
+    items.sort(key=lambda item: (item.path not in slow, order[item.path], not _is_alone(item)))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
     """Let tests that change limits of the whole machine run alone."""
-    with _MACHINE.open("w") as machine, _TURNSTILE.open("w") as turnstile:
-        # Nobody passes while somebody in it waits to be alone, who would wait for ever otherwise.
-        fcntl.flock(turnstile, fcntl.LOCK_EX)
-        fcntl.flock(machine, fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH)
-        fcntl.flock(turnstile, fcntl.LOCK_UN)
+    if not _turn.is_mine:
+        _turn.take(alone=_is_alone(item))
+    try:
         return (yield)
+    finally:
+        if not (_is_alone(item) and nextitem is not None and _is_alone(nextitem)):
+            _turn.end()
+
+
+def _is_alone(item: pytest.Item) -> bool:
+    return item.get_closest_marker("alone") is not None
+
+
+class _Turn:
+    """When this process may run tests, among all that run tests of this user."""
+
+    def __init__(self) -> None:
+        self._machine: IO[str] | None = None
+
+    @property
+    def is_mine(self) -> bool:
+        return self._machine is not None
+
+    def take(self, *, alone: bool) -> None:
+        self._machine = _MACHINE.open("w")
+        with _TURNSTILE.open("w") as turnstile:
+            # Nobody passes while somebody in it waits to be alone, who would wait for ever otherwise.
+            fcntl.flock(turnstile, fcntl.LOCK_EX)
+            fcntl.flock(self._machine, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+
+    def end(self) -> None:
+        if self._machine is not None:
+            self._machine.close()
+            self._machine = None
+
+
+_turn = _Turn()
 
 
 @pytest.fixture(scope="session")
