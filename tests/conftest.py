@@ -44,8 +44,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """For each processor one, and one more: a third of the tests' time is waiting for what happens a little later."""
-    return min(4, (os.cpu_count() or 1) + 1)
+    """For each processor one, and two more: a third of the tests' time is waiting for what happens a little later."""
+    return min(4, (os.cpu_count() or 1) + 2)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
