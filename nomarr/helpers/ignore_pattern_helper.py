@@ -6,14 +6,14 @@ What git can't understand is no error there: such a pattern matches nothing. Her
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 from nomarr.helpers.paths_helper import strip_control
 
-__all__ = ["IgnorePattern", "problem_of", "problem_of_name", "read_pattern"]
+__all__ = ["IgnorePattern", "PatternGroup", "problem_of", "problem_of_name", "read_pattern"]
 
 _LONGEST: Final = 4096
 """No path of Linux is longer; what is longer costs much to prepare and matches nothing."""
@@ -60,6 +60,24 @@ class IgnorePattern:
         if self.for_folders and not is_folder:
             return False
         return self.regex.fullmatch(name if self.for_names else path) is not None
+
+
+class PatternGroup:
+    """Patterns, as they are read without `any_case`, that are compared all at once: most paths match none of them."""
+
+    def __init__(self, patterns: Sequence[IgnorePattern]) -> None:
+        self._names = _any_of([pattern.regex for pattern in patterns if pattern.for_names])
+        self._paths = _any_of([pattern.regex for pattern in patterns if not pattern.for_names])
+
+    def may_speak_of(self, path: str, name: str) -> bool:
+        """False only if none of them speaks of `path`, whose last segment is `name`."""
+        return self._names.fullmatch(name) is not None or self._paths.fullmatch(path) is not None
+
+
+def _any_of(regexes: Sequence[re.Pattern[str]]) -> re.Pattern[str]:
+    if len(regexes) == 1:
+        return regexes[0]
+    return re.compile("|".join(f"(?:{regex.pattern})" for regex in regexes) or _NOTHING, re.DOTALL)
 
 
 def problem_of(line: str) -> str | None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from nomarr.components.library.ignore_rules_comp import IgnoreRules, RuleText, junk_rule, read_rule_file
 from nomarr.helpers.dto.library import FileRules
-from nomarr.helpers.ignore_pattern_helper import problem_of
+from nomarr.helpers.ignore_pattern_helper import problem_of, read_pattern
 
 BACKWARDS = "the range 'z-a' in its bracket runs backwards and holds nothing"
 PATTERNS = (
@@ -257,6 +257,24 @@ def test_the_same_is_left_out_as_by_git(
         return any(rules.rule_for(step, is_folder=step in FOLDERS) is not None for step in steps)
 
     assert {path for path in FILES if is_hidden(path)} == ignored_by_git(content)
+
+
+@given(
+    st.lists(st.one_of(st.sampled_from(PATTERNS), st.text("ab*/!?[]-", max_size=6)), max_size=600),
+    st.sampled_from(sorted(PATHS)),
+    st.booleans(),
+)
+def test_the_last_of_many_patterns_that_speaks_of_a_path_decides(
+    patterns: list[str], path: str, is_folder: bool
+) -> None:
+    rules = IgnoreRules.for_library(patterns, FileRules())
+    name = path.rpartition("/")[2]
+    read = [(number, pattern) for number, line in enumerate(patterns, 1) if (pattern := read_pattern(line))]
+    spoken = [(number, one.hides) for number, one in read if one.speaks_of(path, name, is_folder=is_folder)]
+    number, hides = spoken[-1] if spoken else (0, False)
+    rule = rules.rule_for(path, is_folder=is_folder)
+    assert (rule is not None) == hides
+    assert rule is None or str(rule).endswith(f"line {number}")
 
 
 def test_the_digest_changes_with_patterns_and_their_place() -> None:

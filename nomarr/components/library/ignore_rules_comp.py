@@ -14,7 +14,7 @@ from typing import Final
 from nomarr.helpers.dto.files import IgnoreRule
 from nomarr.helpers.dto.library import FileRules
 from nomarr.helpers.file_kinds import FileKind
-from nomarr.helpers.ignore_pattern_helper import IgnorePattern, read_pattern
+from nomarr.helpers.ignore_pattern_helper import IgnorePattern, PatternGroup, read_pattern
 from nomarr.helpers.paths_helper import join, name_of, readable, strip_control
 
 __all__ = [
@@ -52,6 +52,8 @@ JUNK_FILE_PREFIXES: Final = ("._", ".syncthing.", "~syncthing~", ".trashed-")
 """AppleDouble companions and half-transferred files; they carry the extension of the real one."""
 
 _RULE_FILE_LIMIT: Final = 1 << 20
+_COMPARED_AT_ONCE: Final = 250
+"""So many patterns are one regular expression."""
 _PROBLEMS_TOLD: Final = 5
 """Of one rule file: one that is no text at all has thousands."""
 _TEXT_TOLD: Final = 80
@@ -84,6 +86,14 @@ class _RuleFile:
         read = ((number, read_pattern(line)) for number, line in enumerate(self.lines, start=1))
         return [(number, pattern) for number, pattern in read if pattern is not None]
 
+    @cached_property
+    def _parts(self) -> list[tuple[PatternGroup, list[tuple[int, IgnorePattern]]]]:
+        parts = (
+            self.patterns[start : start + _COMPARED_AT_ONCE]
+            for start in range(0, len(self.patterns), _COMPARED_AT_ONCE)
+        )
+        return [(PatternGroup([pattern for _, pattern in part]), part) for part in parts]
+
     @property
     def name(self) -> str:
         return self.kept_in if self.file is None else readable(self.file)
@@ -92,9 +102,12 @@ class _RuleFile:
         """Whether `path` (relative to the library) is hidden and by which rule; None if no pattern speaks of it."""
         relative = path[len(self.folder) + 1 :] if self.folder else path
         name = name_of(relative)
-        for number, pattern in reversed(self.patterns):
-            if pattern.speaks_of(relative, name, is_folder=is_folder):
-                return pattern.hides, IgnoreRule(f"{self._quoted(number)} in {self.name}, line {number}", self.file)
+        for group, part in reversed(self._parts):
+            if not group.may_speak_of(relative, name):
+                continue
+            for number, pattern in reversed(part):
+                if pattern.speaks_of(relative, name, is_folder=is_folder):
+                    return pattern.hides, IgnoreRule(f"{self._quoted(number)} in {self.name}, line {number}", self.file)
         return None
 
     def problems(self) -> list[str]:
