@@ -140,6 +140,7 @@ class FileStory(RuleBasedStateMachine):
         assert self.scan.write(gone=[gone(self.known(file_id))]).gone == (not row.missing)
         if not row.missing:
             self.rows[file_id] = replace(row, missing=True, hidden=False)
+        if row.is_present:
             self.events.append(("missing", row.path))
 
     @rule(index=st.integers(0, 20))
@@ -151,6 +152,7 @@ class FileStory(RuleBasedStateMachine):
         assert self.scan.write(hidden=[hidden(self.known(file_id))]).hidden == (not row.hidden)
         if not row.hidden:
             self.rows[file_id] = replace(row, hidden=True)
+        if row.is_present:
             self.events.append(("removed", row.path))
 
     @rule(index=st.integers(0, 20), number=numbers)

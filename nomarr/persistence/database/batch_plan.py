@@ -225,9 +225,11 @@ class BatchPlanner:
         row = self._row_at(file_id, self._library_id, path)
         if row is None or row[column] is not None:
             return 0
+        # Of one that was not there any more, those who follow the changes were told.
+        if row["missing_since"] is None and row["ignored_by"] is None:
+            self._note(event, file_id, path, evidence)
         # A hidden file that is gone is missing, and not hidden any more.
         row.update({"ignored_by": None, column: value, "updated_at": self._now})
-        self._note(event, file_id, path, evidence)
         return 1
 
     # -- sidecars ----------------------------------------------------------------------------------------------

@@ -417,14 +417,16 @@ class _BatchWriter:
     ) -> int:
         # A hidden file that is gone is missing, and not hidden any more.
         changes = {"ignored_by": None, column: value, "updated_at": self._now}
-        found = self._db.execute(
+        update = (
             f"UPDATE library_files SET {', '.join(f'{name} = ?' for name in changes)}"
-            f" WHERE file_id = ? AND library_id = ? AND path = ? AND {column} IS NULL",
-            (*changes.values(), file_id, self._library_id, escaped(path)),
+            f" WHERE file_id = ? AND library_id = ? AND path = ? AND {column} IS NULL"
         )
-        if found.rowcount:
+        values = (*changes.values(), file_id, self._library_id, escaped(path))
+        if self._db.execute(f"{update} AND missing_since IS NULL AND ignored_by IS NULL", values).rowcount:
             self._note(event, file_id, path, evidence=evidence)
-        return found.rowcount
+            return 1
+        # Of one that was not there any more, those who follow the changes were told.
+        return self._db.execute(update, values).rowcount
 
     def _open_folders(self, batch: ScanBatch) -> None:
         """Folders of which the batch writes a part have no digest until the rest is written.
