@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
@@ -65,37 +66,44 @@ async def test_a_request_does_not_join_a_scan_that_was_cancelled(
     assert await cancelled.result() is None
 
 
-async def test_a_scan_that_waits_and_is_cancelled_ends_at_once(
-    nomarr: Nomarr, music_tree: Callable[..., Path], disk: Disk
-) -> None:
+@dataclass(frozen=True)
+class Held:
+    """A scan that does not get on until the gate is open."""
+
+    running: ScanHandle
+    gate: Gate
+
+    @property
+    def library_id(self) -> str:
+        return self.running.library_id
+
+
+@pytest.fixture
+async def held(nomarr: Nomarr, music_tree: Callable[..., Path], disk: Disk) -> Held:
     root = music_tree({"Rock": {"a.wav": tone(440)}})
     library = await nomarr.libraries.add_library("Music", root)
     gate = Gate()
     disk.before_listing(root / "Rock", gate.pass_through)
     running = await nomarr.libraries.start_scan_for_library(library.library_id)
     await gate.wait_for(1)
-    waiting = await nomarr.libraries.start_scan_for_library(library.library_id)
+    return Held(running, gate)
+
+
+async def test_a_scan_that_waits_and_is_cancelled_ends_at_once(nomarr: Nomarr, held: Held) -> None:
+    waiting = await nomarr.libraries.start_scan_for_library(held.library_id)
     waiting.cancel()
     with anyio.fail_after(promised(1)):
         assert await waiting.result() is None
-    gate.open()
-    assert await running.result() is not None
+    held.gate.open()
+    assert await held.running.result() is not None
 
 
-async def test_folders_that_wait_become_their_parents_when_there_are_many(
-    nomarr: Nomarr, music_tree: Callable[..., Path], disk: Disk
-) -> None:
-    root = music_tree({"Rock": {"a.wav": tone(440)}})
-    library = await nomarr.libraries.add_library("Music", root)
-    gate = Gate()
-    disk.before_listing(root / "Rock", gate.pass_through)
-    await nomarr.libraries.start_scan_for_library(library.library_id)
-    await gate.wait_for(1)
+async def test_folders_that_wait_become_their_parents_when_there_are_many(nomarr: Nomarr, held: Held) -> None:
     for first in range(0, 4000, 1000):
-        folders = [ScanTarget(library.library_id, f"Pop/{number}") for number in range(first, first + 1000)]
-        waiting = await nomarr.libraries.start_scan_for_library(library.library_id, folders)
-    assert waiting.targets == [ScanTarget(library.library_id, "Pop")]
-    gate.open()
+        folders = [ScanTarget(held.library_id, f"Pop/{number}") for number in range(first, first + 1000)]
+        waiting = await nomarr.libraries.start_scan_for_library(held.library_id, folders)
+    assert waiting.targets == [ScanTarget(held.library_id, "Pop")]
+    held.gate.open()
     assert await waiting.result() is not None
 
 
