@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal, LiteralString
 
 import platformdirs
 import yaml
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -182,6 +182,16 @@ class Config(BaseSettings):
     """Folders inside of which libraries may be added over HTTP, as whole paths, or such that begin with ~. A
     variable has them separated by colons: NOMARR_BROWSE_ROOTS=/music:/srv/music. Empty: the home folder of
     whoever runs the service, and /music, /srv, /mnt and /media where they exist."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_yes_and_no(cls, value: Any, field: ValidationInfo) -> Any:
+        # Python takes them for 1 and 0, and who writes `purge_missing_after_days: no` would lose what is missing.
+        if isinstance(value, bool) and cls.model_fields[str(field.field_name)].annotation is not bool:
+            raise PydanticCustomError(
+                "yes_or_no", "true and false (in YAML also yes, no, on and off) mean nothing here"
+            )
+        return value
 
     @classmethod
     def settings_customise_sources(

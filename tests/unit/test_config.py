@@ -11,6 +11,7 @@ import yaml
 from nomarr.config import Config, load_config
 from nomarr.helpers.exceptions import ConfigurationError
 
+YES_OR_NO = "true and false (in YAML also yes, no, on and off) mean nothing here"
 SHIPPED = Path(__file__).parents[2] / "config" / "config.yaml"
 
 
@@ -60,6 +61,9 @@ def test_a_variable_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("scan_batch_size: many", "'scan_batch_size': input should be a valid integer"),
         ("resume_policy: maybe", "'resume_policy'"),
         ("purge_missing_after_days: -1", "'purge_missing_after_days': input should be greater than or equal to 0"),
+        ("purge_missing_after_days: no", f"'purge_missing_after_days': {YES_OR_NO}"),
+        ("parallel_libraries: true", f"'parallel_libraries': {YES_OR_NO}"),
+        ("watcher_max_wait_seconds: off", f"'watcher_max_wait_seconds': {YES_OR_NO}"),
         ("purge_missing_after_days: sometimes", "'purge_missing_after_days': input should be 'never'"),
         ("root_marker: a/b", "'root_marker'"),
         ("enable_file_watching: sometimes", "'enable_file_watching'"),
