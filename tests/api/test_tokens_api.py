@@ -17,6 +17,7 @@ from support.arango.faults import UNAVAILABLE, no_faults
 from nomarr import Nomarr
 from nomarr.helpers.dto.tokens import TokenScope
 from nomarr.interfaces.api.options_if import ServiceOptions
+from nomarr.interfaces.api.tokens_if import sign
 
 LIBRARIES, SESSION, TOKENS = "/api/v1/libraries", "/api/v1/session", "/api/v1/tokens"
 NEVER = 1e6
@@ -52,6 +53,12 @@ async def test_the_list_tells_everything_but_the_tokens(closed: Api, admin: dict
     assert (tablet["name"], tablet["scope"], own["scope"]) == ("kitchen tablet", "read", "admin")
     assert made["token"] not in answer.text
     assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_a_token_of_a_computer_whose_clock_is_ahead_is_good(closed: Api, nomarr: Nomarr) -> None:
+    kept, key = await nomarr.tokens.keep("tablet", TokenScope.READ, 1)
+    ahead = replace(kept, created_at=kept.created_at + 3600)
+    assert await status(closed, bearer(sign(ahead, key))) == 200
 
 
 async def test_one_token_is_revoked_at_once_and_the_others_stay(closed: Api, admin: dict[str, str]) -> None:
