@@ -14,7 +14,7 @@ from nomarr.persistence.db import Database
 from nomarr.services.infrastructure import token_svc
 from nomarr.services.infrastructure.token_svc import TokenService
 
-DAY, HOUR = 86_400, 3600
+DAY = 86_400
 START = 1_800_000_000
 
 
@@ -100,17 +100,27 @@ async def test_what_an_old_key_has_signed_is_neither_listed_nor_kept(db: Databas
     assert (await names(tokens), stored(db)) == (["b"], 1)
 
 
-async def test_what_has_ended_is_not_listed_and_soon_forgotten(db: Database, tokens: TokenService, now: Now) -> None:
+async def test_what_has_ended_is_not_listed_and_forgotten_when_room_is_needed(
+    db: Database, tokens: TokenService, now: Now, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(token_svc, "MOST_TOKENS", 3)
     await tokens.keep("short", TokenScope.READ, 1)
     await tokens.keep("long", TokenScope.READ, 30)
     now.seconds += DAY
     assert await names(tokens) == ["long"]
     await tokens.keep("new", TokenScope.READ, 1)
-    # By the clock of another computer it may be good still.
     assert stored(db) == 3
-    now.seconds += HOUR + 1
+    now.seconds += 1
     await tokens.keep("newer", TokenScope.READ, 1)
     assert (await names(tokens), stored(db)) == (["newer", "new", "long"], 3)
+
+
+async def test_a_token_made_while_the_clock_is_ahead_takes_no_other_one_away(tokens: TokenService, now: Now) -> None:
+    await tokens.keep("tablet", TokenScope.READ, 30)
+    now.seconds += 400 * DAY
+    await tokens.keep("phone", TokenScope.READ, 30)
+    now.seconds -= 400 * DAY
+    assert await names(tokens) == ["phone", "tablet"]
 
 
 async def test_there_are_not_more_than_there_may_be(

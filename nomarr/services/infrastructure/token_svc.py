@@ -31,8 +31,6 @@ _KEY: Final = "api_token_key"
 _KEPT: Final = "api_token/"
 """What the names of the tokens' settings begin with; the mark of the key and the id of the token follow."""
 _DAY_SECONDS: Final = 86_400
-_CLOCKS_DIFFER_SECONDS: Final = 3600
-"""What has ended is kept for so long, as another computer with the same database may have another time."""
 
 
 class TokenService:
@@ -115,13 +113,17 @@ class TokenService:
         return [token for token in kept.values() if token.expires_at > now]
 
     def _forget_worthless(self) -> str:
-        """Forget what has ended, and what another key has signed; the key that signs now."""
+        """Forget what another key has signed, and what has ended if room is needed; the key that signs now."""
         kept = self._settings.below(_KEPT)
         # Read after them: what another key has signed until then stays worthless, as no key comes back.
         key = self._key()
         ours = _tokens_in({name: text for name, text in kept.items() if name.startswith(_setting(key, ""))})
-        since = self._clock() - _CLOCKS_DIFFER_SECONDS
-        self._settings.remove(name for name in kept if name not in ours or ours[name].expires_at < since)
+        worthless = kept.keys() - ours.keys()
+        if len(ours) >= MOST_TOKENS:
+            # Not before: by a clock that is ahead for a while, tokens have ended that are good when it is right again.
+            now = self._clock()
+            worthless |= {name for name, token in ours.items() if token.expires_at <= now}
+        self._settings.remove(worthless)
         return key
 
 
