@@ -79,6 +79,7 @@ async def test_a_file_has_the_same_keys_as_on_the_command_line(api: Api, nomarr:
         ({"cursor": cursor_of((1 << 70, "id"), "files by size"), "sort": "size"}, "CursorNotValid"),
         ({"cursor": cursor_of(("\udcff", "id"), "files by path")}, "CursorNotValid"),
         ({"cursor": cursor_of_path("Rock", "playlists")}, "CursorNotValid"),
+        ({"cursor": cursor_of_path("[" * 14_000, "files by path")}, "CursorNotValid"),
     ],
 )
 async def test_a_wrong_question_is_a_problem(

@@ -69,7 +69,7 @@ def place_of(cursor: str | None, of: str, *, is_text: bool) -> FilePlace | None:
         return None
     try:
         value, file_id = json.loads(_read(cursor, of))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise _refused() from None
     if not isinstance(file_id, str) or isinstance(value, bool):
         raise _refused()
