@@ -94,6 +94,14 @@ async def test_a_slow_reader_is_told_that_lines_are_lost(ring: LogRing) -> None:
         assert await kinds_and_messages(blocks, 4) == ["lost", "line 2", "line 3", "line 4"]
 
 
+async def test_a_reader_whose_number_is_ahead_hears_what_comes(ring: LogRing) -> None:
+    logger.info("before")
+    with ring.stream(LogFilter(), 1 << 62) as blocks:
+        assert await anext(blocks)
+        logger.info("after")
+        assert await kinds_and_messages(blocks, 1) == ["after"]
+
+
 async def test_lines_of_other_threads_arrive(ring: LogRing) -> None:
     with ring.stream(LogFilter(logging.WARNING, "THREAD"), None) as blocks:
         reading = asyncio.ensure_future(kinds_and_messages(blocks, 1))

@@ -96,7 +96,9 @@ class LogRing(logging.Handler):
         reader = _Reader()
         self._readers.add(reader)
         try:
-            yield self._blocks(reader, wanted, self._last_number() if after is None else after)
+            newest = self._last_number()
+            # Before a restart the clock may have been ahead, and the numbers with it.
+            yield self._blocks(reader, wanted, newest if after is None else min(after, newest))
         finally:
             self._readers.discard(reader)
 
