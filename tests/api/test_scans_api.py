@@ -15,6 +15,7 @@ from support.music import tone, tones
 from support.system import Disk, Gate
 
 from nomarr import Library, Nomarr, ScanTarget
+from nomarr.interfaces.api import scan_requests_if
 from nomarr.interfaces.api.cursors_if import cursor_of, cursor_of_path
 from nomarr.interfaces.api.options_if import ServiceOptions
 
@@ -309,6 +310,20 @@ async def test_requests_that_wait_are_limited(held: Held) -> None:
     await held.cancel(requests[7])
     assert (await held.asked("Y"))["state"] == "waiting"
     assert (await held.api.problem("POST", url, {}))["status"] == 429
+
+
+async def test_requests_that_come_at_the_same_time_are_limited_too(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan_requests_if, "_KEPT", 3)
+    url = f"{LIBRARIES}/{held.library.library_id}/scans"
+    codes: list[int] = []
+
+    async def ask(folder: str) -> None:
+        codes.append((await held.api.client.post(url, json={"folders": [{"folder_path": folder}]})).status_code)
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(8):
+            tasks.start_soon(ask, str(number))
+    assert sorted(codes) == [202] * 3 + [429] * 5
 
 
 @pytest.fixture

@@ -67,15 +67,21 @@ class ScanRequests:
         self._hub = hub
         self._requests: dict[str, ScanRequest] = {}
         self._asked = 0
+        self._starting = 0
+        """So many will be among the requests in a moment."""
 
     async def start(
         self, library_id: str, targets: Sequence[ScanTarget], *, full: bool, dry_run: bool, accept_losses: bool
     ) -> ScanRequest:
         """Ask for a scan. Raises `LibraryNotFound` and `Refused`; everything else is told by the request."""
         self._make_room()
-        handle = await self._nomarr.libraries.start_scan_for_library(
-            library_id, targets, full=full, dry_run=dry_run, accept_losses=accept_losses
-        )
+        self._starting += 1
+        try:
+            handle = await self._nomarr.libraries.start_scan_for_library(
+                library_id, targets, full=full, dry_run=dry_run, accept_losses=accept_losses
+            )
+        finally:
+            self._starting -= 1
         self._asked += 1
         request = ScanRequest(handle, tuple(targets) or (ScanTarget(library_id),), self._asked)
         self._requests[request.request_id] = request
@@ -162,10 +168,9 @@ class ScanRequests:
 
     def _make_room(self) -> None:
         """For one more request. Raises `Refused` if none of the others has ended."""
-        if len(self._requests) < _KEPT:
-            return
-        oldest = next((request for request in self._requests.values() if request.ended is not None), None)
-        if oldest is None:
-            said = f"{_KEPT} scans that were asked for have not ended; wait for some of them, or cancel them"
-            raise Refused(429, said, error="TooManyScanRequests", Retry_After="10")
-        del self._requests[oldest.request_id]
+        while len(self._requests) + self._starting >= _KEPT:
+            oldest = next((request for request in self._requests.values() if request.ended is not None), None)
+            if oldest is None:
+                said = f"{_KEPT} scans that were asked for have not ended; wait for some of them, or cancel them"
+                raise Refused(429, said, error="TooManyScanRequests", Retry_After="10")
+            del self._requests[oldest.request_id]
