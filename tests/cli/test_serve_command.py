@@ -98,6 +98,13 @@ def connected(service: Service) -> socket.socket:
     return socket.create_connection((service.host, service.port), timeout=20)
 
 
+@pytest.mark.parametrize("host", ["a..b", "x" * 70, "nowhere.invalid"])
+def test_what_is_no_address_of_this_computer_is_refused(cli: CommandLine, host: str) -> None:
+    assert cli("token", "create").code == 0
+    refused = cli("serve", "--host", host)
+    assert (refused.code, host in refused.error) == (USAGE, True)
+
+
 def test_others_are_served_with_a_token_only(cli: CommandLine) -> None:
     refused = cli("serve", "--host", "0.0.0.0", "--port", "0")
     assert (refused.code, "nomarr token create" in refused.error) == (USAGE, True)

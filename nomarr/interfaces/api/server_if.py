@@ -132,6 +132,8 @@ def _listen(host: str, port: int) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
     except OSError as error:
         raise _unusable(host, port, error) from error
+    except UnicodeError as error:
+        raise ConfigurationError(f"'{host}' is no name of a computer", source="the address") from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
