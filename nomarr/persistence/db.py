@@ -92,7 +92,7 @@ class Database:
         return self._backend.examine_server()
 
     def give_up(self) -> None:
-        """From now on wait no more for a server that is away; what can be done at once is still done.
+        """From now on wait no more for a server that is away or a locked file; what can be done is still done.
 
         For whoever is about to close: calls that wait in other threads raise `DatabaseNotReachable`.
         """

@@ -539,6 +539,6 @@ class Backend(Protocol):
         """A look at the server that keeps the database; None if there is none."""
 
     def give_up(self) -> None:
-        """From now on wait no more for a server that is away; what can be done at once is still done."""
+        """From now on wait no more for a server that is away or a locked file; what can be done is still done."""
 
     def close(self) -> None: ...

@@ -12,11 +12,14 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from concurrent import futures
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
 
 import pytest
 from storage_kit import Scan, folder, gone, image, moved, playlist, start_scan, upsert
+from support.patience import promised
 
 from nomarr.helpers.dto.batches import BatchResult, ScanBatch
 from nomarr.helpers.exceptions import (
@@ -28,6 +31,7 @@ from nomarr.helpers.exceptions import (
     StorageFull,
 )
 from nomarr.persistence.db import Database
+from nomarr.persistence.embedded import connection
 from nomarr.persistence.embedded.database import SqliteDatabase
 
 SCHEMA = resources.files("nomarr.persistence.embedded") / "schema"
@@ -278,6 +282,28 @@ class TestLocked:
                 db.settings.set("key", "value")
             db.settings.set("key", "later")
             assert db.settings.get("key") == "later"
+
+    def test_whoever_waits_gives_up_when_asked_to_and_says_before_what_it_waits_for(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(connection, "_BUSY_TIMEOUT_SECONDS", 0.1)
+        monkeypatch.setattr(connection, "_LAST_PATIENCE_SECONDS", 0.1)
+        with opened(path) as db, writing(path), ThreadPoolExecutor(4) as threads:
+            waiting = [threads.submit(db.settings.set, "key", str(number)) for number in range(4)]
+            done, _ = futures.wait(waiting, 0.5)
+            assert not done
+            db.give_up()
+            for one in waiting:
+                with pytest.raises(DatabaseNotReachable, match="is locked by another program"):
+                    one.result(promised(2))
+        told = [record for record in caplog.records if record.name.startswith("nomarr")]
+        assert "locked by another program; waiting for it" in told[0].message
+
+    def test_what_is_free_is_written_after_giving_up(self, path: Path) -> None:
+        with opened(path) as db:
+            db.give_up()
+            db.settings.set("key", "value")
+            assert db.settings.get("key") == "value"
 
     def test_a_batch_that_waited_for_longer_than_its_lease_writes_nothing(self, path: Path) -> None:
         results: list[Exception] = []

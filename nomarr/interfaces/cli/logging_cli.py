@@ -52,6 +52,8 @@ def set_logging(level: str, log_format: str = "text") -> None:
         if isinstance(handler, _StderrHandler):
             handler.setFormatter(_formatter(log_format))
     logging.getLogger("nomarr").setLevel(level.upper())
+    # It tells of each attempt at a locked file, and Nomarr says what it waits for.
+    logging.getLogger("stamina").setLevel(logging.ERROR)
 
 
 def _formatter(log_format: str) -> logging.Formatter:

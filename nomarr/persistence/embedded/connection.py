@@ -30,8 +30,11 @@ logger = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 Piece = TypeVar("Piece")
 
-_BUSY_TIMEOUT_SECONDS = 5.0
+_BUSY_TIMEOUT_SECONDS = 2.0
 LOCKED_PATIENCE_SECONDS = 60.0
+_LAST_PATIENCE_SECONDS = 3.0
+"""Of whoever is about to close: other programs let go of the file sooner, unless they are stopped."""
+_TOLD_ATTEMPT = 2
 _LONG_WAIT_SECONDS = 0.1
 _LONGEST_TURN_SECONDS = 0.25
 _GIVE_WAY_SECONDS = 0.12
@@ -65,6 +68,8 @@ class SqliteConnections:
     ) -> None:
         self.path = path
         self._patience_seconds = patience_seconds
+        self._patience_ends_at = math.inf
+        """By the steady clock."""
         self._write_lock = threading.Lock()
         self._idle_readers: list[sqlite3.Connection] = []
         self._readers_lock = threading.Lock()
@@ -89,6 +94,9 @@ class SqliteConnections:
 
     def _write(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
         for attempt in self._while_locked():
+            if attempt.num == _TOLD_ATTEMPT:
+                patience = min(self._patience_seconds, self._patience_ends_at - steady_clock())
+                logger.warning("%s is locked by another program; waiting for it, %.0f s at most", self.path, patience)
             with attempt, self._transaction():
                 answer = work(self._writer)
         return answer
@@ -134,6 +142,10 @@ class SqliteConnections:
         """The number of the newest migration that was applied."""
         return int(self.read("PRAGMA user_version")[0][0])
 
+    def give_up(self) -> None:
+        """From now on wait no more than a moment for another program that holds the file."""
+        self._patience_ends_at = min(self._patience_ends_at, steady_clock() + _LAST_PATIENCE_SECONDS)
+
     def close(self) -> None:
         """Close every connection; what is written is on the disk."""
         with self._readers_lock:
@@ -146,13 +158,16 @@ class SqliteConnections:
 
     def _while_locked(self) -> Iterable[stamina.Attempt]:
         return stamina.retry_context(
-            on=_is_locked,
+            on=self._is_to_be_tried_again,
             attempts=None,
             timeout=self._patience_seconds,
             wait_initial=0.02,
             wait_max=1.0,
             wait_jitter=0.2,
         )
+
+    def _is_to_be_tried_again(self, error: Exception) -> bool:
+        return _is_locked(error) and steady_clock() < self._patience_ends_at
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -174,6 +189,9 @@ class SqliteConnections:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
+        left = self._patience_ends_at - steady_clock()
+        if left < _BUSY_TIMEOUT_SECONDS:
+            self._writer.execute(f"PRAGMA busy_timeout={max(0, int(left * 1000))}")
         self._writer.execute("BEGIN IMMEDIATE")
         try:
             yield

@@ -77,7 +77,7 @@ class SqliteDatabase:
         return None
 
     def give_up(self) -> None:
-        """Nothing to do: a file is never away, and whoever holds it lets go of it soon."""
+        self._connections.give_up()
 
     def close(self) -> None:
         self._connections.close()
