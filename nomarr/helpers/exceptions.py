@@ -57,10 +57,8 @@ class ConfigurationError(NomarrError, ValueError):
 class CoverFolderUnusable(NomarrError):
     """The folder that holds covers can't be read or written."""
 
-    def __init__(self, folder: str, reason: str) -> None:
-        super().__init__(
-            f"covers can't be kept in {strip_control(folder)}: {strip_control(reason)}; check the folder's rights"
-        )
+    def __init__(self, folder: str, reason: str, remedy: str = "check the folder's rights") -> None:
+        super().__init__(f"covers can't be kept in {strip_control(folder)}: {strip_control(reason)}; {remedy}")
         self.folder = folder
         self.reason = reason
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from shutil import copy2
 
+import anyio
 import pytest
 from api_kit import Api, all_of
 from support.music import png, tone
@@ -12,6 +14,7 @@ from support.music import png, tone
 from nomarr import Library, Nomarr
 from nomarr.interfaces.api.cursors_if import cursor_of, cursor_of_path
 from nomarr.interfaces.contract import file_object
+from nomarr.services.infrastructure import enrichment_svc
 
 FILES = "/api/v1/files"
 
@@ -112,6 +115,34 @@ async def test_a_cover_is_sent_once_and_then_known(api: Api, nomarr: Nomarr, sca
     small = await api.client.get(url, params={"size": 96})
     assert small.headers["content-type"] == "image/webp"
     assert small.headers["etag"] != answer.headers["etag"]
+
+
+async def test_covers_on_a_disk_that_hangs_hold_up_nothing_else(
+    api: Api, nomarr: Nomarr, scanned: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await nomarr.enrichment.run()
+    (file,) = (await api.get(FILES, params={"query": "a.wav"}))["items"]
+    cover = nomarr.enrichment.covers.original(file["cover_id"])
+    assert cover is not None
+    cover.unlink()
+    # Whoever opens it waits for a writer.
+    os.mkfifo(cover)
+    monkeypatch.setattr(enrichment_svc, "_COVER_SECONDS", 0.5)
+    answers: list[int] = []
+
+    async def ask() -> None:
+        answers.append((await api.client.get(f"/api/v1/covers/{file['cover_id']}")).status_code)
+
+    try:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(60):
+                tasks.start_soon(ask)
+            await anyio.sleep(0.1)
+            assert (await api.get(FILES))["items"]
+            assert not answers
+    finally:
+        os.close(os.open(cover, os.O_RDWR))
+    assert answers == [503] * 60
 
 
 @pytest.mark.parametrize("size", ["97", "0", "-96", "x", ""])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -35,6 +37,8 @@ logger = logging.getLogger(__name__)
 _TASK: Final = "enrich files"
 _LOOK_AGAIN_SECONDS: Final = 60.0
 """How often it looks for what other processes have scanned."""
+_COVER_READERS: Final = 4
+_COVER_SECONDS: Final = 5.0
 _TROUBLE_SECONDS: Final = 60.0
 """How long it leaves a database alone that failed, or that another process enriches."""
 
@@ -51,6 +55,8 @@ class EnrichmentService:
         self._clock = clock
         self.covers = CoverStore(Path(options.cover_folder))
         """Where the originals and thumbnails of `FileRecord.cover_id` are."""
+        # Threads of their own: the folder may be on a disk that hangs, and everything else would wait with it.
+        self._cover_readers = ThreadPoolExecutor(_COVER_READERS, "read covers")
         self.progress = EnrichmentProgress()
         self._subscribers: list[Callable[[EnrichmentProgress], None]] = []
         self._one_run = anyio.Lock()
@@ -114,9 +120,16 @@ class EnrichmentService:
 
         Raises:
             ValueError: if that is not the id of a cover, or there are no thumbnails of this size.
-            CoverFolderUnusable: if the folder of covers can't be read.
+            CoverFolderUnusable: if the folder of covers can't be read, or does not answer in time.
         """
-        return await anyio.to_thread.run_sync(self.covers.read, cover_id, size)
+        answer = self._cover_readers.submit(self.covers.read, cover_id, size)
+        try:
+            with anyio.fail_after(_COVER_SECONDS):
+                # One that still waits for a thread then is never begun.
+                return await asyncio.wrap_future(answer)
+        except TimeoutError:
+            reason, remedy = "its disk does not answer", "check that it is mounted and reachable"
+            raise CoverFolderUnusable(self._options.cover_folder, reason, remedy) from None
 
     async def remove_unused_covers(self) -> int:
         """Delete the covers whose last file was purged; how many. What another process enriches, it also cleans up."""
