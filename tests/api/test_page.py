@@ -171,6 +171,14 @@ async def test_signing_out_ends_both_cookies(closed: Api) -> None:
     assert "secure" in ended["__Host-nomarr_token"].split("; ")
 
 
+@pytest.mark.parametrize("wanted", ["bytes=abc", "bytes=0-9", "bytes=999999999-"])
+@pytest.mark.parametrize("path", ["/", "/page/main.js"])
+async def test_files_of_the_page_are_sent_whole(api: Api, path: str, wanted: str) -> None:
+    whole = await api.client.get(path)
+    answer = await api.client.get(path, headers={"Range": wanted})
+    assert (answer.status_code, answer.content) == (200, whole.content)
+
+
 async def test_a_page_that_a_browser_has_is_not_sent_again(api: Api) -> None:
     for path in ("/", "/page/main.js"):
         answer = await api.client.get(path)

@@ -83,6 +83,7 @@ def test_what_a_url_leaves_out_is_usual() -> None:
         "arangodb://root:secret@host/",
         "arangodb://root:secret@host/a/b",
         "arangodb://root:12/secret@host",
+        "arangodb://root:a secret@host/nomarr",
         "arangodb://root:secret@/nomarr",
         "arangodb://root:sec[secret@host/nomarr",
         "arangodb://root:secret@host:port/nomarr",

@@ -110,7 +110,8 @@ async def list_duplicates(
     """Groups of files that hold the same music, behind the first `after` ones; `next_cursor` is the next `after`.
 
     The first page compares all files, which takes about 2 ms for each, unless that was done within the last minute and
-    nothing has changed since. For ten minutes the following pages come out of the same comparison.
+    nothing has changed since. For ten minutes the following pages come out of the same comparison,
+    unless somebody else has begun anew meanwhile.
     """
     page = await nomarr.libraries.page_of_duplicates(library_id, after=after, limit=limit)
     following = None if page.next_place is None else str(page.next_place)

@@ -42,6 +42,8 @@ class _PageFiles(StaticFiles):
         if scope["path"] != "/" and scope["path"].endswith("/"):
             # The framework would take it for the file without it.
             raise HTTPException(404)
+        # These files are small, so no part of one is sent alone, and a range that is none is no error.
+        scope["headers"] = [(name, value) for name, value in scope["headers"] if name != b"range"]
         return await super().get_response(path, scope)
 
     def file_response(

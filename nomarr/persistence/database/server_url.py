@@ -51,6 +51,9 @@ def parsed(url: str) -> ServerUrl:
     except ValueError:
         # Its text would tell the URL.
         raise _wrong("it is not a URL") from None
+    if any(character.isspace() for character in parts.netloc):
+        # Nobody could tell where in a message such an address ends, and hide its password.
+        raise _wrong("it holds a space; write one in a password as %20")
     if "@" in parts.path:
         # A password with a slash that nobody escaped would be taken for the name, and told.
         raise _wrong("it has an '@' after the host; write a slash in a password as %2F, an '@' in a name as %40")
