@@ -283,6 +283,15 @@ class TestLocked:
             db.settings.set("key", "later")
             assert db.settings.get("key") == "later"
 
+    def test_all_who_wait_do_so_at_the_same_time(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(connection, "_BUSY_TIMEOUT_SECONDS", 0.1)
+        with opened(path, patience_seconds=0.5) as db, writing(path), ThreadPoolExecutor(20) as threads:
+            waiting = [threads.submit(db.settings.set, "key", str(number)) for number in range(20)]
+            done, _ = futures.wait(waiting, promised(4))
+            assert len(done) == 20
+            for one in waiting:
+                assert isinstance(one.exception(), DatabaseNotReachable)
+
     def test_whoever_waits_gives_up_when_asked_to_and_says_before_what_it_waits_for(
         self, path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:

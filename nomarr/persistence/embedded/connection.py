@@ -79,7 +79,7 @@ class SqliteConnections:
             self._writer = self._connect()
             try:
                 # SQLite does not wait by itself when two processes open a new file at once.
-                for attempt in self._while_locked():
+                for attempt in self._while_locked(steady_clock() + patience_seconds):
                     with attempt:
                         self._writer.execute("PRAGMA journal_mode=WAL")
                         self._migrate(_migrations() if migrations is None else migrations)
@@ -89,13 +89,13 @@ class SqliteConnections:
 
     def write(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
         """Run `work` in one transaction, again from the start if another process holds the file."""
-        with self._errors_in_our_words(), self._write_lock:
-            return self._write(work)
+        with self._errors_in_our_words(), self._turn() as until:
+            return self._write(work, until)
 
-    def _write(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
-        for attempt in self._while_locked():
+    def _write(self, work: Callable[[sqlite3.Connection], Answer], until: float) -> Answer:
+        for attempt in self._while_locked(until):
             if attempt.num == _TOLD_ATTEMPT:
-                patience = min(self._patience_seconds, self._patience_ends_at - steady_clock())
+                patience = min(until, self._patience_ends_at) - steady_clock()
                 logger.warning("%s is locked by another program; waiting for it, %.0f s at most", self.path, patience)
             with attempt, self._transaction():
                 answer = work(self._writer)
@@ -103,11 +103,11 @@ class SqliteConnections:
 
     def write_unlinked(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
         """As `write`, but what refers to a removed row stays; the caller removes it in pieces."""
-        with self._errors_in_our_words(), self._write_lock:
+        with self._errors_in_our_words(), self._turn() as until:
             # Inside of a transaction it would change nothing.
             self._writer.execute("PRAGMA foreign_keys=OFF")
             try:
-                return self._write(work)
+                return self._write(work, until)
             finally:
                 self._writer.execute("PRAGMA foreign_keys=ON")
 
@@ -156,11 +156,26 @@ class SqliteConnections:
         with self._write_lock:
             self._writer.close()
 
-    def _while_locked(self) -> Iterable[stamina.Attempt]:
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[float]:
+        """The turn of one writer; until when, by the steady clock, it may go on trying.
+
+        The patience begins with the waiting for the turn: as long as the file is locked, all others would wait in vain
+        for the first one, and each for as long again.
+        """
+        until = steady_clock() + self._patience_seconds
+        if not self._write_lock.acquire(timeout=self._patience_seconds):
+            raise sqlite3.OperationalError("the database is locked")
+        try:
+            yield until
+        finally:
+            self._write_lock.release()
+
+    def _while_locked(self, until: float) -> Iterable[stamina.Attempt]:
         return stamina.retry_context(
             on=self._is_to_be_tried_again,
             attempts=None,
-            timeout=self._patience_seconds,
+            timeout=max(0.0, until - steady_clock()),
             wait_initial=0.02,
             wait_max=1.0,
             wait_jitter=0.2,
