@@ -129,6 +129,22 @@ async def test_a_long_list_comes_page_by_page(
         assert await page.titles() == sorted(f"{number:04}.wav" for number in range(250))
 
 
+async def test_covers_appear_in_a_table_that_is_open(
+    tab: Page, nomarr: Nomarr, options: ServiceOptions, music_tree: Callable[..., Path]
+) -> None:
+    root = music_tree({"Blue": {"cover.png": png()}})
+    tagged(root / "Blue" / "1.wav", 200, "Amber", "Castillo", "Blue")
+    library = await nomarr.libraries.add_library("Music", root, watch_mode="off")
+    await nomarr.libraries.scan_targets([ScanTarget(library.library_id)])
+    async with running_server(nomarr, options) as address, opened(tab, nomarr, address) as page:
+        await expect(page.page.locator("#connection")).to_have_text("live")
+        await page.link("Files").click()
+        await expect(page.rows).to_have_count(1)
+        assert await page.rows.locator("img").count() == 0
+        await nomarr.enrichment.run()
+        await expect(page.rows.locator("img")).to_be_visible()
+
+
 async def test_covers_are_on_the_shelf(records: Opened) -> None:
     await records.link("Library").click()
     await records.page.get_by_role("link", name="Blue").first.click()

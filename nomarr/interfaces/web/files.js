@@ -10,6 +10,7 @@ const PAGE = 100;
 const LARGEST_PAGE = 1000;
 const TYPING_MILLISECONDS = 250;
 const REFRESH_MILLISECONDS = 1500;
+const ENRICHMENT_MILLISECONDS = 5000;
 const FIRST_DESCENDING = new Set(["size", "changed", "added"]);
 
 export class Files {
@@ -26,11 +27,14 @@ export class Files {
   #more = byId("file-more");
   #onWish;
   #refresh = paced(() => this.#again().catch(report), REFRESH_MILLISECONDS);
+  // It tells of every few files, for hours.
+  #refreshSlowly = paced(() => this.#again().catch(report), ENRICHMENT_MILLISECONDS);
 
   /** `onWish(wish)` is told what the reader wants to see, so that the page's address says it. */
   constructor(news, onWish) {
     this.#onWish = onWish;
     for (const kind of ["change", "library"]) news.on(kind, () => this.#isShown && this.#refresh());
+    news.on("enrichment", (progress) => this.#isShown && this.#follow(progress));
     const typed = settled(() => this.#want({ q: this.#search.value.trim() }), TYPING_MILLISECONDS);
     this.#search.addEventListener("input", typed);
     this.#library.addEventListener("change", () => this.#want({ library: this.#library.value }));
@@ -83,6 +87,12 @@ export class Files {
     const isSame = sort === this.#sorting;
     const isDescending = isSame ? !this.#wish.desc : FIRST_DESCENDING.has(sort);
     this.#want({ sort, desc: isDescending ? "1" : "" });
+  }
+
+  /** Enrichment finds covers and exact lengths. */
+  #follow(progress) {
+    if (progress.state === "running") this.#refreshSlowly();
+    else this.#refresh();
   }
 
   #query(more) {
