@@ -129,6 +129,26 @@ async def test_a_long_list_comes_page_by_page(
         assert await page.titles() == sorted(f"{number:04}.wav" for number in range(250))
 
 
+async def test_who_reads_far_down_stays_there_when_a_file_changes(
+    tab: Page, nomarr: Nomarr, options: ServiceOptions, music_tree: Callable[..., Path]
+) -> None:
+    root = music_tree({f"{number:04}.wav": tone(100) for number in range(1020)})
+    await nomarr.libraries.add_library("Music", root)
+    async with running_server(nomarr, options) as address, opened(tab, nomarr, address) as page:
+        await expect(page.card("Music")).to_contain_text("1,020 files")
+        await page.link("Files").click()
+        for shown in range(100, 1020, 100):
+            await expect(page.rows).to_have_count(shown)
+            await page.button("Show more").dispatch_event("click")
+        await page.link("1010.wav").focus()
+        before = await page.page.evaluate("scrollY")
+        os.rename(root / "1005.wav", root / "1005 renamed.wav")
+        await expect(page.link("1005 renamed.wav")).to_be_attached()
+        await expect(page.rows).to_have_count(1020)
+        await expect(page.link("1010.wav")).to_be_focused()
+        assert await page.page.evaluate("scrollY") == before
+
+
 async def test_covers_appear_in_a_table_that_is_open(
     tab: Page, nomarr: Nomarr, options: ServiceOptions, music_tree: Callable[..., Path]
 ) -> None:

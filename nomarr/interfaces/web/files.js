@@ -17,7 +17,9 @@ export class Files {
   #wish = {};
   #files = [];
   #cursor = null;
+  #wanted = PAGE; // So many files the reader has asked for.
   #question = 0; // Answers to an older one are too late.
+  #isLoading = false;
   #isShown = false;
   #search = byId("file-search");
   #library = byId("file-library");
@@ -26,9 +28,9 @@ export class Files {
   #rows = byId("file-rows");
   #more = byId("file-more");
   #onWish;
-  #refresh = paced(() => this.#again().catch(report), REFRESH_MILLISECONDS);
+  #refresh = paced(() => this.#load().catch(report), REFRESH_MILLISECONDS);
   // It tells of every few files, for hours.
-  #refreshSlowly = paced(() => this.#again().catch(report), ENRICHMENT_MILLISECONDS);
+  #refreshSlowly = paced(() => this.#load().catch(report), ENRICHMENT_MILLISECONDS);
 
   /** `onWish(wish)` is told what the reader wants to see, so that the page's address says it. */
   constructor(news, onWish) {
@@ -62,12 +64,13 @@ export class Files {
     this.#isShown = true;
     const isSame = JSON.stringify(wish) === JSON.stringify(this.#wish);
     this.#wish = wish;
+    if (!isSame) this.#beginAnew();
     if (this.#search !== document.activeElement) this.#search.value = wish.q ?? "";
     this.#library.value = wish.library ?? "";
     this.#kind.value = wish.show ?? "";
     this.#sort.value = this.#sorting;
     this.#showSorting();
-    await (isSame ? this.#again() : this.#load(PAGE));
+    await this.#load();
     if (!isSame) announce(this.#count());
   }
 
@@ -103,29 +106,45 @@ export class Files {
     };
   }
 
-  /** What is shown, as it is now. */
-  #again() {
-    return this.#load(Math.min(LARGEST_PAGE, Math.max(PAGE, this.#files.length)));
+  /** What is in the table is of another wish: nothing can be added to it. */
+  #beginAnew() {
+    this.#wanted = PAGE;
+    this.#cursor = null;
   }
 
-  async #load(limit) {
+  /** Show what is wanted as it is now, once all of it is there: fewer files would move the reader. */
+  async #load() {
     const question = ++this.#question;
-    const page = await get("files", this.#query({ limit }));
-    if (question === this.#question) this.#show(page.items, page.next_cursor);
+    this.#isLoading = true;
+    try {
+      const files = [];
+      let cursor = null;
+      do {
+        const limit = Math.min(LARGEST_PAGE, this.#wanted - files.length);
+        const page = await get("files", this.#query({ limit, cursor }));
+        if (question !== this.#question) return;
+        files.push(...page.items);
+        cursor = page.next_cursor;
+      } while (cursor !== null && files.length < this.#wanted);
+      this.#show(files, cursor);
+    } finally {
+      if (question === this.#question) this.#isLoading = false;
+    }
   }
 
   async #next() {
     if (!this.#isShown || this.#cursor === null) return;
+    this.#wanted = this.#files.length + PAGE;
+    if (this.#isLoading) return; // They come with the others.
     const question = ++this.#question;
-    const cursor = this.#cursor;
-    const page = await get("files", this.#query({ limit: PAGE, cursor }));
+    const page = await get("files", this.#query({ limit: PAGE, cursor: this.#cursor }));
     if (question === this.#question) this.#show([...this.#files, ...page.items], page.next_cursor);
   }
 
   #show(files, cursor) {
-    this.#files = files;
+    this.#files = withoutRepeats(files);
     this.#cursor = cursor;
-    fill(this.#rows, files, (file) => file.file_id, makeRow, showRow);
+    fill(this.#rows, this.#files, (file) => file.file_id, makeRow, showRow);
     say(byId("file-count"), this.#count());
     show(byId("file-table"), files.length > 0);
     show(this.#more, cursor !== null);
@@ -146,6 +165,11 @@ export class Files {
       else heading.removeAttribute("aria-sort");
     }
   }
+}
+
+/** A file that got another place between two pages is on both. */
+function withoutRepeats(files) {
+  return [...new Map(files.map((file) => [file.file_id, file])).values()];
 }
 
 function makeRow() {
