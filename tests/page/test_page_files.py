@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import anyio
 import pytest
 from api.api_kit import running_server
 from mutagen.id3 import TALB, TIT2, TPE1
 from mutagen.wave import WAVE
 from page_kit import BROWSER, Opened, expect, opened
-from playwright.async_api import Page
+from playwright.async_api import Page, Route
 from support.music import png, tone, tones
 
 from nomarr import Nomarr, ScanTarget
@@ -109,6 +111,73 @@ async def test_a_file_has_an_address_of_its_own(records: Opened) -> None:
     await expect(records.dialog).to_contain_text("Winter")
     await records.go("#/file/unknown")
     await expect(records.page.locator("#notices")).to_contain_text("unknown")
+
+
+async def test_a_file_that_could_not_be_shown_can_be_opened_again(records: Opened) -> None:
+    await records.page.route("**/api/v1/files/*", lambda route: route.fulfill(status=503))
+    await records.link("Amber").click()
+    await expect(records.page.locator("#notices")).to_contain_text("503")
+    await expect(records.page).to_have_url(f"{records.address}/#/files")
+    await records.page.unroute("**/api/v1/files/*")
+    await records.link("Amber").click()
+    await expect(records.dialog).to_contain_text("Castillo")
+
+
+@asynccontextmanager
+async def held(page: Page, url: str) -> AsyncIterator[anyio.Event]:
+    """Requests to `url` wait until the event is set, and at the longest as long as this block."""
+    may_go = anyio.Event()
+
+    async def hold(route: Route) -> None:
+        await may_go.wait()
+        await route.continue_()
+
+    await page.route(url, hold)
+    try:
+        yield may_go
+    finally:
+        may_go.set()
+        await page.unroute(url, hold)
+
+
+async def place_of(records: Opened, title: str) -> str:
+    """The address of a file, beginning with `#`."""
+    return f"{await records.link(title).get_attribute('href')}"
+
+
+async def test_an_answer_that_comes_too_late_opens_no_dialog(records: Opened) -> None:
+    amber = (await place_of(records, "Amber")).removeprefix("#/file/")
+    async with held(records.page, f"**/api/v1/files/{amber}") as may_go:
+        await records.link("Amber").click()
+        await records.link("Settings").click()
+        await expect(records.page).to_have_title("Settings · Nomarr")
+        async with records.page.expect_event("requestfinished", lambda request: request.url.endswith(amber)):
+            may_go.set()
+        await records.drawn()
+        assert await records.dialog.count() == 0
+    await expect(records.page).to_have_url(f"{records.address}/#/settings")
+
+
+async def test_who_opens_two_files_at_once_sees_the_second(records: Opened) -> None:
+    amber = (await place_of(records, "Amber")).removeprefix("#/file/")
+    async with held(records.page, f"**/api/v1/files/{amber}") as may_go:
+        await records.link("Amber").click()
+        await records.link("Winter").click()
+        await expect(records.dialog.get_by_role("heading", name="Winter")).to_be_visible()
+        async with records.page.expect_event("requestfinished", lambda request: request.url.endswith(amber)):
+            may_go.set()
+        await records.drawn()
+        assert await records.page.locator("dialog").count() == 1
+
+
+async def test_another_file_takes_the_place_of_the_one_that_is_shown(records: Opened) -> None:
+    winter = await place_of(records, "Winter")
+    await records.link("Amber").click()
+    await expect(records.dialog.get_by_role("heading", name="Amber")).to_be_visible()
+    await records.go(winter)
+    await expect(records.dialog.get_by_role("heading", name="Winter")).to_be_visible()
+    await expect(records.page).to_have_url(f"{records.address}/{winter}")
+    await expect(records.page.locator("dialog")).to_have_count(1)
 
 
 async def test_a_long_list_comes_page_by_page(

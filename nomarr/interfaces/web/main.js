@@ -4,10 +4,10 @@ import { Activity } from "./activity.js";
 import { byId, hideControl, say, show } from "./dom.js";
 import { Files } from "./files.js";
 import { Health } from "./health.js";
-import { openFile } from "./file.js";
+import { loadFile, openFile } from "./file.js";
 import { Libraries } from "./libraries.js";
 import { News } from "./news.js";
-import { report } from "./notices.js";
+import { attempt, report } from "./notices.js";
 import { recovery, setUpSession, showSession } from "./session.js";
 import { Settings } from "./settings.js";
 import { Shelf } from "./shelf.js";
@@ -41,6 +41,7 @@ const OPENERS = {
 let view = "";
 let lastAddress = "#/";
 let dialog = null;
+let question = 0; // Answers to an older address are too late.
 
 news.on("enrichment", showEnrichment);
 window.addEventListener("hashchange", () => follow().catch(report));
@@ -96,8 +97,9 @@ async function reload() {
 /** Show what the address asks for. */
 async function follow() {
   const { name, id, wish } = route();
-  dialog?.close();
-  if (name === "file") return showFile(id);
+  question += 1;
+  closeFile();
+  if (name === "file") return attempt(() => showFile(id));
   lastAddress = location.hash || "#/";
   const isOther = name !== view;
   if (isOther) showView(name);
@@ -105,11 +107,34 @@ async function follow() {
 }
 
 async function showFile(id) {
+  const asked = question;
   if (!view) showView("home");
-  dialog = await openFile(id, (libraryId) => libraries.nameOf(libraryId), () => {
-    dialog = null;
-    if (route().name === "file") location.replace(lastAddress);
-  });
+  try {
+    const known = await loadFile(id);
+    if (asked === question) showDialog(known);
+  } catch (problem) {
+    if (asked !== question) return;
+    leaveFile();
+    throw problem;
+  }
+}
+
+function showDialog(known) {
+  const opened = openFile(known, (libraryId) => libraries.nameOf(libraryId));
+  opened.addEventListener("close", () => opened === dialog && leaveFile());
+  dialog = opened;
+}
+
+/** The address asks for something else: the reader does not leave. */
+function closeFile() {
+  const shown = dialog;
+  dialog = null;
+  shown?.close();
+}
+
+function leaveFile() {
+  dialog = null;
+  if (route().name === "file") location.replace(lastAddress);
 }
 
 function showView(name) {
