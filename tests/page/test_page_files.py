@@ -180,6 +180,41 @@ async def test_another_file_takes_the_place_of_the_one_that_is_shown(records: Op
     await expect(records.page.locator("dialog")).to_have_count(1)
 
 
+@pytest.mark.parametrize("is_reloaded", [False, True])
+async def test_a_file_that_was_read_is_no_step_back(records: Opened, is_reloaded: bool) -> None:
+    for title in ("Amber", "Winter"):
+        await records.link(title).click()
+        await expect(records.dialog.get_by_role("heading", name=title)).to_be_visible()
+        if is_reloaded:
+            await records.page.reload()
+            await expect(records.dialog.get_by_role("heading", name=title)).to_be_visible()
+        await records.page.keyboard.press("Escape")
+        await expect(records.page).to_have_url(f"{records.address}/#/files")
+    await records.page.go_back()
+    await expect(records.page).to_have_title("Nomarr")
+
+
+async def test_back_closes_a_file_and_forward_opens_it_again(records: Opened) -> None:
+    await records.link("Amber").click()
+    await expect(records.dialog).to_be_visible()
+    await records.page.go_back()
+    await expect(records.dialog).to_have_count(0)
+    await expect(records.page).to_have_url(f"{records.address}/#/files")
+    await records.page.go_forward()
+    await records.dialog.get_by_role("button", name="Close").click()
+    await expect(records.page).to_have_url(f"{records.address}/#/files")
+
+
+async def test_a_file_that_was_opened_by_its_address_is_closed_to_the_first_view(records: Opened) -> None:
+    place = await place_of(records, "Amber")
+    await records.page.goto("about:blank")
+    await records.go(place)
+    await expect(records.dialog).to_be_visible()
+    await records.page.keyboard.press("Escape")
+    await expect(records.page).to_have_url(f"{records.address}/#/")
+    await expect(records.card("Music")).to_be_visible()
+
+
 async def test_a_long_list_comes_page_by_page(
     tab: Page, nomarr: Nomarr, options: ServiceOptions, music_tree: Callable[..., Path]
 ) -> None:

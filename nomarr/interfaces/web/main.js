@@ -40,6 +40,7 @@ const OPENERS = {
 
 let view = "";
 let lastAddress = "#/";
+let stepsToView = null; // So many entries of the history back there is a view; null: nobody knows.
 let dialog = null;
 let question = 0; // Answers to an older address are too late.
 
@@ -101,6 +102,7 @@ async function follow() {
   closeFile();
   if (name === "file") return attempt(() => showFile(id));
   lastAddress = location.hash || "#/";
+  stepsToView = 0;
   const isOther = name !== view;
   if (isOther) showView(name);
   await OPENERS[name](wish);
@@ -108,6 +110,7 @@ async function follow() {
 
 async function showFile(id) {
   const asked = question;
+  countSteps();
   if (!view) showView("home");
   try {
     const known = await loadFile(id);
@@ -132,9 +135,19 @@ function closeFile() {
   shown?.close();
 }
 
+/** Back to the view that the file was opened from. */
 function leaveFile() {
   dialog = null;
-  if (route().name === "file") location.replace(lastAddress);
+  if (route().name !== "file") return;
+  if (stepsToView) history.go(-stepsToView);
+  else location.replace(lastAddress);
+}
+
+/** The entry of the history keeps how far it is from a view, also when the page is loaded anew. */
+function countSteps() {
+  if (history.state) stepsToView = history.state.stepsToView;
+  else if (stepsToView !== null) stepsToView += 1;
+  history.replaceState({ stepsToView }, "");
 }
 
 function showView(name) {
