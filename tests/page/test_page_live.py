@@ -53,6 +53,23 @@ async def test_many_changes_in_one_folder_are_one_line(music: Opened, library: L
     await expect(music.card("Music")).to_contain_text("13 files")
 
 
+async def test_a_line_of_missing_files_leads_to_them(music: Opened, library: Library) -> None:
+    shutil.rmtree(Path(library.root_path) / "Rock")
+    newest = music.page.locator("#feed li").first
+    await expect(newest).to_contain_text("missing")
+    await newest.get_by_role("link", name="2 files in Rock").click()
+    await expect(music.page.get_by_label("Show", exact=True)).to_have_value("missing")
+    await expect(music.rows).to_have_count(2)
+
+
+async def test_a_line_of_files_that_a_rule_hides_leads_nowhere(music: Opened, library: Library) -> None:
+    (Path(library.root_path) / "Rock" / ".nomarrignore").write_text("*.wav\n")
+    newest = music.page.locator("#feed li").first
+    await expect(newest).to_contain_text("removed")
+    await expect(newest).to_contain_text("2 files in Rock")
+    assert await newest.get_by_role("link").count() == 0
+
+
 async def test_what_happened_while_the_service_was_away_is_shown(
     tab: Page, library: Library, nomarr: Nomarr, options: ServiceOptions
 ) -> None:

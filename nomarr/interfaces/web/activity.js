@@ -95,13 +95,10 @@ export class Activity {
     const library = this.#nameOf(event.library_id);
     text.title = [library, event.path].filter(Boolean).join(": ");
     const target = text.firstElementChild;
-    if (count > 1) {
-      say(target, `${counted(count, "file")} in ${folderOf(event.path) || library || "the library"}`);
-      target.href = `#/files?library=${event.library_id}&q=${encodeURIComponent(searchable(folderOf(event.path)))}`;
-    } else {
-      say(target, event.old_path ? `${shortened(event.old_path)} → ${arrival(event)}` : shortened(event.path));
-      target.href = `#/file/${event.file_id}`;
-    }
+    say(target, count > 1 ? `${counted(count, "file")} in ${folderOf(event.path) || library || "the library"}` : pathsOf(event));
+    const place = placeOf(event, count);
+    if (place) target.href = place;
+    else target.removeAttribute("href");
   }
 }
 
@@ -112,9 +109,22 @@ function makeLine() {
   );
 }
 
+/** Where the files of a line are shown; null if nowhere: no list has files that a rule hides, or that are forgotten. */
+function placeOf(event, count) {
+  if (count === 1) return `#/file/${event.file_id}`;
+  if (event.type === "removed") return null;
+  const wish = new URLSearchParams({ library: event.library_id, q: searchable(folderOf(event.path)) });
+  if (event.type === "missing") wish.set("show", "missing");
+  return `#/files?${wish}`;
+}
+
 function isLike(one, other) {
   return one.type === other.type && one.library_id === other.library_id && !other.old_path && !one.old_path
     && folderOf(one.path) === folderOf(other.path);
+}
+
+function pathsOf(event) {
+  return event.old_path ? `${shortened(event.old_path)} → ${arrival(event)}` : shortened(event.path);
 }
 
 /** Where a file has gone; what did not change is not said again. */
