@@ -64,6 +64,24 @@ async def test_files_are_searched_while_one_types(records: Opened) -> None:
     await expect(search).to_have_value("nowhere")
 
 
+async def test_each_search_is_announced_though_it_finds_as_many_files(records: Opened) -> None:
+    await records.page.evaluate(
+        """() => {
+            window.said = [];
+            new MutationObserver((changes) => {
+                for (const change of changes) if (change.addedNodes.length) window.said.push(change.target.textContent);
+            }).observe(document.getElementById("announcer"), { childList: true });
+        }"""
+    )
+    for words in ("amber", "winter", "brandt"):
+        await records.page.get_by_label("Search").fill(words)
+        await expect(records.page).to_have_url(f"{records.address}/#/files?q={words}")
+        await expect(records.rows).to_have_count(1)
+        await expect(records.rows.first).to_contain_text(words, ignore_case=True)
+    await records.drawn()
+    assert await records.page.evaluate("window.said") == ["1 file"] * 3
+
+
 async def test_files_are_sorted_by_their_columns(records: Opened) -> None:
     await records.button("Artist").click()
     heading = records.page.get_by_role("columnheader", name="Artist")

@@ -20,6 +20,7 @@ export class Files {
   #wanted = PAGE; // So many files the reader has asked for.
   #question = 0; // Answers to an older one are too late.
   #isLoading = false;
+  #isAnswered = true; // The wish; whatever comes later is not announced.
   #isShown = false;
   #search = byId("file-search");
   #library = byId("file-library");
@@ -71,7 +72,6 @@ export class Files {
     this.#sort.value = this.#sorting;
     this.#showSorting();
     await this.#load();
-    if (!isSame) announce(this.#count());
   }
 
   close() {
@@ -110,6 +110,7 @@ export class Files {
   #beginAnew() {
     this.#wanted = PAGE;
     this.#cursor = null;
+    this.#isAnswered = false;
   }
 
   /** Show what is wanted as it is now, once all of it is there: fewer files would move the reader. */
@@ -127,6 +128,8 @@ export class Files {
         cursor = page.next_cursor;
       } while (cursor !== null && files.length < this.#wanted);
       this.#show(files, cursor);
+      if (!this.#isAnswered) announce(this.#count());
+      this.#isAnswered = true;
     } finally {
       if (question === this.#question) this.#isLoading = false;
     }
