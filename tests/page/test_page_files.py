@@ -101,6 +101,30 @@ async def test_unreadable_files_are_found(records: Opened) -> None:
     await expect(records.dialog.locator(".reason")).not_to_be_empty()
 
 
+async def test_a_filter_without_an_answer_shows_no_other_files_and_can_be_tried_again(records: Opened) -> None:
+    await records.page.route("**/api/v1/files?*", lambda route: route.fulfill(status=503))
+    await records.page.get_by_label("Show", exact=True).select_option("unreadable")
+    await expect(records.page.locator("#notices")).to_contain_text("503")
+    await expect(records.rows).to_have_count(0)
+    await expect(records.page.locator("#file-count")).to_have_text("")
+    await records.page.unroute("**/api/v1/files?*")
+    await records.button("Try again").press("Enter")
+    await expect(records.rows).to_have_count(1)
+    await expect(records.rows).to_contain_text("broken.mp3")
+    await expect(records.button("Try again")).to_be_hidden()
+    await expect(records.page.locator("main")).to_be_focused()
+
+
+async def test_what_was_found_stays_while_the_service_has_no_newer_answer(records: Opened) -> None:
+    root = Path((await records.nomarr.libraries.list_libraries())[0].root_path)
+    await records.page.route("**/api/v1/files?*", lambda route: route.fulfill(status=503))
+    (root / "new.wav").write_bytes(tone(500))
+    await expect(records.page.locator("#notices")).to_contain_text("503")
+    await expect(records.rows).to_have_count(5)
+    await expect(records.button("Try again")).to_be_hidden()
+    await records.page.unroute("**/api/v1/files?*")
+
+
 async def test_tags_are_texts_and_nothing_else(records: Opened) -> None:
     await records.link(ATTACK).click()
     await expect(records.dialog.get_by_role("heading", name=ATTACK)).to_be_visible()

@@ -1,8 +1,8 @@
 // The table of files: searched and sorted by the service, a page at a time.
 
 import { address, get } from "./api.js";
-import { byId, element, fill, say, show } from "./dom.js";
-import { announce, report } from "./notices.js";
+import { byId, element, fill, hideControl, say, show } from "./dom.js";
+import { announce, attempt, report } from "./notices.js";
 import { paced, settled } from "./timing.js";
 import { bytes, counted, duration, moment, nameOf, number } from "./words.js";
 
@@ -20,7 +20,7 @@ export class Files {
   #wanted = PAGE; // So many files the reader has asked for.
   #question = 0; // Answers to an older one are too late.
   #isLoading = false;
-  #isAnswered = true; // The wish; whatever comes later is not announced.
+  #isAnswered = false; // The table shows what is wished.
   #isShown = false;
   #search = byId("file-search");
   #library = byId("file-library");
@@ -28,6 +28,7 @@ export class Files {
   #sort = byId("file-sort");
   #rows = byId("file-rows");
   #more = byId("file-more");
+  #unanswered = byId("file-unanswered");
   #onWish;
   #refresh = paced(() => this.#load().catch(report), REFRESH_MILLISECONDS);
   // It tells of every few files, for hours.
@@ -48,6 +49,7 @@ export class Files {
       button.addEventListener("click", () => this.#sortBy(button.dataset.sort));
     }
     this.#more.addEventListener("click", () => this.#next().catch(report));
+    byId("file-retry").addEventListener("click", () => attempt(() => this.#load()));
     const nearEnd = new IntersectionObserver(
       (seen) => seen.at(-1).isIntersecting && this.#next().catch(report), { rootMargin: "400px" });
     nearEnd.observe(this.#more);
@@ -130,6 +132,11 @@ export class Files {
       this.#show(files, cursor);
       if (!this.#isAnswered) announce(this.#count());
       this.#isAnswered = true;
+      hideControl(this.#unanswered, byId("main"));
+    } catch (problem) {
+      if (question !== this.#question) return;
+      if (!this.#isAnswered) this.#showNothing();
+      throw problem;
     } finally {
       if (question === this.#question) this.#isLoading = false;
     }
@@ -142,6 +149,13 @@ export class Files {
     const question = ++this.#question;
     const page = await get("files", this.#query({ limit: PAGE, cursor: this.#cursor }));
     if (question === this.#question) this.#show([...this.#files, ...page.items], page.next_cursor);
+  }
+
+  /** What is in the table would be taken for the answer. */
+  #showNothing() {
+    this.#show([], null);
+    say(byId("file-count"), "");
+    show(this.#unanswered, true);
   }
 
   #show(files, cursor) {
