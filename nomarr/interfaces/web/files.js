@@ -159,12 +159,15 @@ export class Files {
   }
 
   #show(files, cursor) {
+    const before = this.#files.length;
     this.#files = withoutRepeats(files);
     this.#cursor = cursor;
     fill(this.#rows, this.#files, (file) => file.file_id, makeRow, showRow);
     say(byId("file-count"), this.#count());
     show(byId("file-table"), files.length > 0);
-    show(this.#more, cursor !== null);
+    const firstNew = this.#rows.children[before]?.querySelector(".title");
+    if (cursor === null) hideControl(this.#more, firstNew ?? byId("main"));
+    else show(this.#more, true);
   }
 
   #count() {
