@@ -222,6 +222,20 @@ async def test_another_file_takes_the_place_of_the_one_that_is_shown(records: Op
     await expect(records.page.locator("dialog")).to_have_count(1)
 
 
+@pytest.mark.parametrize("place", ["#/toString", "#/constructor"])
+async def test_an_address_that_says_nothing_is_the_first_view(music: Opened, place: str) -> None:
+    await music.go("#/files")
+    await expect(music.rows).to_have_count(3)
+    await music.go(place)
+    await expect(music.card("Music")).to_be_visible()
+
+
+async def test_an_address_that_can_not_be_read_is_no_file(music: Opened) -> None:
+    await music.go("#/file/%E0")
+    await expect(music.page.locator("#notices")).to_contain_text("no file has the id '%E0'")
+    await expect(music.page).to_have_url(f"{music.address}/")
+
+
 @pytest.mark.parametrize("is_reloaded", [False, True])
 async def test_a_file_that_was_read_is_no_step_back(records: Opened, is_reloaded: bool) -> None:
     for title in ("Amber", "Winter"):
@@ -275,6 +289,21 @@ async def test_a_long_list_comes_page_by_page(
         assert await page.titles() == sorted(f"{number:04}.wav" for number in range(250))
 
 
+async def test_show_more_leads_to_what_it_has_shown(
+    tab: Page, nomarr: Nomarr, options: ServiceOptions, music_tree: Callable[..., Path]
+) -> None:
+    await nomarr.libraries.add_library("Music", music_tree(tones(110)))
+    async with running_server(nomarr, options) as address, opened(tab, nomarr, address) as page:
+        await expect(page.card("Music")).to_contain_text("110 files")
+        await page.link("Files").click()
+        await expect(page.rows).to_have_count(100)
+        # Without scrolling, which shows more by itself.
+        await page.page.evaluate("document.getElementById('file-more').focus({ preventScroll: true })")
+        await page.button("Show more").dispatch_event("click")
+        await expect(page.rows).to_have_count(110)
+        await expect(page.link("0100.wav")).to_be_focused()
+
+
 async def test_who_reads_far_down_stays_there_when_a_file_changes(
     tab: Page, nomarr: Nomarr, options: ServiceOptions, music_tree: Callable[..., Path]
 ) -> None:
@@ -293,6 +322,20 @@ async def test_who_reads_far_down_stays_there_when_a_file_changes(
         await expect(page.rows).to_have_count(1020)
         await expect(page.link("1010.wav")).to_be_focused()
         assert await page.page.evaluate("scrollY") == before
+
+
+async def test_a_long_name_makes_no_wide_dialog(
+    tab: Page, nomarr: Nomarr, options: ServiceOptions, music_tree: Callable[..., Path]
+) -> None:
+    root = music_tree({})
+    tagged(root / "1.wav", 200, "Amber", "x" * 300, "Blue")
+    await nomarr.libraries.add_library("Music", root)
+    async with running_server(nomarr, options) as address, opened(tab, nomarr, address) as page:
+        await page.link("Files").click()
+        await page.link("Amber").click()
+        is_too_wide = "document.querySelector('dialog').scrollWidth > document.querySelector('dialog').clientWidth"
+        await expect(page.dialog).to_be_visible()
+        assert not await page.page.evaluate(is_too_wide)
 
 
 async def test_covers_appear_in_a_table_that_is_open(

@@ -170,8 +170,17 @@ function showView(name) {
 function route() {
   const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
   const [name, id] = path.split("/");
-  if (name === "file" && id) return { name, id: decodeURIComponent(id), wish: {} };
-  return { name: name in VIEWS ? name : "home", wish: Object.fromEntries(new URLSearchParams(query)) };
+  if (name === "file" && id) return { name, id: decoded(id), wish: {} };
+  return { name: Object.hasOwn(VIEWS, name) ? name : "home", wish: Object.fromEntries(new URLSearchParams(query)) };
+}
+
+/** Whoever writes an address by hand may write what stands for nothing. */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function filesAddress(wish) {
