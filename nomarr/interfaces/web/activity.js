@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { byId, element, fill, say, show } from "./dom.js";
 import { report } from "./notices.js";
-import { clock, counted, folderOf, moment, nameOf } from "./words.js";
+import { counted, folderOf, moment, nameOf, when } from "./words.js";
 
 const SHOWN = 40;
 const FIRST = 300;
@@ -24,6 +24,7 @@ export class Activity {
   #list = byId("feed");
   #nameOf;
   #isDrawing = false;
+  #hasSeveral = false;
 
   constructor(news, nameOfLibrary) {
     this.#nameOf = nameOfLibrary;
@@ -73,6 +74,12 @@ export class Activity {
     this.#drawSoon();
   }
 
+  /** Say of each change in which library it was, if there are several. */
+  setLibraries(libraries) {
+    this.#hasSeveral = libraries.length > 1;
+    this.show();
+  }
+
   #drawSoon() {
     if (this.#isDrawing) return;
     this.#isDrawing = true;
@@ -87,15 +94,18 @@ export class Activity {
 
   #showLine(child, { event, count }) {
     const [time, kind, text] = child.children;
-    say(time, clock(event.time));
+    say(time, when(event.time));
     time.dateTime = event.time;
     time.title = moment(event.time);
     say(kind, WORDS[event.type]);
     kind.dataset.kind = event.type;
     const library = this.#nameOf(event.library_id);
     text.title = [library, event.path].filter(Boolean).join(": ");
-    const target = text.firstElementChild;
-    say(target, count > 1 ? `${counted(count, "file")} in ${folderOf(event.path) || library || "the library"}` : pathsOf(event));
+    const [target, where] = text.children;
+    const folder = folderOf(event.path);
+    const isNamed = count > 1 && !folder;
+    say(where, this.#hasSeveral && library && !isNamed ? ` · ${library}` : "");
+    say(target, count > 1 ? `${counted(count, "file")} in ${folder || library || "the library"}` : pathsOf(event));
     const place = placeOf(event, count);
     if (place) target.href = place;
     else target.removeAttribute("href");
@@ -105,7 +115,7 @@ export class Activity {
 function makeLine() {
   return element(
     "li", {}, element("time"), element("span", { class: "kind" }),
-    element("span", { class: "path" }, element("a")),
+    element("span", { class: "path" }, element("a"), element("span", { class: "faint" })),
   );
 }
 

@@ -51,7 +51,7 @@ start();
 
 function showNames(all) {
   files.setLibraries(all);
-  activity.show();
+  activity.setLibraries(all);
 }
 
 /** Asks until the service has answered once, to somebody whom it lets in. */
