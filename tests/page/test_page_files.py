@@ -261,6 +261,19 @@ async def test_back_closes_a_file_and_forward_opens_it_again(records: Opened) ->
     await expect(records.page).to_have_url(f"{records.address}/#/files")
 
 
+async def test_what_was_searched_stays_behind_a_file_when_somebody_looks_again(records: Opened) -> None:
+    await expect(records.page.locator("#connection")).to_have_text("live")
+    await records.page.get_by_label("Search").fill("blue")
+    await expect(records.rows).to_have_count(2)
+    await records.link("Amber").click()
+    await expect(records.dialog).to_be_visible()
+    await records.look(away=True)
+    async with records.page.expect_event("requestfinished", lambda request: "query=blue" in request.url, timeout=5000):
+        await records.look(away=False)
+    await records.drawn()
+    assert await records.rows.count() == 2
+
+
 async def test_a_file_that_was_opened_by_its_address_is_closed_to_the_first_view(records: Opened) -> None:
     place = await place_of(records, "Amber")
     await records.page.goto("about:blank")

@@ -39,7 +39,8 @@ const OPENERS = {
 };
 
 let view = "";
-let lastAddress = "#/";
+let lastAddress = "#/"; // of a view
+let lastWish = {};
 let stepsToView = null; // So many entries of the history back there is a view; null: nobody knows.
 let dialog = null;
 let question = 0; // Answers to an older address are too late.
@@ -92,7 +93,7 @@ function showConnection(state) {
 }
 
 async function reload() {
-  await Promise.all([libraries.load(), activity.load(), shelf.load(), health.check(), OPENERS[view](route().wish)]);
+  await Promise.all([libraries.load(), activity.load(), shelf.load(), health.check(), OPENERS[view](lastWish)]);
 }
 
 /** Show what the address asks for. */
@@ -102,6 +103,7 @@ async function follow() {
   closeFile();
   if (name === "file") return attempt(() => showFile(id));
   lastAddress = location.hash || "#/";
+  lastWish = wish;
   stepsToView = 0;
   const isOther = name !== view;
   if (isOther) showView(name);
