@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sqlite3
 from contextlib import AsyncExitStack, closing
@@ -14,7 +15,7 @@ import httpx
 from api.api_kit import running_server, until
 from page_kit import BROWSER, QUICK, Opened, expect, opened
 from playwright.async_api import Page, Route
-from support.music import tone
+from support.music import build, tone
 
 from nomarr import Library, Nomarr
 from nomarr.interfaces.api.options_if import ServiceOptions
@@ -51,6 +52,54 @@ async def test_many_changes_in_one_folder_are_one_line(music: Opened, library: L
         (folder / f"{track}.wav").write_bytes(tone(600 + track))
     await expect(music.page.locator("#feed li").first).to_contain_text("files in Album")
     await expect(music.card("Music")).to_contain_text("13 files")
+
+
+async def test_a_line_of_missing_files_leads_to_them(music: Opened, library: Library) -> None:
+    shutil.rmtree(Path(library.root_path) / "Rock")
+    newest = music.page.locator("#feed li").first
+    await expect(newest).to_contain_text("missing")
+    await newest.get_by_role("link", name="2 files in Rock").click()
+    await expect(music.page.get_by_label("Show", exact=True)).to_have_value("missing")
+    await expect(music.rows).to_have_count(2)
+
+
+async def test_a_line_of_files_that_a_rule_hides_leads_nowhere(music: Opened, library: Library) -> None:
+    (Path(library.root_path) / "Rock" / ".nomarrignore").write_text("*.wav\n")
+    newest = music.page.locator("#feed li").first
+    await expect(newest).to_contain_text("removed")
+    await expect(newest).to_contain_text("2 files in Rock")
+    assert await newest.get_by_role("link").count() == 0
+
+
+async def test_what_happened_on_another_day_has_its_date(music: Opened) -> None:
+    async def age(route: Route) -> None:
+        answer = await route.fetch()
+        told = await answer.json()
+        for event in told["items"]:
+            event["time"] = "2020-01-14T12:05:00Z"
+        await route.fulfill(response=answer, json=told)
+
+    await expect(music.page.locator("#feed")).not_to_contain_text("Music")
+    times = music.page.locator("#feed time")
+    await expect(times.first).to_have_text(re.compile(r"^[\d:]{8}$"))
+    await music.page.route("**/api/v1/events?*", age)
+    await music.page.reload()
+    await expect(times.first).to_contain_text("14 Jan 2020")
+    await music.page.unroute("**/api/v1/events?*")
+
+
+async def test_changes_say_their_library_if_there_are_several(
+    tab: Page, library: Library, nomarr: Nomarr, options: ServiceOptions, tmp_path: Path
+) -> None:
+    books = build(tmp_path / "books", {"1.wav": tone(500)})
+    await nomarr.libraries.add_library("Books", books)
+    async with running_server(nomarr, options) as address, opened(tab, nomarr, address):
+        feed = tab.locator("#feed")
+        await expect(feed).to_contain_text("1.wav · Books")
+        await expect(feed).to_contain_text("2 files in Rock · Music")
+        for number in range(2):
+            (books / f"new {number}.wav").write_bytes(tone(600 + number))
+        await expect(feed.locator("li").first).to_have_text(re.compile("3 files in Books$|2 files in Books$"))
 
 
 async def test_what_happened_while_the_service_was_away_is_shown(

@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { byId, element, fill, say, show } from "./dom.js";
 import { report } from "./notices.js";
-import { clock, counted, folderOf, moment, nameOf } from "./words.js";
+import { counted, folderOf, moment, nameOf, when } from "./words.js";
 
 const SHOWN = 40;
 const FIRST = 300;
@@ -24,6 +24,7 @@ export class Activity {
   #list = byId("feed");
   #nameOf;
   #isDrawing = false;
+  #hasSeveral = false;
 
   constructor(news, nameOfLibrary) {
     this.#nameOf = nameOfLibrary;
@@ -73,6 +74,12 @@ export class Activity {
     this.#drawSoon();
   }
 
+  /** Say of each change in which library it was, if there are several. */
+  setLibraries(libraries) {
+    this.#hasSeveral = libraries.length > 1;
+    this.show();
+  }
+
   #drawSoon() {
     if (this.#isDrawing) return;
     this.#isDrawing = true;
@@ -87,34 +94,47 @@ export class Activity {
 
   #showLine(child, { event, count }) {
     const [time, kind, text] = child.children;
-    say(time, clock(event.time));
+    say(time, when(event.time));
     time.dateTime = event.time;
     time.title = moment(event.time);
     say(kind, WORDS[event.type]);
     kind.dataset.kind = event.type;
     const library = this.#nameOf(event.library_id);
     text.title = [library, event.path].filter(Boolean).join(": ");
-    const target = text.firstElementChild;
-    if (count > 1) {
-      say(target, `${counted(count, "file")} in ${folderOf(event.path) || library || "the library"}`);
-      target.href = `#/files?library=${event.library_id}&q=${encodeURIComponent(searchable(folderOf(event.path)))}`;
-    } else {
-      say(target, event.old_path ? `${shortened(event.old_path)} → ${arrival(event)}` : shortened(event.path));
-      target.href = `#/file/${event.file_id}`;
-    }
+    const [target, where] = text.children;
+    const folder = folderOf(event.path);
+    const isNamed = count > 1 && !folder;
+    say(where, this.#hasSeveral && library && !isNamed ? ` · ${library}` : "");
+    say(target, count > 1 ? `${counted(count, "file")} in ${folder || library || "the library"}` : pathsOf(event));
+    const place = placeOf(event, count);
+    if (place) target.href = place;
+    else target.removeAttribute("href");
   }
 }
 
 function makeLine() {
   return element(
     "li", {}, element("time"), element("span", { class: "kind" }),
-    element("span", { class: "path" }, element("a")),
+    element("span", { class: "path" }, element("a"), element("span", { class: "faint" })),
   );
+}
+
+/** Where the files of a line are shown; null if nowhere: no list has files that a rule hides, or that are forgotten. */
+function placeOf(event, count) {
+  if (count === 1) return `#/file/${event.file_id}`;
+  if (event.type === "removed") return null;
+  const wish = new URLSearchParams({ library: event.library_id, q: searchable(folderOf(event.path)) });
+  if (event.type === "missing") wish.set("show", "missing");
+  return `#/files?${wish}`;
 }
 
 function isLike(one, other) {
   return one.type === other.type && one.library_id === other.library_id && !other.old_path && !one.old_path
     && folderOf(one.path) === folderOf(other.path);
+}
+
+function pathsOf(event) {
+  return event.old_path ? `${shortened(event.old_path)} → ${arrival(event)}` : shortened(event.path);
 }
 
 /** Where a file has gone; what did not change is not said again. */

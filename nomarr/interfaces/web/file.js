@@ -20,13 +20,16 @@ const HAPPENED = {
   restored: "Back again", removed: "Removed",
 };
 
-/** Show a file in a dialog; `onClose()` is called when the reader has seen enough. */
-export async function openFile(fileId, libraryName, onClose) {
+/** What is known of a file, and what happened to it. */
+export async function loadFile(fileId) {
   const url = `files/${encodeURIComponent(fileId)}`;
   const [file, events] = await Promise.all([get(url), get(`${url}/events`, { limit: EVENTS })]);
-  const dialog = openDialog(file.title || nameOf(file.path), content(file, events.items, libraryName), { wide: true });
-  dialog.addEventListener("close", onClose);
-  return dialog;
+  return { file, events: events.items };
+}
+
+/** Show a file in a dialog. */
+export function openFile({ file, events }, libraryName) {
+  return openDialog(file.title || nameOf(file.path), content(file, events, libraryName), { wide: true });
 }
 
 function content(file, events, libraryName) {

@@ -1,8 +1,8 @@
 // The table of files: searched and sorted by the service, a page at a time.
 
 import { address, get } from "./api.js";
-import { byId, element, fill, say, show } from "./dom.js";
-import { announce, report } from "./notices.js";
+import { byId, element, fill, hideControl, say, show } from "./dom.js";
+import { announce, attempt, report } from "./notices.js";
 import { paced, settled } from "./timing.js";
 import { bytes, counted, duration, moment, nameOf, number } from "./words.js";
 
@@ -10,13 +10,17 @@ const PAGE = 100;
 const LARGEST_PAGE = 1000;
 const TYPING_MILLISECONDS = 250;
 const REFRESH_MILLISECONDS = 1500;
+const ENRICHMENT_MILLISECONDS = 5000;
 const FIRST_DESCENDING = new Set(["size", "changed", "added"]);
 
 export class Files {
   #wish = {};
   #files = [];
   #cursor = null;
+  #wanted = PAGE; // So many files the reader has asked for.
   #question = 0; // Answers to an older one are too late.
+  #isLoading = false;
+  #isAnswered = false; // The table shows what is wished.
   #isShown = false;
   #search = byId("file-search");
   #library = byId("file-library");
@@ -24,13 +28,17 @@ export class Files {
   #sort = byId("file-sort");
   #rows = byId("file-rows");
   #more = byId("file-more");
+  #unanswered = byId("file-unanswered");
   #onWish;
-  #refresh = paced(() => this.#again().catch(report), REFRESH_MILLISECONDS);
+  #refresh = paced(() => this.#load().catch(report), REFRESH_MILLISECONDS);
+  // It tells of every few files, for hours.
+  #refreshSlowly = paced(() => this.#load().catch(report), ENRICHMENT_MILLISECONDS);
 
   /** `onWish(wish)` is told what the reader wants to see, so that the page's address says it. */
   constructor(news, onWish) {
     this.#onWish = onWish;
     for (const kind of ["change", "library"]) news.on(kind, () => this.#isShown && this.#refresh());
+    news.on("enrichment", (progress) => this.#isShown && this.#follow(progress));
     const typed = settled(() => this.#want({ q: this.#search.value.trim() }), TYPING_MILLISECONDS);
     this.#search.addEventListener("input", typed);
     this.#library.addEventListener("change", () => this.#want({ library: this.#library.value }));
@@ -41,6 +49,7 @@ export class Files {
       button.addEventListener("click", () => this.#sortBy(button.dataset.sort));
     }
     this.#more.addEventListener("click", () => this.#next().catch(report));
+    byId("file-retry").addEventListener("click", () => attempt(() => this.#load()));
     const nearEnd = new IntersectionObserver(
       (seen) => seen.at(-1).isIntersecting && this.#next().catch(report), { rootMargin: "400px" });
     nearEnd.observe(this.#more);
@@ -58,13 +67,13 @@ export class Files {
     this.#isShown = true;
     const isSame = JSON.stringify(wish) === JSON.stringify(this.#wish);
     this.#wish = wish;
+    if (!isSame) this.#beginAnew();
     if (this.#search !== document.activeElement) this.#search.value = wish.q ?? "";
     this.#library.value = wish.library ?? "";
     this.#kind.value = wish.show ?? "";
     this.#sort.value = this.#sorting;
     this.#showSorting();
-    await (isSame ? this.#again() : this.#load(PAGE));
-    if (!isSame) announce(this.#count());
+    await this.#load();
   }
 
   close() {
@@ -85,6 +94,12 @@ export class Files {
     this.#want({ sort, desc: isDescending ? "1" : "" });
   }
 
+  /** Enrichment finds covers and exact lengths. */
+  #follow(progress) {
+    if (progress.state === "running") this.#refreshSlowly();
+    else this.#refresh();
+  }
+
   #query(more) {
     const { q, library, show: kind, desc } = this.#wish;
     return {
@@ -93,32 +108,66 @@ export class Files {
     };
   }
 
-  /** What is shown, as it is now. */
-  #again() {
-    return this.#load(Math.min(LARGEST_PAGE, Math.max(PAGE, this.#files.length)));
+  /** What is in the table is of another wish: nothing can be added to it. */
+  #beginAnew() {
+    this.#wanted = PAGE;
+    this.#cursor = null;
+    this.#isAnswered = false;
   }
 
-  async #load(limit) {
+  /** Show what is wanted as it is now, once all of it is there: fewer files would move the reader. */
+  async #load() {
     const question = ++this.#question;
-    const page = await get("files", this.#query({ limit }));
-    if (question === this.#question) this.#show(page.items, page.next_cursor);
+    this.#isLoading = true;
+    try {
+      const files = [];
+      let cursor = null;
+      do {
+        const limit = Math.min(LARGEST_PAGE, this.#wanted - files.length);
+        const page = await get("files", this.#query({ limit, cursor }));
+        if (question !== this.#question) return;
+        files.push(...page.items);
+        cursor = page.next_cursor;
+      } while (cursor !== null && files.length < this.#wanted);
+      this.#show(files, cursor);
+      if (!this.#isAnswered) announce(this.#count());
+      this.#isAnswered = true;
+      hideControl(this.#unanswered, byId("main"));
+    } catch (problem) {
+      if (question !== this.#question) return;
+      if (!this.#isAnswered) this.#showNothing();
+      throw problem;
+    } finally {
+      if (question === this.#question) this.#isLoading = false;
+    }
   }
 
   async #next() {
     if (!this.#isShown || this.#cursor === null) return;
+    this.#wanted = this.#files.length + PAGE;
+    if (this.#isLoading) return; // They come with the others.
     const question = ++this.#question;
-    const cursor = this.#cursor;
-    const page = await get("files", this.#query({ limit: PAGE, cursor }));
+    const page = await get("files", this.#query({ limit: PAGE, cursor: this.#cursor }));
     if (question === this.#question) this.#show([...this.#files, ...page.items], page.next_cursor);
   }
 
+  /** What is in the table would be taken for the answer. */
+  #showNothing() {
+    this.#show([], null);
+    say(byId("file-count"), "");
+    show(this.#unanswered, true);
+  }
+
   #show(files, cursor) {
-    this.#files = files;
+    const before = this.#files.length;
+    this.#files = withoutRepeats(files);
     this.#cursor = cursor;
-    fill(this.#rows, files, (file) => file.file_id, makeRow, showRow);
+    fill(this.#rows, this.#files, (file) => file.file_id, makeRow, showRow);
     say(byId("file-count"), this.#count());
     show(byId("file-table"), files.length > 0);
-    show(this.#more, cursor !== null);
+    const firstNew = this.#rows.children[before]?.querySelector(".title");
+    if (cursor === null) hideControl(this.#more, firstNew ?? byId("main"));
+    else show(this.#more, true);
   }
 
   #count() {
@@ -136,6 +185,11 @@ export class Files {
       else heading.removeAttribute("aria-sort");
     }
   }
+}
+
+/** A file that got another place between two pages is on both. */
+function withoutRepeats(files) {
+  return [...new Map(files.map((file) => [file.file_id, file])).values()];
 }
 
 function makeRow() {

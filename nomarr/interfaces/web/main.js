@@ -4,10 +4,10 @@ import { Activity } from "./activity.js";
 import { byId, hideControl, say, show } from "./dom.js";
 import { Files } from "./files.js";
 import { Health } from "./health.js";
-import { openFile } from "./file.js";
+import { loadFile, openFile } from "./file.js";
 import { Libraries } from "./libraries.js";
 import { News } from "./news.js";
-import { report } from "./notices.js";
+import { attempt, report } from "./notices.js";
 import { recovery, setUpSession, showSession } from "./session.js";
 import { Settings } from "./settings.js";
 import { Shelf } from "./shelf.js";
@@ -39,8 +39,11 @@ const OPENERS = {
 };
 
 let view = "";
-let lastAddress = "#/";
+let lastAddress = "#/"; // of a view
+let lastWish = {};
+let stepsToView = null; // So many entries of the history back there is a view; null: nobody knows.
 let dialog = null;
+let question = 0; // Answers to an older address are too late.
 
 news.on("enrichment", showEnrichment);
 window.addEventListener("hashchange", () => follow().catch(report));
@@ -49,7 +52,7 @@ start();
 
 function showNames(all) {
   files.setLibraries(all);
-  activity.show();
+  activity.setLibraries(all);
 }
 
 /** Asks until the service has answered once, to somebody whom it lets in. */
@@ -90,26 +93,63 @@ function showConnection(state) {
 }
 
 async function reload() {
-  await Promise.all([libraries.load(), activity.load(), shelf.load(), health.check(), OPENERS[view](route().wish)]);
+  await Promise.all([libraries.load(), activity.load(), shelf.load(), health.check(), OPENERS[view](lastWish)]);
 }
 
 /** Show what the address asks for. */
 async function follow() {
   const { name, id, wish } = route();
-  dialog?.close();
-  if (name === "file") return showFile(id);
+  question += 1;
+  closeFile();
+  if (name === "file") return attempt(() => showFile(id));
   lastAddress = location.hash || "#/";
+  lastWish = wish;
+  stepsToView = 0;
   const isOther = name !== view;
   if (isOther) showView(name);
   await OPENERS[name](wish);
 }
 
 async function showFile(id) {
+  const asked = question;
+  countSteps();
   if (!view) showView("home");
-  dialog = await openFile(id, (libraryId) => libraries.nameOf(libraryId), () => {
-    dialog = null;
-    if (route().name === "file") location.replace(lastAddress);
-  });
+  try {
+    const known = await loadFile(id);
+    if (asked === question) showDialog(known);
+  } catch (problem) {
+    if (asked !== question) return;
+    leaveFile();
+    throw problem;
+  }
+}
+
+function showDialog(known) {
+  const opened = openFile(known, (libraryId) => libraries.nameOf(libraryId));
+  opened.addEventListener("close", () => opened === dialog && leaveFile());
+  dialog = opened;
+}
+
+/** The address asks for something else: the reader does not leave. */
+function closeFile() {
+  const shown = dialog;
+  dialog = null;
+  shown?.close();
+}
+
+/** Back to the view that the file was opened from. */
+function leaveFile() {
+  dialog = null;
+  if (route().name !== "file") return;
+  if (stepsToView) history.go(-stepsToView);
+  else location.replace(lastAddress);
+}
+
+/** The entry of the history keeps how far it is from a view, also when the page is loaded anew. */
+function countSteps() {
+  if (history.state) stepsToView = history.state.stepsToView;
+  else if (stepsToView !== null) stepsToView += 1;
+  history.replaceState({ stepsToView }, "");
 }
 
 function showView(name) {
@@ -132,8 +172,17 @@ function showView(name) {
 function route() {
   const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
   const [name, id] = path.split("/");
-  if (name === "file" && id) return { name, id: decodeURIComponent(id), wish: {} };
-  return { name: name in VIEWS ? name : "home", wish: Object.fromEntries(new URLSearchParams(query)) };
+  if (name === "file" && id) return { name, id: decoded(id), wish: {} };
+  return { name: Object.hasOwn(VIEWS, name) ? name : "home", wish: Object.fromEntries(new URLSearchParams(query)) };
+}
+
+/** Whoever writes an address by hand may write what stands for nothing. */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function filesAddress(wish) {

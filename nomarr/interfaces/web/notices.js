@@ -1,14 +1,15 @@
 // What the page says about itself: problems for everybody, and news for those who listen instead of looking.
 
 import { Problem } from "./api.js";
-import { byId, element, say } from "./dom.js";
+import { byId, element } from "./dom.js";
 
 const announcer = byId("announcer");
 const notices = byId("notices");
 
 /** Say something to a screen reader, after whatever it is saying. */
 export function announce(text) {
-  say(announcer, text);
+  // Only a change is read out: the same words have to come as new ones.
+  announcer.replaceChildren(text);
 }
 
 /**

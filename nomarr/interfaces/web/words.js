@@ -96,6 +96,12 @@ export function ago(time) {
 export const moment = (time) => MOMENT.format(new Date(time));
 export const clock = (time) => CLOCK.format(new Date(time));
 
+/** The time of day, with its date if that is not today. */
+export function when(time) {
+  const isToday = new Date(time).toDateString() === new Date().toDateString();
+  return isToday ? clock(time) : moment(time);
+}
+
 /** `3 added, 1 moved`, or that nothing changed. */
 export function changes(report) {
   const found = CHANGES.filter(([, counter]) => report[counter] > 0);
