@@ -182,4 +182,4 @@ def cpu_seconds(pid: int) -> float:
 def test_a_port_that_is_taken_is_told(cli: CommandLine) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         finished = cli("serve", "--port", str(taken.getsockname()[1]))
-    assert (finished.code, "choose another one with --port" in finished.error) == (USAGE, True)
+    assert (finished.code, "another one with --port or NOMARR_SERVE_PORT" in finished.error) == (USAGE, True)

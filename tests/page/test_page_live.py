@@ -14,7 +14,7 @@ import anyio
 import httpx
 from api.api_kit import running_server, until
 from page_kit import BROWSER, QUICK, Opened, expect, opened
-from playwright.async_api import Page, Route
+from playwright.async_api import Page, Request, Route
 from support.music import build, tone
 
 from nomarr import Library, Nomarr
@@ -120,6 +120,39 @@ async def test_what_happened_while_the_service_was_away_is_shown(
             await expect(page.page.locator("#away")).to_be_hidden()
             await expect(page.card("Music")).to_contain_text("4 files")
             await expect(page.page.locator("#feed li").first).to_contain_text("new.wav")
+
+
+async def test_each_library_is_asked_about_once(
+    tab: Page, nomarr: Nomarr, options: ServiceOptions, tmp_path: Path
+) -> None:
+    for number in range(12):
+        (tmp_path / f"{number}").mkdir()
+        await nomarr.libraries.add_library(f"Music {number}", tmp_path / f"{number}", watch_mode="off")
+    asked: list[str] = []
+
+    def note(request: Request) -> None:
+        asked.append(urlsplit(request.url).path)
+
+    def times() -> list[int]:
+        return [sum(path.endswith(end) for path in asked) for end in ("/scan", "/scans", "/held-back-losses")]
+
+    async def is_loaded() -> bool:
+        return min(times()) >= 12
+
+    tab.on("request", note)
+    try:
+        async with running_server(nomarr, options) as address, opened(tab, nomarr, address) as page:
+            await until(is_loaded)
+            await expect(tab.locator("#connection")).to_have_text("live")
+            await tab.wait_for_load_state("networkidle")
+            assert times() == [12, 12, 12]
+            # What happens after the answer is told, then.
+            assert asked.index("/api/v1/events/stream") < asked.index("/api/v1/libraries")
+            await page.look(away=True)
+            async with tab.expect_response("**/held-back-losses"):
+                await page.look(away=False)
+    finally:
+        tab.remove_listener("request", note)
 
 
 async def test_a_tab_that_nobody_sees_keeps_no_connection(music: Opened, library: Library) -> None:

@@ -147,7 +147,8 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _unusable(host: str, port: int, error: OSError) -> ConfigurationError:
     return ConfigurationError(
-        f"{host}, port {port}, can't be used ({error.strerror}); choose another one with --port", source="the address"
+        f"{host}, port {port}, can't be used ({error.strerror}); choose another one with --port or NOMARR_SERVE_PORT",
+        source="the address",
     )
 
 

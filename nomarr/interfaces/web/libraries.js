@@ -81,9 +81,10 @@ export class Libraries {
   #known = new Map();
   #asked = 0;
   #shown = 0;
-  #list = byId("library-list");
+  #cards = byId("library-list");
   #onLoaded;
-  #reload = paced(() => this.#load().catch(report), RELOAD_MILLISECONDS);
+  #loading = Promise.resolve();
+  #reload = paced(() => this.#reloadNext().catch(report), RELOAD_MILLISECONDS);
 
   /** `onLoaded(libraries)` is called whenever they were asked for anew. */
   constructor(news, onLoaded) {
@@ -99,19 +100,39 @@ export class Libraries {
   }
 
   /** Ask for everything anew. */
-  async load() {
-    await this.#load();
-    await Promise.all([...this.#known.values()].map((known) => this.#learn(known)));
+  load() {
+    this.#loading = this.#loadAll();
+    return this.#loading;
   }
 
   nameOf(libraryId) {
     return this.#known.get(libraryId)?.library.name ?? "";
   }
 
+  async #loadAll() {
+    await this.#list();
+    await this.#learnAll([...this.#known.values()]);
+  }
+
+  /** Both at the same time would ask about each library twice. */
+  async #reloadNext() {
+    await Promise.allSettled([this.#loading]);
+    await this.#load();
+  }
+
   async #load() {
+    await this.#learnAll(await this.#list());
+  }
+
+  async #learnAll(libraries) {
+    await Promise.all(libraries.map((known) => this.#learn(known)));
+  }
+
+  /** Show which libraries there are, and how they are; answers those that are new here. */
+  async #list() {
     const asked = ++this.#asked;
     const [libraries, statuses] = await Promise.all([get("libraries"), get("watcher")]);
-    if (asked < this.#shown) return; // What was asked for later is shown already.
+    if (asked < this.#shown) return []; // What was asked for later is shown already.
     this.#shown = asked;
     const fresh = [];
     const known = new Map();
@@ -124,10 +145,10 @@ export class Libraries {
       known.set(one.id, one);
     }
     this.#known = known;
-    fill(this.#list, [...known.values()], (one) => one.id, (one) => one.card.root, (_, one) => one.card.show());
+    fill(this.#cards, [...known.values()], (one) => one.id, (one) => one.card.root, (_, one) => one.card.show());
     this.#welcome(libraries.length === 0);
     this.#onLoaded(libraries);
-    await Promise.all(fresh.map((one) => this.#learn(one)));
+    return fresh;
   }
 
   /** What is not told with the list of libraries. */

@@ -20,7 +20,7 @@ const CONNECTION_WORDS = {
 };
 
 const connection = byId("connection");
-let wasLive = false;
+let isStarted = false; // From then on, whatever makes the page live again makes it ask for everything again.
 
 setUpSession(() => showConnection("signed-out"), renew);
 const news = new News(showConnection);
@@ -57,10 +57,11 @@ function showNames(all) {
 
 /** Asks until the service has answered once, to somebody whom it lets in. */
 async function start() {
-  let after;
+  isStarted = false;
   try {
-    // The number of the last change comes first: whatever is changed after that is told.
-    after = await activity.load();
+    // The number of the last change comes first, then the stream, then what is there: whatever changes after that is told.
+    await news.start(await activity.load());
+    isStarted = true;
     await libraries.load();
   } catch (problem) {
     report(problem);
@@ -68,7 +69,6 @@ async function start() {
     await recovery(problem);
     return start();
   }
-  news.start(after);
   await Promise.all([follow(), shelf.load(), health.check()]).catch(report);
 }
 
@@ -88,12 +88,11 @@ function showConnection(state) {
   else hideControl(byId("signed-out"), byId("main"));
   if (state !== "live") return;
   // What was told while nobody listened is not told again.
-  Promise.all([wasLive ? reload() : libraries.load(), showSession()]).catch(report);
-  wasLive = true;
+  Promise.all([isStarted && reload(), showSession()]).catch(report);
 }
 
 async function reload() {
-  await Promise.all([libraries.load(), activity.load(), shelf.load(), health.check(), OPENERS[view](lastWish)]);
+  await Promise.all([libraries.load(), activity.load(), shelf.load(), health.check(), OPENERS[view]?.(lastWish)]);
 }
 
 /** Show what the address asks for. */

@@ -12,22 +12,29 @@ export class News {
   #onState;
   #lastSeq = null;
   #source = null; // None while nobody sees the page.
+  #tellBegun = () => {};
 
   constructor(onState) {
     this.#onState = onState;
+    // Browsers allow six connections to a service: tabs that nobody sees must not keep them.
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden) this.#close();
+      else if (this.#lastSeq !== null) this.#open();
+    });
   }
 
   on(kind, handler) {
     this.#handlers.get(kind).push(handler);
   }
 
-  /** Begin after the change with this number. */
+  /** Begin after the change with this number. Resolves once news are heard, or can't be for now. */
   start(after) {
     this.#lastSeq = after;
     this.#onState("connecting");
+    const begun = new Promise((resolve) => (this.#tellBegun = resolve));
     this.#open();
-    // Browsers allow six connections to a service: tabs that nobody sees must not keep them.
-    document.addEventListener("visibilitychange", () => (document.hidden ? this.#close() : this.#open()));
+    // A proxy may keep a stream back until there is something in it, and a tab may be left before.
+    return Promise.race([begun, pause(RETRY_MILLISECONDS)]);
   }
 
   /** Begin anew with the token that this browser has now. */
@@ -44,7 +51,10 @@ export class News {
     this.#close();
     const source = new EventSource(address("events/stream", { after: String(this.#lastSeq) }));
     this.#source = source;
-    source.onopen = () => this.#onState("live");
+    source.onopen = () => {
+      this.#onState("live");
+      this.#tellBegun();
+    };
     source.onerror = () => this.#lost(source);
     for (const kind of KINDS) source.addEventListener(kind, (message) => this.#heard(kind, message));
   }
@@ -59,6 +69,7 @@ export class News {
   async #lost(source) {
     source.close();
     this.#onState("reconnecting");
+    this.#tellBegun();
     // It may answer, and refuse nothing but streams.
     const notAtOnce = pause(RETRY_MILLISECONDS);
     while (source === this.#source) {
