@@ -21,6 +21,7 @@ class KnownLibrary {
     this.library = library;
     this.status = null;
     this.scan = null; // { progress, wasAsked, since, heardAt }
+    this.isAsking = false; // A reader asked for a scan, and the service has not answered yet.
     this.report = null;
     this.failure = null;
     this.heldBack = null;
@@ -234,12 +235,8 @@ export class Libraries {
     switch (wish) {
       case "scan":
       case "full":
-        if (known.isScanning) return; // The button stands there only to keep the focus.
-        return attempt(async () => {
-          await post(`${known.url}/scans`, { full: wish === "full" });
-          known.scanning(null, { wasAsked: true });
-          announce(`Scanning ${known.library.name}`);
-        });
+        if (known.isScanning || known.isAsking) return; // The button stands there only to keep the focus.
+        return this.#askForScan(known, wish === "full");
       case "cancel":
         return attempt(() => cancelScans(known));
       case "accept":
@@ -255,6 +252,16 @@ export class Libraries {
       default:
         return this.#switchMode(known, wish.mode);
     }
+  }
+
+  async #askForScan(known, full) {
+    known.isAsking = true;
+    await attempt(async () => {
+      await post(`${known.url}/scans`, { full });
+      known.scanning(null, { wasAsked: true });
+      announce(`Scanning ${known.library.name}`);
+    });
+    known.isAsking = false;
   }
 
   async #accept(known) {

@@ -41,3 +41,17 @@ export function settled(work, milliseconds) {
     timer = setTimeout(() => work(...values), milliseconds);
   };
 }
+
+/** `work`, which is asked for in vain while it is on its way. */
+export function oneAtATime(work) {
+  let isOnItsWay = false;
+  return async () => {
+    if (isOnItsWay) return;
+    isOnItsWay = true;
+    try {
+      await work();
+    } finally {
+      isOnItsWay = false;
+    }
+  };
+}

@@ -5,6 +5,7 @@ import { copyButton } from "./copying.js";
 import { confirmed, openDialog } from "./dialogs.js";
 import { byId, element, fill, say, show } from "./dom.js";
 import { announce, attempt, report } from "./notices.js";
+import { oneAtATime } from "./timing.js";
 import { moment } from "./words.js";
 
 const SCOPES = { read: "looking", admin: "everything" };
@@ -70,8 +71,7 @@ function openMaking(onMade) {
     element("div", { class: "row end" }, element("button", { class: "primary" }, "Make it")),
   );
   const dialog = openDialog("Make a token", form);
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
+  const make = oneAtATime(async () => {
     try {
       const made = await post("tokens", { name: name.value, scope: scope.value, days: Number(days.value) });
       dialog.close();
@@ -80,6 +80,10 @@ function openMaking(onMade) {
       say(error, problem.message);
       show(error, true);
     }
+  });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    make();
   });
 }
 
