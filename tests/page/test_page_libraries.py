@@ -281,8 +281,22 @@ async def test_a_library_is_renamed_and_forgotten(music: Opened, library: Librar
     await music.button("Edit Records").click()
     await music.button("Forget this library…").click()
     await music.button("Forget it").click()
-    await expect(music.page.get_by_role("heading", name="Where is your music?")).to_be_visible()
+    await expect(music.page.get_by_role("heading", name="Where is your music?")).to_be_focused()
     assert await nomarr.libraries.list_libraries() == []
+
+
+async def test_whoever_forgets_a_library_goes_on_at_the_others(music: Opened, nomarr: Nomarr, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    await nomarr.libraries.add_library("Other", tmp_path / "other", watch_mode="off")
+    await music.page.reload()
+    keyboard = music.page.keyboard
+    await music.button("Edit Other").press("Enter")
+    await music.button("Forget this library…").press("Enter")
+    await music.button("Forget it").press("Enter")
+    await expect(music.page.get_by_role("heading", name="Libraries")).to_be_focused()
+    await expect(music.page.locator("#announcer")).to_have_text("Other is forgotten.")
+    await keyboard.press("Tab")
+    assert await focused(music.page) == "Add a library…"
 
 
 async def test_a_bad_pattern_is_shown_and_keeps_nothing_else_from_being_saved(

@@ -7,8 +7,8 @@ import { element, fill, linesIn, say, show } from "./dom.js";
 import { attempt, report } from "./notices.js";
 import { LEAVE_OUT } from "./words.js";
 
-/** `onChange()` is called after each change that was made. */
-export function openEditLibrary(library, onChange) {
+/** `onChange()` is called after each change that was made, but `onForgotten()` once the library is no more. */
+export function openEditLibrary(library, onChange, onForgotten) {
   const url = `libraries/${library.library_id}`;
   const error = element("p", { class: "error", role: "alert", hidden: true });
   const name = element("input", { id: "edit-name", required: true, maxlength: "200", value: library.name });
@@ -58,8 +58,8 @@ export function openEditLibrary(library, onChange) {
     const words = "Everything that is known about its files is forgotten, also their ids. The music itself is not touched.";
     if (!(await confirmed(`Forget ${library.name}?`, words, "Forget it"))) return;
     dialog.close();
-    await attempt(() => ask("DELETE", url));
-    onChange();
+    if (await attempt(() => ask("DELETE", url))) onForgotten();
+    else onChange();
   });
 }
 

@@ -231,6 +231,13 @@ export class Libraries {
     this.#known.get(library.library_id)?.card.focus();
   }
 
+  async #forgotten(library) {
+    announce(`${library.name} is forgotten.`);
+    await this.#load().catch(report);
+    // Its card is gone, and with it the button that was pressed.
+    byId(this.#known.size > 0 ? "libraries-title" : "welcome-title").focus();
+  }
+
   async #do(known, wish) {
     switch (wish) {
       case "scan":
@@ -248,7 +255,7 @@ export class Libraries {
           announce("They stay in the library.");
         });
       case "edit":
-        return openEditLibrary(known.library, () => this.#load().catch(report));
+        return openEditLibrary(known.library, () => this.#load().catch(report), () => this.#forgotten(known.library));
       default:
         return this.#switchMode(known, wish.mode);
     }
