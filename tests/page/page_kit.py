@@ -42,6 +42,8 @@ QUICK: Final[dict[str, Any]] = {
 }
 """Changes are noticed at once, every file is taken as settled, and nothing goes on in the background."""
 PHONE: Final = ViewportSize(width=360, height=740)
+NARROWEST: Final = ViewportSize(width=320, height=640)
+"""Also what is left of 1,280 pixels when everything is four times as large (WCAG 1.4.10)."""
 Scheme: TypeAlias = Literal["light", "dark"]
 
 expect.set_options(timeout=WAIT_MILLISECONDS)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from api.api_kit import new_token, running_server
-from page_kit import BROWSER, PHONE, Opened, Scheme, expect, focused, opened, size, until_focused, violations
+from page_kit import BROWSER, NARROWEST, PHONE, Opened, Scheme, expect, focused, opened, size, until_focused, violations
 from playwright.async_api import Page
 from support.music import tone, tones
 
@@ -97,8 +97,11 @@ async def test_a_phone_is_wide_enough(tab: Page, nomarr: Nomarr, troubled: str) 
         assert await violations(page) == []
         for place in VIEWS:
             await visit(page, place)
+            await page.page.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)")
             is_too_wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
-            assert not await page.page.evaluate(is_too_wide), place
+            for narrow in (PHONE, NARROWEST):
+                await page.page.set_viewport_size(narrow)
+                assert not await page.page.evaluate(is_too_wide), (place, narrow)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

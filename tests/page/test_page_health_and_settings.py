@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from page_kit import BROWSER, Opened, expect
+import pytest
+from page_kit import BROWSER, PHONE, Opened, expect
+from playwright.async_api import ViewportSize
 from support.music import tone
 
 from nomarr import Library
@@ -155,3 +157,26 @@ async def test_what_only_the_configuration_changes_is_shown(music: Opened) -> No
     await music.link("Settings").click()
     await music.page.get_by_text("What only the configuration changes").click()
     await expect(music.page.locator("#fixed-settings")).to_contain_text("database_url")
+
+
+@pytest.mark.parametrize("size", [ViewportSize(width=1400, height=900), PHONE])
+async def test_no_field_that_has_the_focus_is_hidden_behind_the_button_that_saves(
+    music: Opened, size: ViewportSize
+) -> None:
+    await music.link("Settings").click()
+    await music.page.set_viewport_size(size)
+    await expect(music.page.get_by_label("Scan batch size")).to_have_value("200")
+    hidden = await music.page.evaluate(
+        """async () => {
+            const hidden = [];
+            const button = document.querySelector(".save");
+            const fields = "#settings-form :is(input, select, textarea):not(:disabled)";
+            for (const field of document.querySelectorAll(fields)) {
+                field.focus();
+                await new Promise(requestAnimationFrame);
+                if (field.getBoundingClientRect().bottom > button.getBoundingClientRect().top) hidden.push(field.id);
+            }
+            return hidden;
+        }"""
+    )
+    assert hidden == []

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
 import pytest
 from api.api_kit import new_token, running_server
 from page_kit import BROWSER, PHONE, Opened, Scheme, expect, focused, opened, size, until_focused, violations
@@ -186,6 +187,20 @@ async def test_a_token_is_made_shown_once_used_and_revoked(settings: Opened) -> 
     await expect(settings.page.locator("#tokens-title")).to_be_focused()
     await expect(settings.page.locator("#announcer")).to_have_text("kitchen tablet is revoked.")
     assert [kept.name for kept in await settings.nomarr.tokens.list_tokens()] == ["a test"]
+
+
+async def test_whoever_presses_enter_twice_on_a_slow_line_makes_one_token(settings: Opened) -> None:
+    async def slowly(route: Route) -> None:
+        await anyio.sleep(0.3)
+        await route.continue_()
+
+    await settings.page.route("**/api/v1/tokens", slowly)
+    await settings.button("Make a token…").click()
+    await settings.dialog.get_by_label("Name").fill("tablet")
+    await settings.page.keyboard.press("Enter")
+    await settings.page.keyboard.press("Enter")
+    await expect(settings.dialog.get_by_label("Token", exact=True)).to_be_focused()
+    assert len(await settings.nomarr.tokens.list_tokens()) == 2
 
 
 async def test_a_token_is_made_with_the_keyboard_alone(settings: Opened) -> None:
