@@ -180,3 +180,15 @@ async def test_no_field_that_has_the_focus_is_hidden_behind_the_button_that_save
         }"""
     )
     assert hidden == []
+
+
+async def test_settings_without_an_answer_are_no_empty_form(music: Opened) -> None:
+    problem = {"status": 500, "title": "Internal error", "detail": "the settings fell off", "error": "Internal"}
+    await music.page.route("**/api/v1/settings", lambda route: route.fulfill(status=500, json=problem))
+    await music.link("Settings").click()
+    await expect(music.page.get_by_text("the settings fell off")).to_be_visible()
+    await expect(music.button("Save")).to_be_hidden()
+    await music.page.unroute("**/api/v1/settings")
+    await music.link("Library").click()
+    await music.link("Settings").click()
+    await expect(music.page.get_by_label("Scan batch size")).to_have_value("200")

@@ -50,6 +50,7 @@ export class Settings {
     }
     const fixed = Object.keys(this.#schema.properties).filter((name) => !changeable.includes(name));
     byId("fixed-settings").append(...fixed.map((name) => this.#fixed(name)));
+    show(byId("settings-form"), true);
   }
 
   #changeable(name) {
