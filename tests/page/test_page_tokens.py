@@ -190,15 +190,18 @@ async def test_a_token_is_made_shown_once_used_and_revoked(settings: Opened) -> 
 
 
 async def test_whoever_presses_enter_twice_on_a_slow_line_makes_one_token(settings: Opened) -> None:
-    async def slowly(route: Route) -> None:
-        await anyio.sleep(0.3)
+    both_pressed = anyio.Event()
+
+    async def hold(route: Route) -> None:
+        await both_pressed.wait()
         await route.continue_()
 
-    await settings.page.route("**/api/v1/tokens", slowly)
+    await settings.page.route("**/api/v1/tokens", hold)
     await settings.button("Make a token…").click()
     await settings.dialog.get_by_label("Name").fill("tablet")
     await settings.page.keyboard.press("Enter")
     await settings.page.keyboard.press("Enter")
+    both_pressed.set()
     await expect(settings.dialog.get_by_label("Token", exact=True)).to_be_focused()
     assert len(await settings.nomarr.tokens.list_tokens()) == 2
 

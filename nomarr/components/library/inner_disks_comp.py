@@ -83,7 +83,10 @@ class InnerDisks:
 
 
 def disk_number(mount: Mount) -> int:
-    """A number for what is mounted: the same one after a reboot, and another one for another disk at the same place."""
+    """A number for what is mounted: the same one after a reboot, and another one for another disk at the same place.
+
+    A disk that can't be asked is none of those that are known, so that what is known of these stays.
+    """
     kind = _SAME_BY_ANOTHER_NAME.get(mount.file_system, mount.file_system)
     text = "\0".join((kind, mount.root, _identity(mount)))
     return max(xxhash.xxh3_64_intdigest(os.fsencode(text)) >> 1, UNKNOWN_DISK + 1)
