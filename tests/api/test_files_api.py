@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from shutil import copy2
 
 import anyio
 import pytest
-from api_kit import Api, all_of
+from api_kit import Api, all_of, until
 from support.music import png, tone
 
 from nomarr import Library, Nomarr
@@ -133,11 +134,14 @@ async def test_covers_on_a_disk_that_hangs_hold_up_nothing_else(
     async def ask() -> None:
         answers.append((await api.client.get(f"/api/v1/covers/{file['cover_id']}")).status_code)
 
+    async def all_readers_hang() -> bool:
+        return sum(thread.name.startswith("read covers") for thread in threading.enumerate()) >= 4
+
     try:
         async with anyio.create_task_group() as tasks:
             for _ in range(60):
                 tasks.start_soon(ask)
-            await anyio.sleep(0.1)
+            await until(all_readers_hang)
             assert (await api.get(FILES))["items"]
             assert not answers
     finally:
